@@ -1,0 +1,31 @@
+"""GroupViT: segmentation of pictures by words, learnt from captions alone.
+
+The names below are imported when first asked for, so that ``groupvit --help`` need not wait for
+torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from groupvit.errors import InputError
+    from groupvit.model.groupvit import GroupViT
+    from groupvit.segmentation.background import Background
+    from groupvit.segmentation.result import Segmentation
+    from groupvit.segmentation.segmenter import Segmenter
+
+__all__ = ["Background", "GroupViT", "InputError", "Segmentation", "Segmenter"]
+
+_HOMES = {
+    "Background": "groupvit.segmentation.background",
+    "GroupViT": "groupvit.model.groupvit",
+    "InputError": "groupvit.errors",
+    "Segmentation": "groupvit.segmentation.result",
+    "Segmenter": "groupvit.segmentation.segmenter",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'groupvit' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

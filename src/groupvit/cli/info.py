@@ -1,0 +1,62 @@
+"""``groupvit info``: what a model is made of and where it comes from."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from groupvit.weights.checkpoint import LoadedModel
+
+
+def info(
+    model: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="MODEL")]],
+    /,
+    *,
+    revision: str | None = None,
+) -> int:
+    """Show a model's architecture, its number of parameters, and where it comes from.
+
+    Args:
+        model: A bundled name (random), a folder, a file of weights, or a hub id such as
+            nvidia/groupvit-gcc-yfcc.
+        revision: Branch, tag or commit of a model on the hub.
+    """
+    from rich.console import Console
+
+    from groupvit.weights import find
+
+    Console(highlight=False).print(_table(find.load(model, revision=revision)))
+    return 0
+
+
+def _table(loaded: "LoadedModel") -> "Table":
+    from rich.table import Table
+
+    model, origin = loaded
+    image, text = model.config.image, model.config.text
+    table = Table(show_header=False, box=None, padding=(0, 2))
+    table.add_row("from", origin.source)
+    table.add_row("layout", origin.layout)
+    if not origin.trained:
+        table.add_row("", "[yellow]untrained: the words it gives mean nothing[/]")
+    table.add_row("images", f"{image.image_size} px in training, patches of {image.patch_size}")
+    for number, stage in enumerate(image.stages, start=1):
+        grouped = f", {stage.num_group_tokens} group tokens, {stage.num_groups} groups"
+        ends = grouped if stage.num_groups else ""
+        table.add_row(f"stage {number}", f"{stage.depth} blocks of width {image.dim}{ends}")
+    table.add_row("assignment", image.assignment)
+    table.add_row("text", f"{text.depth} blocks of width {text.dim}, {text.context_length} tokens")
+    table.add_row("embedding", f"{model.config.embedding_dim} numbers")
+    table.add_row("temperature", f"logits are cosine x {model.logit_scale.item():.2f}")
+    for name, part in {
+        "image encoder": model.image_encoder,
+        "text encoder": model.text_encoder,
+        "projectors": None,
+        "all": model,
+    }.items():
+        parts = [part] if part else [model.image_projector, model.text_projector]
+        count = sum(p.numel() for one in parts for p in one.parameters())
+        table.add_row(f"parameters, {name}", f"{count:,}")
+    return table

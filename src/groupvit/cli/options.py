@@ -1,0 +1,69 @@
+"""Options that several commands share."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+if TYPE_CHECKING:
+    from groupvit.segmentation.segmenter import Segmenter
+
+Words = Annotated[tuple[str, ...], tyro.conf.arg(metavar="WORD [WORD ...]")]
+Pictures = tyro.conf.Positional[
+    Annotated[tuple[str, ...], tyro.conf.arg(metavar="IMAGE [IMAGE ...]")]
+]
+Flag = tyro.conf.FlagCreatePairsOff[bool]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions:
+    """Which model, and how it looks at pictures."""
+
+    model: str
+    """A bundled name (random), a folder, a file of weights, or a hub id such as
+    nvidia/groupvit-gcc-yfcc."""
+    revision: str | None = None
+    """Branch, tag or commit of a model on the hub."""
+    protocol: Literal["ours", "groupvit"] = "ours"
+    """How pictures are resized, cut and scored: for people's pictures, or as published."""
+    short_side: int | None = None
+    """Length that the shorter side is resized to [pixels], instead of the protocol's."""
+    window: int | None = None
+    """Side of sliding windows [pixels], instead of the protocol's."""
+    stride: int | None = None
+    """Step between windows [pixels], instead of half a window."""
+    templates: str | None = None
+    """Sentences that words are put into: simple, subset (7), full (80), or a text file with one
+    per line."""
+    device: str = "auto"
+    """Where to compute: auto, cpu, cuda, cuda:1, mps."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """bfloat16 is faster where the processor has it."""
+    batch_size: int = 8
+    """Windows that go through the network at once."""
+
+    def segmenter(self) -> "Segmenter":
+        """Load the model."""
+        from dataclasses import replace
+
+        from groupvit.segmentation.protocol import named
+        from groupvit.segmentation.segmenter import Segmenter
+        from groupvit.text.prompts import templates
+
+        changes: dict[str, object] = {}
+        if self.short_side is not None:
+            changes["short_side"] = self.short_side
+        if self.window is not None:
+            changes |= {"window": self.window, "stride": max(1, self.window // 2)}
+        if self.stride is not None:
+            changes["stride"] = self.stride
+        if self.templates is not None:
+            changes["templates"] = templates(self.templates)
+        return Segmenter.load(
+            self.model,
+            revision=self.revision,
+            protocol=replace(named(self.protocol), **changes),  # type: ignore[arg-type]
+            device=self.device,
+            dtype=self.dtype,
+            batch_size=self.batch_size,
+        )

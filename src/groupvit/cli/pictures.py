@@ -1,0 +1,182 @@
+"""Works through pictures: progress, files, and a report of the pictures that could not be done."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from groupvit import images
+from groupvit.cli.options import ModelOptions
+from groupvit.cli.outputs import Outputs
+from groupvit.errors import InputError
+from groupvit.images import Found
+from groupvit.segmentation.background import Background
+from groupvit.segmentation.groups import GroupedPicture
+from groupvit.segmentation.result import Segmentation
+from groupvit.segmentation.segmenter import Segmenter
+
+SOME_FAILED, ALL_FAILED = 1, 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is wanted of every picture."""
+
+    labels: tuple[str, ...]
+    """Words to find; none: only the groups."""
+    background: Background | None = None
+    """What belongs to no label."""
+    top_labels: int | None = None
+    """At most this many labels for each window."""
+    out: Path
+    """Folder for what is written."""
+    formats: tuple[str, ...]
+    """What is written for each picture."""
+    overwrite: bool
+    """Whether files that exist are replaced."""
+
+
+@dataclass(kw_only=True)
+class Report:
+    """What became of the pictures."""
+
+    done: int = 0
+    failed: dict[Path, str] = field(default_factory=dict)
+    last: Segmentation | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """0: all done; 1: some failed; 2: none could be done."""
+        if not self.failed:
+            return 0
+        return SOME_FAILED if self.done else ALL_FAILED
+
+
+class Rate(ProgressColumn):
+    """Pictures per second."""
+
+    def render(self, task: Task) -> Text:
+        """The rate of late."""
+        return Text(f"{task.speed:.1f} pictures/s" if task.speed else "")
+
+
+def work_through(paths: Sequence[str], options: ModelOptions, request: Request) -> int:
+    """Do every picture that can be done, then say which could not; returns the exit code.
+
+    Raises:
+        InputError: A path, an option or the model is wrong; then nothing was written.
+    """
+    console = Console(highlight=False, soft_wrap=True)
+    found = images.find(paths)
+    outputs = Outputs(found, request.out, request.formats, overwrite=request.overwrite)
+    with console.status(f"loading {options.model}"):
+        segmenter = options.segmenter()
+    if options.dtype == "bfloat16" and _lacks_bfloat16(segmenter):
+        console.print("[yellow]this processor has no bfloat16 arithmetic; float32 is faster[/]")
+    if segmenter.origin and not segmenter.origin.trained:
+        console.print("[yellow]this model is untrained: the words it gives mean nothing[/]")
+    start = time.perf_counter()
+    report = _work(segmenter, found, outputs, request, console)
+    outputs.finish()
+    seconds = time.perf_counter() - start
+    if report.last is not None and len(found) == 1:
+        console.print(str(report.last), markup=False)
+    if report.done:
+        console.print(_summary(report.done, seconds, outputs, request.out), markup=False)
+    for path, reason in report.failed.items():
+        shown = "" if str(path) in reason else f"{path}: "
+        sys.stderr.write(f"groupvit: {shown}{reason}\n")
+    return report.exit_code
+
+
+def _lacks_bfloat16(segmenter: Segmenter) -> bool:
+    older = {"DEFAULT", "AVX2"}
+    return segmenter.device.type == "cpu" and torch.backends.cpu.get_cpu_capability() in older
+
+
+def _summary(done: int, seconds: float, outputs: Outputs, out: Path) -> str:
+    if done == 1:
+        return "wrote " + ", ".join(map(str, outputs.written))
+    rate = f"{done} pictures in {seconds:.1f} s ({done / seconds:.1f}/s)"
+    return f"{rate}; wrote {len(outputs.written)} files to {out}"
+
+
+def _work(
+    segmenter: Segmenter,
+    found: Sequence[Found],
+    outputs: Outputs,
+    request: Request,
+    console: Console,
+) -> Report:
+    report = Report()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        Rate(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("pictures", total=len(found))
+        for batch in _batches(found, segmenter.batch_size):
+            for picture, grouped in _grouped(segmenter, batch, report):
+                result = _labelled(segmenter, grouped, request)
+                outputs.write(picture, grouped, result)
+                report.done, report.last = report.done + 1, result
+            progress.advance(task, len(batch))
+    return report
+
+
+def _batches(found: Sequence[Found], size: int) -> Iterator[list[Found]]:
+    rest = iter(found)
+    while batch := list(islice(rest, size)):
+        yield batch
+
+
+def _grouped(
+    segmenter: Segmenter, batch: Iterable[Found], report: Report
+) -> Iterator[tuple[Found, GroupedPicture]]:
+    """The groups of those pictures that can be read; the others go into the report."""
+    readable: list[tuple[Found, UInt8[np.ndarray, "height width 3"]]] = []
+    for picture in batch:
+        try:
+            readable.append((picture, images.read(picture.path)))
+        except InputError as error:
+            report.failed[picture.path] = str(error)
+    with suppress(InputError):  # one that the protocol refuses must not take the others along
+        grouped = segmenter.group([pixels for _, pixels in readable])
+        yield from zip((picture for picture, _ in readable), grouped, strict=True)
+        return
+    for picture, pixels in readable:
+        try:
+            yield picture, segmenter.group([pixels])[0]
+        except InputError as error:
+            report.failed[picture.path] = str(error)
+
+
+def _labelled(
+    segmenter: Segmenter, grouped: GroupedPicture, request: Request
+) -> Segmentation | None:
+    if not request.labels:
+        return None
+    return segmenter.label(
+        grouped, request.labels, background=request.background, top_labels=request.top_labels
+    )

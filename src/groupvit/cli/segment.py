@@ -1,0 +1,96 @@
+"""``groupvit segment``: which pixels of pictures belong to which word."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from groupvit.cli.options import Flag, ModelOptions, Pictures, Words
+from groupvit.errors import InputError
+
+if TYPE_CHECKING:
+    from groupvit.segmentation.background import Background
+
+Format = Literal["overlay", "index", "groups", "coco", "geojson", "npz"]
+
+
+def segment(
+    images: Pictures,
+    /,
+    options: Annotated[ModelOptions, tyro.conf.arg(name="")],
+    *,
+    labels: Words = (),
+    labels_file: Path | None = None,
+    out: Path = Path("out"),
+    format: tuple[Format, ...] = ("overlay", "index"),  # noqa: A002
+    background: float | None = None,
+    background_words: Words = (),
+    background_thresholds: Words = (),
+    top_labels: int | None = None,
+    overwrite: Flag = False,
+) -> int:
+    """Segment pictures by words.
+
+    Args:
+        images: Picture files, folders, or patterns such as "photos/*.jpg".
+        options: Which model, and how it looks at pictures.
+        labels: Words to find, such as: dog grass sky. Synonyms share a label: "car|taxi".
+        labels_file: A text file with one label per line, instead of --labels.
+        out: Folder for what is written.
+        format: What is written. overlay: the picture in colours with names; index: a PNG whose
+            values are label numbers; groups: the groups of every stage; coco: one JSON for all
+            pictures; geojson: polygons; npz: soft scores.
+        background: Groups that score below this, in [0, 1], belong to no label.
+        background_words: Words that compete with the labels and become background.
+        background_thresholds: Thresholds for single labels, such as: dog=0.5 cat=0.4.
+        top_labels: Use at most this many labels in a picture, those that fit it best.
+        overwrite: Replace files that exist.
+    """
+    from groupvit.cli.pictures import Request, work_through
+
+    request = Request(
+        labels=_labels(labels, labels_file),
+        background=_background(background, background_words, background_thresholds),
+        top_labels=top_labels,
+        out=out,
+        formats=format,
+        overwrite=overwrite,
+    )
+    return work_through(images, options, request)
+
+
+def _labels(labels: tuple[str, ...], file: Path | None) -> tuple[str, ...]:
+    from groupvit.text.prompts import parse_labels
+
+    if file is not None:
+        if labels:
+            raise InputError("both --labels and --labels-file are given; keep one of them")
+        try:
+            lines = file.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"--labels-file {file} cannot be read: {error}") from error
+        labels = tuple(line.strip() for line in lines if line.strip())
+    parse_labels(labels)  # refuse bad words before anything is loaded
+    return labels
+
+
+def _background(
+    threshold: float | None, words: tuple[str, ...], thresholds: tuple[str, ...]
+) -> "Background | None":
+    from groupvit.segmentation.background import Background
+
+    if threshold is None and not words and not thresholds:
+        return None
+    return Background(
+        threshold=threshold, words=words, thresholds=dict(map(_threshold, thresholds))
+    )
+
+
+def _threshold(text: str) -> tuple[str, float]:
+    name, _, number = text.rpartition("=")
+    try:
+        return name.strip(), float(number)
+    except ValueError as error:
+        raise InputError(
+            f"--background-thresholds {text!r} is no threshold; write label=number, such as dog=0.5"
+        ) from error

@@ -1,0 +1,72 @@
+"""Settings as frozen dataclasses: read strictly from what JSON or TOML hold, and written back."""
+
+import dataclasses
+import types
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from groupvit.errors import InputError
+
+Settings = TypeVar("Settings")
+
+
+def from_values(cls: type[Settings], values: object, *, where: str) -> Settings:
+    """Settings of the given dataclass from what a JSON or TOML file holds.
+
+    Args:
+        cls: A dataclass whose fields are numbers, strings, literals, tuples or such dataclasses.
+        values: The mapping that was read.
+        where: How messages name the place, such as ``config.json``.
+
+    Raises:
+        InputError: A setting is unknown, missing, of the wrong type or refused by its dataclass.
+    """
+    if not isinstance(values, Mapping):
+        raise InputError(f"{where} is {values!r}; it should be a table of settings")
+    hints = get_type_hints(cls)
+    unknown = sorted(set(values) - set(hints))
+    if unknown:
+        raise InputError(f"{where}: unknown setting {unknown[0]}; known are {', '.join(hints)}")
+    given = {
+        name: _value(hints[name], value, where=f"{where}: {name}") for name, value in values.items()
+    }
+    try:
+        return cls(**given)
+    except (ValueError, TypeError) as error:  # the dataclass checks its own values
+        raise InputError(f"{where}: {error}") from error
+
+
+def to_values(settings: Any) -> dict[str, Any]:
+    """The settings as a mapping that JSON can hold; :func:`from_values` reads it back."""
+    values: dict[str, Any] = dataclasses.asdict(settings)
+    return values
+
+
+def _value(kind: Any, value: Any, *, where: str) -> Any:
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        return from_values(kind, value, where=where)
+    if get_origin(kind) is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise InputError(f"{where} is {value!r}, which is not a list")
+        item = get_args(kind)[0]
+        return tuple(_value(item, one, where=f"{where}[{i}]") for i, one in enumerate(value))
+    if get_origin(kind) in (Union, types.UnionType):
+        options = [option for option in get_args(kind) if option is not type(None)]
+        return None if value is None else _value(options[0], value, where=where)
+    if not _fits(kind, value):
+        raise InputError(f"{where} is {value!r}, which is not {_describe(kind)}")
+    return float(value) if kind is float else value
+
+
+def _fits(kind: Any, value: Any) -> bool:
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, (int, float) if kind is float else kind)
+
+
+def _describe(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return " or ".join(map(repr, get_args(kind)))
+    return getattr(kind, "__name__", str(kind))

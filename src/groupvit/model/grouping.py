@@ -1,0 +1,137 @@
+"""Grouping: tokens become segments (paper, section 3.2.2).
+
+A grouping block is given the tokens s of an image, j = 1..N, and its group tokens g, i = 1..G. Each
+token is assigned to one group by the similarity of their projections, and the tokens of a group
+are averaged into one segment:
+
+    A_ij = softmax over i of (W_q g_i . W_k s_j / sqrt(dim) + noise_i)
+    Â    = one-hot of the largest A_ij, with the gradient of A (straight-through)
+    g_i + W_o sum_j Â_ij W_v s_j / (1 + sum_j Â_ij)
+
+The noise is Gumbel(0, 1) in training and absent otherwise. The 1 in the divisor is the released
+model's; the paper's Eq. 5 has none. The softmax runs over the groups: every token is shared out
+fully, while a group may stay empty.
+"""
+
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from groupvit.model.layers import MLP, CrossAttention
+
+
+class Grouping(NamedTuple):
+    """What a grouping block makes of an image's tokens."""
+
+    segments: Float[Tensor, "batch group dim"]
+    """One vector for each group."""
+    assignment: Float[Tensor, "batch group token"]
+    """The share of each token that each group takes, without noise; every token's sum to 1."""
+
+
+class LookAtTokens(nn.Module):
+    """Lets the groups see the picture before they choose: cross attention and MLP, normalised."""
+
+    def __init__(self, dim: int, num_heads: int, mlp_ratio: float) -> None:
+        super().__init__()
+        self.attn = CrossAttention(dim, num_heads)
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = MLP(dim, int(dim * mlp_ratio))
+        self.norm_out = nn.LayerNorm(dim)
+
+    def forward(
+        self, groups: Float[Tensor, "batch group dim"], tokens: Float[Tensor, "batch token dim"]
+    ) -> Float[Tensor, "batch group dim"]:
+        """Groups that know the picture."""
+        groups = groups + self.attn(groups, tokens)
+        groups = groups + self.mlp(self.norm2(groups))
+        seen: Tensor = self.norm_out(groups)
+        return seen
+
+
+def gumbel_like(x: Float[Tensor, "*axes"]) -> Float[Tensor, "*axes"]:
+    """Noise of the standard Gumbel distribution."""
+    return -torch.empty_like(x).exponential_().log()
+
+
+def harden(soft: Float[Tensor, "batch group token"]) -> Float[Tensor, "batch group token"]:
+    """The largest share becomes 1, the others 0; the gradient stays that of the shares.
+
+    The first of equal shares wins.
+    """
+    winner = soft.argmax(dim=1, keepdim=True)
+    one_hot = torch.zeros_like(soft).scatter(1, winner, 1.0)
+    return one_hot - soft.detach() + soft if soft.requires_grad else one_hot
+
+
+class Assignment(nn.Module):
+    """Assigns every token to a group and averages the tokens of each group."""
+
+    def __init__(self, dim: int, mode: Literal["hard", "soft"]) -> None:
+        super().__init__()
+        self.hard = mode == "hard"
+        self.query = nn.Linear(dim, dim)
+        self.key = nn.Linear(dim, dim)
+        self.value = nn.Linear(dim, dim)
+        self.proj = nn.Linear(dim, dim)
+
+    def logits(
+        self, groups: Float[Tensor, "batch group dim"], tokens: Float[Tensor, "batch token dim"]
+    ) -> Float[Tensor, "batch group token"]:
+        """Similarity of groups and tokens, in float32 even under autocast: ties must not move."""
+        query, key = self.query(groups).float(), self.key(tokens).float()
+        with torch.autocast(groups.device.type, enabled=False):
+            similarity: Tensor = (query @ key.mT) * query.shape[-1] ** -0.5
+            return similarity
+
+    def forward(
+        self, groups: Float[Tensor, "batch group dim"], tokens: Float[Tensor, "batch token dim"]
+    ) -> Grouping:
+        """What each group takes from its tokens, and the assignment."""
+        logits = self.logits(groups, tokens)
+        soft = logits.softmax(dim=1)
+        used = soft
+        if self.hard:
+            noisy = (logits + gumbel_like(logits)).softmax(dim=1) if self.training else soft
+            used = harden(noisy)
+        mean = (used / (1 + used.sum(dim=-1, keepdim=True))).to(tokens.dtype)
+        return Grouping(self.proj(mean @ self.value(tokens)), soft)
+
+
+class GroupingBlock(nn.Module):
+    """Ends a stage: group tokens look at the tokens, take them, and become segments."""
+
+    def __init__(
+        self,
+        dim: int,
+        num_heads: int,
+        mlp_ratio: float,
+        *,
+        num_group_tokens: int,
+        num_groups: int,
+        mode: Literal["hard", "soft"],
+    ) -> None:
+        super().__init__()
+        self.norm_groups = nn.LayerNorm(dim)
+        self.norm_tokens = nn.LayerNorm(dim)
+        self.mix_groups = MLP(num_group_tokens, dim // 2, num_groups)
+        self.norm_mixed = nn.LayerNorm(dim)
+        self.look = LookAtTokens(dim, num_heads, mlp_ratio)
+        self.assign = Assignment(dim, mode)
+        self.norm_segments = nn.LayerNorm(dim)
+        self.mlp = MLP(dim, int(dim * mlp_ratio))
+
+    def forward(
+        self,
+        tokens: Float[Tensor, "batch token dim"],
+        group_tokens: Float[Tensor, "batch group_token dim"],
+    ) -> Grouping:
+        """Segments, and which token went where."""
+        tokens = self.norm_tokens(tokens)
+        groups = self.norm_mixed(self.mix_groups(self.norm_groups(group_tokens).mT).mT)
+        groups = self.look(groups, tokens)
+        taken, assignment = self.assign(groups, tokens)
+        segments = groups + taken
+        return Grouping(segments + self.mlp(self.norm_segments(segments)), assignment)

@@ -1,0 +1,119 @@
+"""The whole model: both encoders, their projectors, and the temperature."""
+
+from typing import NamedTuple
+
+import torch
+from einops import rearrange
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from groupvit.model.config import GroupViTConfig
+from groupvit.model.image_encoder import ImageEncoder
+from groupvit.model.initialization import INITIAL_LOG_SCALE, init_weights
+from groupvit.model.text_encoder import TextEncoder
+
+
+class ImageFeatures(NamedTuple):
+    """Everything that one pass over images gives."""
+
+    embedding: Float[Tensor, "batch embedding"]
+    """The image in the space shared with text, L2-normalised."""
+    segments: Float[Tensor, "batch group dim"]
+    """The segments of the last stage, before any projection."""
+    assignments: tuple[Float[Tensor, "batch _ _"], ...]
+    """For every stage that groups, its soft assignment "batch group token"."""
+
+
+class Embeddings(NamedTuple):
+    """Images and their texts in the shared space."""
+
+    image: Float[Tensor, "batch embedding"]
+    """L2-normalised."""
+    text: Float[Tensor, "batch caption embedding"]
+    """L2-normalised."""
+    logit_scale: Float[Tensor, ""]
+    """Inverse temperature, at most 100."""
+
+
+class Projector(nn.Module):
+    """Into the shared space: linear, batch norm, ReLU, linear."""
+
+    def __init__(self, dim: int, hidden: int, out_dim: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(dim, hidden)
+        self.norm = nn.BatchNorm1d(hidden)
+        self.fc2 = nn.Linear(hidden, out_dim)
+
+    def forward(self, x: Float[Tensor, "row dim"]) -> Float[Tensor, "row embedding"]:
+        """Project each row; in training the batch norm runs over the rows."""
+        projected: Tensor = self.fc2(F.relu(self.norm(self.fc1(x))))
+        return projected
+
+
+class GroupViT(nn.Module):
+    """Images and texts in one space, the images by way of their segments."""
+
+    MAX_LOGIT_SCALE = 100.0
+
+    def __init__(self, config: GroupViTConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.image_encoder = ImageEncoder(config.image)
+        self.text_encoder = TextEncoder(config.text)
+        hidden, out_dim = config.projector_dim, config.embedding_dim
+        self.image_projector = Projector(config.image.dim, hidden, out_dim)
+        self.text_projector = Projector(config.text.dim, hidden, out_dim)
+        self.log_scale = nn.Parameter(torch.tensor(INITIAL_LOG_SCALE))
+        self.multi_label_log_scale: nn.Parameter | None = None
+        if config.multi_label:
+            self.multi_label_log_scale = nn.Parameter(torch.tensor(INITIAL_LOG_SCALE))
+        init_weights(self)
+
+    @property
+    def logit_scale(self) -> Float[Tensor, ""]:
+        """Inverse temperature of the similarities."""
+        scale: Tensor = self.log_scale.exp().clamp(max=self.MAX_LOGIT_SCALE)
+        return scale
+
+    def encode_image(self, images: Float[Tensor, "batch 3 height width"]) -> ImageFeatures:
+        """Embed and group normalised images (ImageNet mean and deviation) of any size."""
+        pooled, segments, assignments = self.image_encoder(images)
+        return ImageFeatures(
+            F.normalize(self.image_projector(pooled), dim=-1), segments, assignments
+        )
+
+    def encode_text(self, tokens: Int[Tensor, "text position"]) -> Float[Tensor, "text embedding"]:
+        """Project texts into the shared space, not normalised: prompts are averaged before."""
+        projected: Tensor = self.text_projector(self.text_encoder(tokens))
+        return projected
+
+    def embed_segments(
+        self, segments: Float[Tensor, "batch group dim"]
+    ) -> Float[Tensor, "batch group embedding"]:
+        """Each segment in the space shared with text, L2-normalised."""
+        rows = self.image_projector(rearrange(segments, "batch group dim -> (batch group) dim"))
+        return rearrange(
+            F.normalize(rows, dim=-1),
+            "(batch group) embedding -> batch group embedding",
+            batch=segments.shape[0],
+        )
+
+    def forward(
+        self,
+        images: Float[Tensor, "batch 3 height width"],
+        tokens: Int[Tensor, "batch caption position"],
+    ) -> Embeddings:
+        """Embed images, and the captions and prompts that belong to each."""
+        texts = self.encode_text(
+            rearrange(tokens, "batch caption position -> (batch caption) position")
+        )
+        return Embeddings(
+            self.encode_image(images).embedding,
+            rearrange(
+                F.normalize(texts, dim=-1),
+                "(batch caption) embedding -> batch caption embedding",
+                batch=tokens.shape[0],
+            ),
+            self.logit_scale,
+        )

@@ -1,0 +1,64 @@
+"""How an untrained model begins: the original's distributions, in one place."""
+
+import math
+
+from torch import nn
+
+from groupvit.model.image_encoder import ImageEncoder, Stage
+from groupvit.model.layers import Block
+from groupvit.model.text_encoder import TextEncoder
+
+INITIAL_LOG_SCALE = math.log(1 / 0.07)
+"""Where the logarithm of the inverse temperature starts."""
+
+
+def init_weights(model: nn.Module) -> None:
+    """Draw every parameter from torch's global generator.
+
+    ==============================  ====================================================
+    image: linear maps              normal, deviation 0.02; bias 0
+    image: patches                  torch's default for convolutions
+    image: positions                normal, deviation 0.02
+    image: group tokens             normal, deviation 0.02; 0 where a projector adds to them
+    text: token embedding           normal, deviation 0.02
+    text: positions                 normal, deviation 0.01
+    text: qkv                       normal, deviation dim^-1/2; bias 0
+    text: attention out, MLP out    normal, deviation (dim * 2 * depth)^-1/2; attention bias 0
+    text: MLP in                    normal, deviation (2 * dim)^-1/2
+    norms                           1 and 0
+    projectors                      torch's defaults
+    ==============================  ====================================================
+    """
+    for part in model.children():
+        if isinstance(part, ImageEncoder):
+            init_image_encoder(part)
+        if isinstance(part, TextEncoder):
+            init_text_encoder(part)
+
+
+def init_image_encoder(encoder: ImageEncoder) -> None:
+    """Draw the image encoder; see :func:`init_weights`."""
+    for module in encoder.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.trunc_normal_(module.weight, std=0.02)
+            nn.init.zeros_(module.bias)
+    nn.init.trunc_normal_(encoder.positions.weight, std=0.02)
+    for stage in encoder.stages:
+        assert isinstance(stage, Stage)
+        if stage.group_token is not None and stage.group_projector is None:
+            nn.init.trunc_normal_(stage.group_token, std=0.02)
+
+
+def init_text_encoder(encoder: TextEncoder) -> None:
+    """Draw the text encoder; see :func:`init_weights`."""
+    depth, dim = len(encoder.blocks), encoder.tokens.embedding_dim
+    nn.init.normal_(encoder.tokens.weight, std=0.02)
+    nn.init.normal_(encoder.positions, std=0.01)
+    for block in encoder.blocks:
+        assert isinstance(block, Block)
+        nn.init.normal_(block.attn.qkv.weight, std=dim**-0.5)
+        nn.init.zeros_(block.attn.qkv.bias)
+        nn.init.zeros_(block.attn.proj.bias)
+        for out in (block.attn.proj, block.mlp.fc2):
+            nn.init.normal_(out.weight, std=(2 * depth * dim) ** -0.5)
+        nn.init.normal_(block.mlp.fc1.weight, std=(2 * dim) ** -0.5)

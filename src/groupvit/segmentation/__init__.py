@@ -1,0 +1,1 @@
+"""From a picture and words to pixels that have a name."""

@@ -1,0 +1,159 @@
+"""Groups: what one pass over a picture finds, before any word is said."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, floor
+
+import numpy as np
+import torch
+from einops import rearrange
+from jaxtyping import Float, Int, UInt8, UInt16
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from groupvit import visualization
+from groupvit.segmentation.windows import Box
+
+AT_ONCE = 1 << 24
+"""Most shares that are enlarged at once: large pictures are drawn in strips."""
+
+
+def bilinear(length: int, new_length: int) -> Float[Tensor, "new_length length"]:
+    """The matrix that enlarges a side as bilinear interpolation does."""
+    return F.interpolate(torch.eye(length)[None], new_length, mode="linear", align_corners=False)[
+        0
+    ].mT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupedWindow:
+    """The groups that one pass finds in one window of a picture."""
+
+    box: Box
+    """Where the window lies in the resized picture [pixels]."""
+    grid: tuple[int, int]
+    """Rows and columns of its patches."""
+    assignments: tuple[Float[Tensor, "_ _"], ...]
+    """For every stage the soft assignment "group token"."""
+    embedding: Float[Tensor, " embedding"]
+    """The window in the space shared with text, L2-normalised."""
+    segments: Float[Tensor, "group embedding"]
+    """Its segments in that space, L2-normalised."""
+
+    @property
+    def num_stages(self) -> int:
+        """Stages that group; 1 for a network without groups, whose patches stand alone."""
+        return max(1, len(self.assignments))
+
+    def shares(self, stage: int) -> Float[Tensor, "group token"]:
+        """The share of every patch that each group of a stage takes, by way of earlier stages.
+
+        The assignments are chained by products; each patch's shares sum to 1. A network without
+        groups has each patch for itself.
+        """
+        if not self.assignments:
+            return torch.eye(len(self.segments), device=self.segments.device)
+        shares = self.assignments[0]
+        for assignment in self.assignments[1 : stage + 1]:
+            shares = assignment @ shares
+        return shares
+
+    def group_map(self, stage: int, size: tuple[int, int]) -> Int[Tensor, "height width"]:
+        """The group of every pixel when the window is drawn at this (height, width).
+
+        The shares are enlarged bilinearly before the largest is taken, so that the borders
+        between groups run smoothly (the original does so too).
+        """
+        shares = rearrange(
+            self.shares(stage), "group (row column) -> group row column", row=self.grid[0]
+        )
+        down = bilinear(self.grid[0], size[0]).to(shares.device)
+        across = bilinear(self.grid[1], size[1]).to(shares.device)
+        rows = max(1, AT_ONCE // (len(shares) * size[1]))
+        return torch.cat(
+            [
+                (down[start : start + rows] @ shares @ across.mT).argmax(dim=0)
+                for start in range(0, size[0], rows)
+            ]
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupedPicture:
+    """A picture and the groups found in it; words can be given to it again and again."""
+
+    picture: UInt8[np.ndarray, "height width 3"]
+    """The picture itself, RGB, 0 to 255."""
+    working_size: tuple[int, int]
+    """Height and width that the network saw [pixels]."""
+    windows: Sequence[GroupedWindow]
+    """What was found, window by window."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the picture [pixels]."""
+        height, width, _ = self.picture.shape
+        return height, width
+
+    @property
+    def num_stages(self) -> int:
+        """Stages whose groups can be shown."""
+        return self.windows[0].num_stages
+
+    def num_groups(self, stage: int) -> int:
+        """Groups of a stage in one window."""
+        return len(self.windows[0].shares(stage))
+
+    def group_map(self, stage: int) -> UInt16[np.ndarray, "height width"]:
+        """The group of every pixel of the picture at a stage, from 0 for the first grouping.
+
+        Each window has groups of its own: those of window ``i`` are numbered from
+        ``i * num_groups(stage)``. Where windows overlap, the one with the nearest centre counts.
+        """
+        owners = self._owners()
+        result = torch.zeros(self.size, dtype=torch.int64)
+        for index, window in enumerate(self.windows):
+            place = self.in_picture(window.box)
+            groups = window.group_map(stage, (place.height, place.width)).cpu()
+            region = result[place.rows, place.columns]
+            owned = owners[place.rows, place.columns] == index
+            region[owned] = groups[owned] + index * self.num_groups(stage)
+        return result.numpy().astype(np.uint16)
+
+    def panels(self) -> list[tuple[str, Image.Image]]:
+        """The picture, then the groups of every stage in colours, each with a title."""
+        panels = [("picture", Image.fromarray(self.picture))]
+        for stage in range(self.num_stages):
+            groups = self.group_map(stage)
+            title = f"stage {stage + 1}: {len(np.unique(groups))} groups in use"
+            panels.append((title, visualization.groups(self.picture, groups)))
+        return panels
+
+    def to_image(self) -> Image.Image:
+        """The picture beside its groups of every stage."""
+        panels = self.panels()
+        return visualization.side_by_side(panels, columns=len(panels))
+
+    def _owners(self) -> Int[Tensor, "height width"]:
+        """Which window each pixel of the picture belongs to."""
+        height, width = self.size
+        rows = (torch.arange(height) + 0.5) * self.working_size[0] / height
+        columns = (torch.arange(width) + 0.5) * self.working_size[1] / width
+        nearest = torch.full(self.size, torch.inf)
+        owners = torch.zeros(self.size, dtype=torch.int64)
+        for index, box in enumerate(window.box for window in self.windows):
+            down = (rows - box.top - box.height / 2) ** 2
+            across = (columns - box.left - box.width / 2) ** 2
+            distance = down[:, None] + across[None, :]
+            owners = torch.where(distance < nearest, index, owners)
+            nearest = torch.minimum(nearest, distance)
+        return owners
+
+    def in_picture(self, box: Box) -> Box:
+        """A window's place in the picture as it was given, rounded outwards [pixels]."""
+        down, across = (a / b for a, b in zip(self.size, self.working_size, strict=True))
+        top, left = floor(box.top * down), floor(box.left * across)
+        bottom = min(self.size[0], ceil((box.top + box.height) * down))
+        right = min(self.size[1], ceil((box.left + box.width) * across))
+        return Box(top, left, bottom - top, right - left)

@@ -1,0 +1,82 @@
+"""Scores: how well every group of a window fits every label.
+
+A pixel's scores are those of its group, so that everything here is a small table per window.
+"""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from groupvit.segmentation.background import Background
+from groupvit.segmentation.groups import GroupedWindow
+from groupvit.segmentation.protocol import Protocol
+from groupvit.segmentation.vocabulary import Query
+
+
+def score(
+    window: GroupedWindow,
+    words: Float[Tensor, "word embedding"],
+    query: Query,
+    *,
+    logit_scale: Float[Tensor, ""],
+    protocol: Protocol,
+    background: Background | None,
+) -> Float[Tensor, "group label"]:
+    """The score in [0, 1] of every label for every group; with a background, it comes first."""
+    of_groups = best_word(logit_scale * window.segments @ words.mT, query)
+    of_window = best_word(logit_scale * window.embedding[None] @ words.mT, query)[0]
+    kept = top_labels(of_window, protocol.top_labels)
+    scores = of_groups.masked_fill(~kept, float("-inf")).softmax(dim=-1)
+    if protocol.scoring == "product":
+        scores = scores * of_groups.softmax(dim=-1)
+    return with_background(scores, query, background) if background else scores
+
+
+def best_word(logits: Float[Tensor, "row word"], query: Query) -> Float[Tensor, "row label"]:
+    """A label counts as much as the word of it that fits best."""
+    if len(query.words) == len(query.labels):
+        return logits
+    owners = torch.tensor(query.owners, device=logits.device).expand_as(logits)
+    lowest = logits.new_full((len(logits), len(query.labels)), float("-inf"))
+    return lowest.scatter_reduce(1, owners, logits, reduce="amax")
+
+
+def top_labels(logits: Float[Tensor, " label"], count: int | None) -> Bool[Tensor, " label"]:
+    """Which labels are among those that fit best; all of them without a count."""
+    kept = torch.ones_like(logits, dtype=torch.bool)
+    if count is None or count >= len(logits):
+        return kept
+    kept[logits.argsort(descending=True, stable=True)[count:]] = False
+    return kept
+
+
+def with_background(
+    scores: Float[Tensor, "group label"], query: Query, background: Background
+) -> Float[Tensor, "group label_or_background"]:
+    """The scores with a first column for the background: 1 where it wins for certain.
+
+    Background words have competed; the best of them becomes the score of the background.
+    """
+    count = len(query.labels) - query.num_background
+    labels, behind = scores[:, :count], scores[:, count:]
+    column = behind.amax(dim=1) if query.num_background else scores.new_zeros(len(scores))
+    column = column.masked_fill(_below(scores, labels, query, background), 1.0)
+    return torch.cat([column[:, None], labels], dim=1)
+
+
+def _below(
+    scores: Float[Tensor, "group any_label"],
+    labels: Float[Tensor, "group label"],
+    query: Query,
+    background: Background,
+) -> Bool[Tensor, " group"]:
+    """Which groups are too uncertain of their best label."""
+    best, winner = labels.max(dim=1)
+    below = torch.zeros_like(best, dtype=torch.bool)
+    if background.threshold is not None:
+        certain = scores.max(dim=1).values
+        below |= certain < min(background.threshold, float(certain.max()))
+    if background.thresholds:
+        limits = [background.thresholds.get(name, 0.0) for name in query.labels[: labels.shape[1]]]
+        below |= best < best.new_tensor(limits)[winner]
+    return below

@@ -1,0 +1,307 @@
+"""The segmenter: load a model once, then give it pictures and words."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple, overload
+
+import numpy as np
+import torch
+from jaxtyping import Int, UInt8, UInt16
+from PIL import Image
+from torch import Tensor
+
+from groupvit import images
+from groupvit.errors import InputError
+from groupvit.model.groupvit import GroupViT
+from groupvit.segmentation import protocol as protocols
+from groupvit.segmentation.background import Background
+from groupvit.segmentation.groups import GroupedPicture, GroupedWindow
+from groupvit.segmentation.preparation import normalise, resize, working_size
+from groupvit.segmentation.protocol import OURS, Protocol
+from groupvit.segmentation.result import Segmentation
+from groupvit.segmentation.score_map import assemble
+from groupvit.segmentation.scoring import score
+from groupvit.segmentation.vocabulary import Query, Vocabulary, query
+from groupvit.segmentation.windows import Box, boxes
+from groupvit.text.prompts import BACKGROUND
+from groupvit.weights import find
+from groupvit.weights.checkpoint import Origin
+
+Picture = str | Path | Image.Image | np.ndarray
+"""A file, a Pillow image, or an array of uint8 "height width 3" or "height width"."""
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+class _Crop(NamedTuple):
+    """A window cut out of a picture."""
+
+    box: Box
+    pixels: UInt8[Tensor, "3 height width"]
+
+
+class Segmenter:
+    """Says which pixels of a picture belong to which word.
+
+    ```python
+    segmenter = Segmenter.load("nvidia/groupvit-gcc-yfcc")
+    result = segmenter("dog.jpg", ["dog", "grass", "sky"])
+    result.to_overlay().save("dog.overlay.png")
+    ```
+    """
+
+    def __init__(
+        self,
+        model: GroupViT,
+        *,
+        origin: Origin | None = None,
+        protocol: Protocol | str = OURS,
+        device: str | torch.device = "cpu",
+        dtype: str = "float32",
+        batch_size: int = 8,
+    ) -> None:
+        """Make a segmenter of a model.
+
+        Args:
+            model: The network; it is moved to the device and to evaluation mode.
+            origin: Where its weights come from.
+            protocol: How pictures are resized, cut and scored; ``ours``, ``groupvit``, or your own.
+            device: Where to compute, such as ``cpu``, ``cuda``, or ``auto``: a GPU if there is one.
+            dtype: ``float32`` or ``bfloat16``, which computes the encoders under autocast: faster
+                where the processor has it, with slightly other borders.
+            batch_size: Windows that go through the network at once.
+
+        Raises:
+            InputError: The protocol, device or dtype does not exist.
+        """
+        if dtype not in DTYPES:
+            raise InputError(f"dtype is {dtype!r}; known are {', '.join(DTYPES)}")
+        if batch_size < 1:
+            raise InputError(f"batch_size is {batch_size}; give at least 1")
+        self.device = usable(device)
+        self.model = model.to(self.device).eval()
+        self.origin = origin
+        self.protocol = protocols.named(protocol) if isinstance(protocol, str) else protocol
+        self.dtype = DTYPES[dtype]
+        self.batch_size = batch_size
+        self._vocabulary = Vocabulary(self.model)
+
+    @classmethod
+    def load(
+        cls,
+        name: str | Path,
+        *,
+        revision: str | None = None,
+        protocol: Protocol | str = OURS,
+        device: str | torch.device = "cpu",
+        dtype: str = "float32",
+        batch_size: int = 8,
+    ) -> "Segmenter":
+        """A segmenter with the model of this name: bundled, a folder, a file, or a hub id.
+
+        See :func:`groupvit.weights.find.load` for names and errors, and the constructor for the
+        rest.
+        """
+        model, origin = find.load(name, revision=revision)
+        return cls(
+            model,
+            origin=origin,
+            protocol=protocol,
+            device=device,
+            dtype=dtype,
+            batch_size=batch_size,
+        )
+
+    @overload
+    def __call__(
+        self,
+        pictures: Picture,
+        labels: Sequence[str],
+        *,
+        background: Background | None = None,
+        top_labels: int | None = None,
+    ) -> Segmentation: ...
+    @overload
+    def __call__(
+        self,
+        pictures: list[Picture] | tuple[Picture, ...],
+        labels: Sequence[str],
+        *,
+        background: Background | None = None,
+        top_labels: int | None = None,
+    ) -> list[Segmentation]: ...
+    def __call__(
+        self,
+        pictures: Picture | list[Picture] | tuple[Picture, ...],
+        labels: Sequence[str],
+        *,
+        background: Background | None = None,
+        top_labels: int | None = None,
+    ) -> Segmentation | list[Segmentation]:
+        """Segment a picture, or several at once, by words.
+
+        Args:
+            pictures: A file, a Pillow image, a uint8 array "height width 3" (RGB, 0 to 255) or
+                "height width" (grey); or a list or tuple of them, of any sizes.
+            labels: Free text. Synonyms share a label: ``car|automobile|taxi``.
+            background: What belongs to no label; None gives every pixel a label.
+            top_labels: At most this many labels for each window, the ones that fit it best as a
+                whole; None: as many as the protocol says.
+
+        Returns:
+            One segmentation, or a list of them for several pictures.
+
+        Raises:
+            InputError: A picture cannot be read, or the labels are empty, doubled or too long.
+        """
+        if isinstance(pictures, (str, Path, Image.Image, np.ndarray)):
+            grouped = self.group([pictures])
+            return self.label(grouped[0], labels, background=background, top_labels=top_labels)
+        query(labels, background)  # refuse bad words before the work on the pictures
+        return [
+            self.label(picture, labels, background=background, top_labels=top_labels)
+            for picture in self.group(pictures)
+        ]
+
+    def group(self, pictures: Sequence[Picture]) -> list[GroupedPicture]:
+        """Find the groups of pictures, without any words: one pass for each window.
+
+        Raises:
+            InputError: A picture cannot be read or is too thin for the protocol.
+        """
+        arrays = [images.read(picture) for picture in pictures]
+        cut = [self._cut(array) for array in arrays]
+        found = iter(self._encode([crop for _, crops in cut for crop in crops]))
+        return [
+            GroupedPicture(
+                picture=array, working_size=size, windows=tuple(islice(found, len(crops)))
+            )
+            for array, (size, crops) in zip(arrays, cut, strict=True)
+        ]
+
+    def label(
+        self,
+        grouped: GroupedPicture,
+        labels: Sequence[str],
+        *,
+        background: Background | None = None,
+        top_labels: int | None = None,
+    ) -> Segmentation:
+        """Give words to the groups of a picture; see :meth:`__call__`."""
+        protocol = self.protocol
+        if top_labels is not None:
+            protocol = replace(protocol, top_labels=top_labels)
+        asked = query(labels, background)
+        with self._computing():
+            words = self._vocabulary.embed(asked.words, protocol.templates)
+            logit_scale = self.model.logit_scale
+        with torch.inference_mode():
+            tables = tuple(
+                score(
+                    window,
+                    words,
+                    asked,
+                    logit_scale=logit_scale,
+                    protocol=protocol,
+                    background=background,
+                )
+                for window in grouped.windows
+            )
+            scores = assemble(grouped, tables, resized=protocol.resized)
+            return Segmentation(
+                labels=_names(asked, has_background=background is not None),
+                label_map=_compact(scores.best()),
+                groups=grouped,
+                score_map=scores,
+                group_scores=tables,
+            )
+
+    def _cut(
+        self, picture: UInt8[np.ndarray, "height width 3"]
+    ) -> tuple[tuple[int, int], list[_Crop]]:
+        """The size at which the network sees a picture, and the windows of it."""
+        height, width, _ = picture.shape
+        protocol = self.protocol
+        size = working_size(height, width, protocol, self.model.config.image)
+        resized = resize(picture, size, antialias=protocol.antialias)
+        return size, [
+            _Crop(box, resized[:, box.rows, box.columns])
+            for box in boxes(*size, window=protocol.window, stride=protocol.stride)
+        ]
+
+    def _encode(self, crops: Sequence[_Crop]) -> list[GroupedWindow]:
+        """Windows of equal size go through the network together."""
+        found: dict[int, GroupedWindow] = {}
+        order = sorted(range(len(crops)), key=lambda index: crops[index].pixels.shape)
+        for batch in _batches([(index, crops[index]) for index in order], self.batch_size):
+            windows = self._encode_batch([crop for _, crop in batch])
+            found.update(zip((index for index, _ in batch), windows, strict=True))
+        return [found[index] for index in range(len(crops))]
+
+    def _encode_batch(self, crops: Sequence[_Crop]) -> list[GroupedWindow]:
+        pixels = torch.stack([crop.pixels for crop in crops]).to(self.device)
+        if self.protocol.border == "cut":
+            patch = self.model.config.image.patch_size
+            height, width = (side // patch * patch for side in pixels.shape[-2:])
+            pixels = pixels[:, :, :height, :width]
+        with self._computing():
+            features = self.model.encode_image(normalise(pixels))
+            segments = self.model.embed_segments(features.segments)
+        return [
+            GroupedWindow(
+                box=crop.box,
+                grid=self.model.image_encoder.grid(*pixels.shape[-2:]),
+                assignments=tuple(assignment[index] for assignment in features.assignments),
+                embedding=features.embedding[index].float(),
+                segments=segments[index].float(),
+            )
+            for index, crop in enumerate(crops)
+        ]
+
+    @contextmanager
+    def _computing(self) -> Iterator[None]:
+        mixed = self.dtype != torch.float32
+        with torch.inference_mode(), torch.autocast(self.device.type, self.dtype, enabled=mixed):
+            yield
+
+
+def usable(device: str | torch.device) -> torch.device:
+    """The device of this name; ``auto`` is a GPU if there is one.
+
+    Raises:
+        InputError: There is no such device here.
+    """
+    if str(device) == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise InputError(f"the device {str(device)!r} cannot be used here; try cpu") from error
+    return torch.device(device)
+
+
+def _batches(
+    crops: Sequence[tuple[int, _Crop]], size: int
+) -> Iterator[Sequence[tuple[int, _Crop]]]:
+    """Runs of at most ``size`` neighbours with equal pixels sizes."""
+    start = 0
+    for end in range(1, len(crops) + 1):
+        full = end - start == size
+        if end == len(crops) or full or crops[end][1].pixels.shape != crops[start][1].pixels.shape:
+            yield crops[start:end]
+            start = end
+
+
+def _names(asked: Query, *, has_background: bool) -> tuple[str, ...]:
+    """The labels of the result: background words are merged into one."""
+    names = asked.labels[: len(asked.labels) - asked.num_background]
+    return (BACKGROUND, *names) if has_background else names
+
+
+def _compact(
+    label_map: Int[Tensor, "height width"],
+) -> UInt8[np.ndarray, "height width"] | UInt16[np.ndarray, "height width"]:
+    labels = label_map.cpu().numpy()
+    return labels.astype(np.uint8 if labels.max() < 256 else np.uint16)

@@ -1,0 +1,43 @@
+"""Sliding windows over a picture."""
+
+from typing import NamedTuple
+
+
+class Box(NamedTuple):
+    """A window's place in the picture [pixels]."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    @property
+    def rows(self) -> slice:
+        """The rows of the picture that it covers."""
+        return slice(self.top, self.top + self.height)
+
+    @property
+    def columns(self) -> slice:
+        """The columns of the picture that it covers."""
+        return slice(self.left, self.left + self.width)
+
+
+def boxes(height: int, width: int, *, window: int | None, stride: int) -> list[Box]:
+    """Square windows that cover a picture, row by row; one of the whole picture without a size.
+
+    The last window of a row or column is moved inwards to end at the border; a picture smaller
+    than a window has one window of its own size.
+    """
+    if window is None:
+        return [Box(0, 0, height, width)]
+    tall, wide = min(window, height), min(window, width)
+    return [
+        Box(top, left, tall, wide)
+        for top in _starts(height, tall, stride)
+        for left in _starts(width, wide, stride)
+    ]
+
+
+def _starts(length: int, window: int, stride: int) -> list[int]:
+    last = length - window
+    return [*range(0, last, stride), last]

@@ -1,0 +1,1 @@
+"""Strings to token ids: tokenizer, prompts and labels."""

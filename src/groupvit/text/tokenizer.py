@@ -1,0 +1,218 @@
+"""Byte-pair tokenizer of CLIP: strings to token ids and back.
+
+A text is cleaned and split into words by CLIP's pattern. Each word starts as its UTF-8 bytes, the
+last one marked as the end of the word, and the two neighbours whose merge was learnt first are
+joined again and again until none is left to join. Token ids: 0 to 255 are the bytes, 256 to 511
+the bytes that end a word, then one id for each merge in the order of learning, then the start and
+the end of a text. An id therefore also says how early its merge was learnt.
+
+Source: Radford et al. 2021, section 2.4; the merges are those of OpenAI CLIP (MIT licence).
+"""
+
+import gzip
+import html
+from collections.abc import Iterable, Sequence
+from functools import cache, lru_cache
+from heapq import heapify, heappop, heappush
+from importlib.resources import files
+from itertools import chain, islice, pairwise, takewhile
+from typing import Final, Literal
+
+import ftfy
+import regex  # type: ignore[import-untyped]
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from groupvit.errors import InputError
+
+VOCABULARY_SIZE: Final = 49408
+"""Number of token ids: 256 bytes, 256 ends of words, 48,894 merges, START and END."""
+
+START: Final = VOCABULARY_SIZE - 2
+"""Token id that begins every text."""
+
+END: Final = VOCABULARY_SIZE - 1
+"""Token id that ends every text; the text encoder reads a text at its first END."""
+
+_END_OF_WORD: Final = 256
+_NUM_MERGES: Final = START - 2 * _END_OF_WORD
+_SPECIAL: Final = {"<|startoftext|>": START, "<|endoftext|>": END}
+_WORD: Final = (
+    r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+"
+)
+
+
+@cache
+def _word_pattern() -> regex.Pattern:
+    return regex.compile(_WORD, regex.IGNORECASE)
+
+
+@cache
+def _byte_characters() -> dict[int, str]:
+    """Character by which the file of merges writes each byte, in the order of token ids.
+
+    Bytes that Latin-1 prints stand for themselves and come first; the others, which a text file
+    could not show, are written as the characters from U+0100 on.
+    """
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = sorted(set(range(256)) - set(printable))
+    return {byte: chr(byte) for byte in printable} | {
+        byte: chr(256 + index) for index, byte in enumerate(others)
+    }
+
+
+@cache
+def _byte_ids() -> tuple[int, ...]:
+    """Token id of each byte."""
+    order = list(_byte_characters())
+    return tuple(order.index(byte) for byte in range(256))
+
+
+@cache
+def _merges() -> dict[tuple[int, int], int]:
+    """Id of the merged token for each pair of neighbours that may merge, earliest learnt first."""
+    path = files("groupvit") / "text" / "data" / "merges.txt.gz"
+    characters = list(_byte_characters().values())
+    spellings = [*characters, *(character + "</w>" for character in characters)]
+    ids = {spelling: index for index, spelling in enumerate(spellings)}
+    merges: dict[tuple[int, int], int] = {}
+    with path.open("rb") as packed, gzip.open(packed, "rt", encoding="utf-8") as lines:
+        # The first line is a header; the file goes on beyond the vocabulary of CLIP.
+        for merged, line in enumerate(islice(lines, 1, 1 + _NUM_MERGES), 2 * _END_OF_WORD):
+            left, right = line.split()
+            merges[ids[left], ids[right]] = merged
+            ids[left + right] = merged
+    return merges
+
+
+@cache
+def _pieces() -> tuple[bytes, ...]:
+    """Bytes of every token but START and END; those that end a word carry a space."""
+    single = [bytes([byte]) for byte in _byte_characters()]
+    pieces = [*single, *(byte + b" " for byte in single)]
+    for left, right in _merges():
+        pieces.append(pieces[left] + pieces[right])
+    return tuple(pieces)
+
+
+def _merge(tokens: list[int]) -> list[int]:
+    """Tokens after all merges, the earliest learnt first and from left to right.
+
+    A queue keeps the time near n log n, so that a stranger's word of a million letters does not
+    hold a server. Merging one place at a time equals the rounds of the published algorithm, as no
+    two merges of the vocabulary spell the same token: every token that a merge makes merges later.
+    """
+    merges, end = _merges(), len(tokens)
+    after, before = list(range(1, end + 1)), list(range(-1, end - 1))
+    pairs = enumerate(pairwise(tokens))
+    queue = [(merges[pair], place, *pair) for place, pair in pairs if pair in merges]
+    heapify(queue)
+    while queue:
+        merged, place, left, right = heappop(queue)
+        other = after[place]
+        if tokens[place] != left or other == end or tokens[other] != right:
+            continue  # a neighbour has merged since this entry was made
+        tokens[place], tokens[other] = merged, -1
+        after[place] = beyond = after[other]
+        if beyond < end:
+            before[beyond] = place
+        for first, second in ((before[place], place), (place, beyond)):
+            if first >= 0 and second < end:
+                pair = tokens[first], tokens[second]
+                if pair in merges:
+                    heappush(queue, (merges[pair], first, *pair))
+    return [token for token in tokens if token >= 0]
+
+
+@lru_cache(maxsize=2**16)
+def _word_ids(word: str) -> tuple[int, ...]:
+    if word in _SPECIAL:
+        return (_SPECIAL[word],)
+    tokens = [_byte_ids()[byte] for byte in word.encode()]
+    tokens[-1] += _END_OF_WORD
+    return tuple(_merge(tokens))
+
+
+def clean(text: str) -> str:
+    """Text as CLIP reads it.
+
+    Broken encodings are repaired by ftfy, HTML entities resolved twice (captions from the web are
+    often escaped twice), whitespace stripped and collapsed, letters lowered.
+    """
+    # Printable ASCII has nothing to repair, and without "&" it has no entities.
+    if not (text.isascii() and text.isprintable() and "&" not in text):
+        text = html.unescape(html.unescape(ftfy.fix_text(text)))
+    return " ".join(text.split()).lower()
+
+
+def _shortened(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:57] + "...")
+
+
+class Tokenizer:
+    """Byte-pair tokenizer of CLIP.
+
+    All tokenizers share one vocabulary, read when it is first needed, and one bounded memory of
+    words; an instance holds nothing and may go to other processes.
+    """
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a text of any length, without START and END.
+
+        As in CLIP, the words <|startoftext|> and <|endoftext|> inside a text give START and END.
+        """
+        return list(chain.from_iterable(map(_word_ids, _word_pattern().findall(clean(text)))))
+
+    def count(self, text: str) -> int:
+        """Number of tokens of a text with START and END: 2 for an empty text."""
+        return len(self.encode(text)) + 2
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Text of token ids up to the first END, as the text encoder reads them.
+
+        The text is lower case, with one space after each word of CLIP's pattern ("a cat ."). Bytes
+        that are no UTF-8, such as half a character, give U+FFFD.
+        """
+        pieces = _pieces()
+        read = takewhile(lambda token: token != END, ids)
+        joined = b"".join(pieces[token] for token in read if token != START)
+        return joined.decode("utf-8", errors="replace").strip()
+
+    def __call__(
+        self,
+        texts: Sequence[str],
+        *,
+        context_length: int = 77,
+        overlong: Literal["cut", "refuse"] = "cut",
+    ) -> Int[Tensor, "text position"]:
+        """Token ids of texts (int64): START, the text, END, then zeros.
+
+        Rows are as long as the longest text of the call, not always `context_length`: the text
+        encoder is causal and reads a text at its END, so zeros after it change no result and only
+        cost time.
+
+        Args:
+            texts: The texts; without any, the result has 0 rows.
+            context_length: Most tokens that the text encoder reads, with START and END; at least 2.
+            overlong: What happens to a longer text: "cut" keeps its first tokens and puts END last,
+                as GroupViT does in training; "refuse" raises.
+
+        Raises:
+            InputError: A text is too long and `overlong` is "refuse", or `texts` is one string.
+        """
+        assert context_length >= 2
+        if isinstance(texts, str):
+            raise InputError(f"texts is the single string {_shortened(texts)}; give a list of them")
+        rows = [[START, *self.encode(text), END] for text in texts]
+        for text, row in zip(texts, rows, strict=True):
+            if len(row) > context_length:
+                if overlong == "refuse":
+                    raise InputError(
+                        f"the text {_shortened(text)} has {len(row)} tokens, more than the "
+                        f"{context_length} that the text encoder reads; shorten it"
+                    )
+                row[context_length - 1 :] = [END]
+        longest = max(map(len, rows), default=2)
+        padded = [row + [0] * (longest - len(row)) for row in rows]
+        return torch.tensor(padded, dtype=torch.int64).reshape(len(rows), longest)

@@ -1,0 +1,164 @@
+"""Our checkpoint folder: ``config.json`` (architecture, origin) and ``model.safetensors``."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from groupvit.config import from_values, to_values
+from groupvit.errors import InputError
+from groupvit.model.config import GroupViTConfig
+from groupvit.model.groupvit import GroupViT
+from groupvit.weights.architecture import blank
+from groupvit.weights.layouts import check_names
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.safetensors"
+FORMAT = "groupvit-1"
+"""What ``config.json`` says of itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a model's weights come from."""
+
+    source: str
+    """The name, folder or file that they were read from."""
+    layout: str = "groupvit"
+    """How the source named them."""
+    trained: bool = True
+    """False for weights drawn at random."""
+
+
+class LoadedModel(NamedTuple):
+    """A model and where it comes from."""
+
+    model: GroupViT
+    origin: Origin
+
+
+def save(folder: Path, model: GroupViT, origin: Origin, *, overwrite: bool = False) -> None:
+    """Write a checkpoint folder; it appears whole or not at all.
+
+    Raises:
+        InputError: The folder exists and may not be replaced, or cannot be written.
+    """
+    config = {"format": FORMAT, "model": to_values(model.config), "origin": to_values(origin)}
+    write_folder(folder, {CONFIG_FILE: as_json(config)}, model.state_dict(), overwrite=overwrite)
+
+
+def as_json(values: Mapping[str, Any]) -> str:
+    """The values as the text of a JSON file."""
+    return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+
+
+def write_folder(
+    folder: Path, texts: Mapping[str, str], tensors: Mapping[str, Tensor], *, overwrite: bool
+) -> None:
+    """Write these text files and ``model.safetensors`` beside the folder, then rename."""
+    if folder.exists() and not overwrite:
+        raise InputError(f"{folder} exists already; choose another folder or pass --overwrite")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written: {error.strerror}") from error
+    try:
+        whole = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+        save_file(whole, beside / WEIGHTS_FILE, metadata={"format": "pt"})
+        for name, text in texts.items():
+            (beside / name).write_text(text, encoding="utf-8")
+        beside.chmod(0o755)
+        _replace(folder, beside)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{folder} cannot be written: {error}") from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _replace(folder: Path, beside: Path) -> None:
+    """Rename ``beside`` to ``folder``; what was there goes only after the new one has come."""
+    if not folder.exists():
+        beside.rename(folder)
+        return
+    old = Path(f"{beside}-old")
+    folder.rename(old)
+    try:
+        beside.rename(folder)
+    except OSError:
+        old.rename(folder)
+        raise
+    if old.is_dir() and not old.is_symlink():
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        old.unlink()
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """What a folder's ``config.json`` holds, ours or Hugging Face's."""
+    path = folder / CONFIG_FILE
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{folder} has no {CONFIG_FILE}; it is no model folder") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{path} holds no settings")
+    return values
+
+
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a ``.safetensors`` file by name."""
+    try:
+        return dict(load_file(path))
+    except FileNotFoundError as error:
+        raise InputError(f"no weights at {path}") from error
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path} is damaged or no safetensors file: {error}") from error
+
+
+def load(folder: Path) -> LoadedModel:
+    """Read a checkpoint folder of ours.
+
+    Raises:
+        InputError: A file is missing or damaged, or the weights do not fit the architecture.
+    """
+    values = read_config(folder)
+    config = from_values(
+        GroupViTConfig, values.get("model"), where=f"{folder / CONFIG_FILE}: model"
+    )
+    origin = from_values(Origin, values.get("origin"), where=f"{folder / CONFIG_FILE}: origin")
+    path = folder / WEIGHTS_FILE
+    return LoadedModel(fill(config, read_safetensors(path), where=str(path)), origin)
+
+
+def fill(config: GroupViTConfig, tensors: Mapping[str, Tensor], *, where: str) -> GroupViT:
+    """A model of this architecture with these values, in float32 and evaluation mode.
+
+    Raises:
+        InputError: A tensor is missing, left over or of the wrong shape; the message lists them.
+    """
+    model = blank(config)
+    expected = model.state_dict()
+    try:
+        check_names(sorted(expected.keys() - tensors), sorted(tensors.keys() - expected))
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+    wrong = [
+        f"{name} is {tuple(tensors[name].shape)} instead of {tuple(wanted.shape)}"
+        for name, wanted in expected.items()
+        if tensors[name].shape != wanted.shape
+    ]
+    if wrong:
+        raise InputError(f"{where}: tensors of the wrong shape: {'; '.join(wrong)}")
+    values = {name: tensors[name].to(wanted.dtype) for name, wanted in expected.items()}
+    model.load_state_dict(values, assign=True)
+    return model.eval()

@@ -1,0 +1,62 @@
+"""Finds a model by what a person calls it: a bundled name, a folder, a file, or a hub id."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from groupvit.errors import InputError
+from groupvit.model.config import GroupViTConfig
+from groupvit.model.groupvit import GroupViT
+from groupvit.weights import checkpoint, foreign, hub
+from groupvit.weights.checkpoint import LoadedModel, Origin
+
+
+def load(name: str | Path, *, revision: str | None = None) -> LoadedModel:
+    """The model of this name, in float32 and evaluation mode, on the CPU.
+
+    Args:
+        name: A bundled name (``random``), a checkpoint folder of ours, a folder of
+            ``transformers``, a ``.safetensors``, ``.bin`` or ``.pth`` file, or a hub id such as
+            ``nvidia/groupvit-gcc-yfcc``. A folder or file of that name goes before the hub.
+        revision: Branch, tag or commit; for hub ids only.
+
+    Raises:
+        InputError: Nothing is found under the name, or what is found is no GroupViT.
+    """
+    path = Path(name).expanduser()
+    if revision is not None and (str(name) in BUNDLED or path.exists()):
+        raise InputError(f"{name} is not on the hub, so it has no revision {revision!r}")
+    if str(name) in BUNDLED:
+        return BUNDLED[str(name)]()
+    if path.is_dir():
+        return load_folder(path)
+    if path.is_file():
+        return foreign.load_file(path)
+    if not hub.is_hub_id(str(name)):
+        raise InputError(
+            f"there is no model {str(name)!r}; give a bundled name ({', '.join(BUNDLED)}), "
+            "a folder, a file of weights, or a hub id such as nvidia/groupvit-gcc-yfcc"
+        )
+    loaded = load_folder(hub.fetch(str(name), revision))
+    source = f"{name}@{revision}" if revision else str(name)
+    return LoadedModel(loaded.model, replace(loaded.origin, source=source))
+
+
+def load_folder(folder: Path) -> LoadedModel:
+    """A checkpoint folder of ours or of ``transformers``, told apart by its ``config.json``."""
+    ours = checkpoint.read_config(folder).get("format") == checkpoint.FORMAT
+    return checkpoint.load(folder) if ours else foreign.load_folder(folder)
+
+
+def untrained() -> LoadedModel:
+    """The released architecture drawn at random, always the same: for trying things out."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = GroupViT(GroupViTConfig()).eval()
+    return LoadedModel(model, Origin(source="drawn at random with seed 0", trained=False))
+
+
+BUNDLED: dict[str, Callable[[], LoadedModel]] = {"random": untrained}
+"""Models that need no file beside the package."""

@@ -1,0 +1,103 @@
+"""Models that others saved: the original's ``.pth`` files and Hugging Face folders and files."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from groupvit.errors import InputError
+from groupvit.model.config import GroupViTConfig
+from groupvit.weights.architecture import infer, with_heads
+from groupvit.weights.checkpoint import (
+    CONFIG_FILE,
+    LoadedModel,
+    Origin,
+    fill,
+    read_config,
+    read_safetensors,
+)
+from groupvit.weights.layouts import HUGGING_FACE, ORIGINAL, Layout
+from groupvit.weights.pickles import read_tensors
+
+PICKLED = frozenset({".pth", ".pt", ".bin"})
+WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
+"""Where a Hugging Face folder keeps its weights, the first that exists."""
+_ASSUMED = {
+    ("vision_config", "hidden_act"): "gelu",
+    ("vision_config", "layer_norm_eps"): 1e-5,
+    ("vision_config", "assign_eps"): 1.0,
+    ("text_config", "hidden_act"): "quick_gelu",
+    ("text_config", "layer_norm_eps"): 1e-5,
+}
+"""Settings that our network fixes."""
+
+
+def load_file(path: Path) -> LoadedModel:
+    """Read one file of weights, in whichever layout its names are.
+
+    Raises:
+        InputError: The file is damaged, of another kind, or its tensors make no GroupViT.
+    """
+    tensors = _read(path)
+    layout = ORIGINAL if any(name.startswith("img_encoder.") for name in tensors) else HUGGING_FACE
+    config = path.parent / CONFIG_FILE
+    settings = read_config(path.parent) if layout is HUGGING_FACE and config.exists() else {}
+    return _assemble(tensors, layout, settings, where=str(path))
+
+
+def load_folder(folder: Path) -> LoadedModel:
+    """Read a folder as ``transformers`` saves it."""
+    found = [folder / name for name in WEIGHT_FILES if (folder / name).exists()]
+    if not found:
+        raise InputError(f"{folder} has no weights; looked for {' and '.join(WEIGHT_FILES)}")
+    return _assemble(_read(found[0]), HUGGING_FACE, read_config(folder), where=str(found[0]))
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise InputError(f"no weights at {path}")
+    if path.suffix == ".safetensors":
+        return read_safetensors(path)
+    if path.suffix in PICKLED:
+        return read_tensors(path)
+    known = ", ".join(sorted({".safetensors", *PICKLED}))
+    raise InputError(f"{path} is no file of weights; known are {known}")
+
+
+def _assemble(
+    tensors: Mapping[str, Tensor], layout: Layout, settings: Mapping[str, Any], *, where: str
+) -> LoadedModel:
+    try:
+        ours = layout.to_ours(tensors)
+        config = _with_settings(infer(ours), settings)
+    except ValueError as error:  # ours, or a configuration that refuses what was read
+        raise InputError(f"{where}: {error}") from error
+    return LoadedModel(fill(config, ours, where=where), Origin(source=where, layout=layout.title))
+
+
+def _with_settings(config: GroupViTConfig, settings: Mapping[str, Any]) -> GroupViTConfig:
+    """The architecture with what a Hugging Face ``config.json`` adds to the shapes."""
+    for (part, name), value in _ASSUMED.items():
+        given = _part(settings, part).get(name, value)
+        if given != value:
+            raise InputError(f"{part}.{name} is {given}; this network has {value}")
+    heads = {
+        part: _part(settings, part).get("num_attention_heads", default)
+        for part, default in (
+            ("vision_config", config.image.num_heads),
+            ("text_config", config.text.num_heads),
+        )
+    }
+    for part, number in heads.items():
+        if not isinstance(number, int):
+            raise InputError(f"{part}.num_attention_heads is {number!r}, which is not int")
+    return with_heads(config, image=heads["vision_config"], text=heads["text_config"])
+
+
+def _part(settings: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """One tower's settings; old files write null where they have none."""
+    part = settings.get(name) or {}
+    if not isinstance(part, Mapping):
+        raise InputError(f"{name} is {part!r}; it should be a table of settings")
+    return part

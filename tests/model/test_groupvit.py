@@ -1,0 +1,173 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from groupvit.model.config import GroupViTConfig
+from groupvit.model.groupvit import Projector
+from groupvit.weights.architecture import blank
+from groupvit.weights.layouts import HUGGING_FACE, ORIGINAL
+
+
+def count(part):
+    return sum(parameter.numel() for parameter in part.parameters())
+
+
+@pytest.fixture(scope="module")
+def released():
+    """The released architecture without values."""
+    return blank(GroupViTConfig())
+
+
+@pytest.fixture
+def lively(tiny_config, build, enliven):
+    return enliven(build(tiny_config), std=0.1)
+
+
+@pytest.mark.parametrize(
+    ("part", "number"),
+    [
+        ("", 55_726_610),
+        ("image_encoder", 28_837_136),
+        ("image_encoder.stages.0", 14_246_656),
+        ("image_encoder.stages.0.grouping", 3_575_296),
+        ("image_encoder.stages.1", 8_894_992),
+        ("image_encoder.stages.1.grouping", 3_553_736),
+        ("image_encoder.stages.2", 5_323_392),
+        ("text_encoder", 22_145_792),
+        ("image_projector", 2_633_984),
+        ("text_projector", 2_109_696),
+    ],
+)
+def test_the_released_model_has_as_many_parameters_as_the_original(released, part, number):
+    assert count(released.get_submodule(part)) == number
+
+
+def test_the_released_model_has_as_many_tensors_as_the_original(released):
+    assert len(list(released.parameters())) == 401
+    assert len(released.state_dict()) == len(ORIGINAL.from_ours(released.state_dict())) == 407
+    assert len(HUGGING_FACE.from_ours(released.state_dict())) == 502
+
+
+def test_only_the_multi_label_loss_needs_a_second_temperature():
+    assert len(blank(GroupViTConfig(multi_label=False)).state_dict()) == 406
+
+
+def test_embeddings_have_length_one(lively, draw, tokens):
+    image, text, _ = lively(draw(3, 3, 32, 32), tokens[:, None].expand(-1, 2, -1))
+    assert image.shape == (3, 16)
+    assert text.shape == (3, 2, 16)
+    torch.testing.assert_close(image.norm(dim=-1), torch.ones(3))
+    torch.testing.assert_close(text.norm(dim=-1), torch.ones(3, 2))
+
+
+def test_a_pass_over_both_is_a_pass_over_each(lively, draw, tokens):
+    images = draw(3, 3, 32, 32)
+    both = lively(images, tokens[:, None])
+    assert torch.equal(both.image, lively.encode_image(images).embedding)
+    text = torch.nn.functional.normalize(lively.encode_text(tokens), dim=-1)
+    torch.testing.assert_close(both.text[:, 0], text)
+    assert torch.equal(both.logit_scale, lively.logit_scale)
+
+
+def test_captions_stay_with_their_image(lively, draw, tokens):
+    captions = torch.stack([tokens, tokens.flip(0)], dim=1)
+    text = lively(draw(3, 3, 32, 32), captions).text
+    torch.testing.assert_close(text[:, 0], text[:, 1].flip(0), atol=1e-6, rtol=1e-6)
+
+
+def test_a_segment_is_embedded_as_an_image_that_it_would_fill(lively, draw):
+    features = lively.encode_image(draw(2, 3, 32, 32))
+    pooled = features.segments.mean(dim=1, keepdim=True)
+    embedded = lively.embed_segments(pooled.expand(-1, 3, -1))
+    torch.testing.assert_close(embedded, features.embedding[:, None].expand(-1, 3, -1))
+
+
+def test_each_segment_is_embedded_for_itself(lively, draw):
+    segments = draw(2, 3, 32)
+    embedded = lively.embed_segments(segments)
+    torch.testing.assert_close(lively.embed_segments(segments[1:, 2:]), embedded[1:, 2:])
+
+
+@pytest.mark.parametrize(("log_scale", "scale"), [(0.0, 1.0), (2.0, 7.389056), (9.0, 100.0)])
+def test_the_logit_scale_ends_at_a_hundred(tiny_model, log_scale, scale):
+    tiny_model.log_scale.data.fill_(log_scale)
+    assert tiny_model.logit_scale.item() == pytest.approx(scale)
+
+
+def test_the_projector_norms_over_rows_in_training_only(draw):
+    projector, rows = Projector(8, 12, 4), draw(5, 8)
+    projector.eval()
+    torch.testing.assert_close(projector(rows)[:2], projector(rows[:2]))
+    projector.train()
+    assert not torch.allclose(projector(rows)[:2], projector(rows[:2]))
+
+
+def test_the_projector_is_linear_norm_relu_linear(draw, enliven):
+    projector, rows = enliven(Projector(8, 12, 4), std=0.5).eval(), draw(5, 8)
+    norm = projector.norm
+    hidden = projector.fc1(rows) - norm.running_mean
+    hidden = hidden / (norm.running_var + 1e-5).sqrt() * norm.weight + norm.bias
+    torch.testing.assert_close(projector(rows), projector.fc2(hidden.clamp(min=0)))
+
+
+def test_every_parameter_learns_from_images_and_texts(tiny_config, build, draw, tokens):
+    model = build(replace(tiny_config, multi_label=False)).train()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        image, text, scale = model(draw(3, 3, 32, 32), tokens[:, None])
+    (scale * image @ text[:, 0].T * draw(3, 3, seed=1)).sum().backward()
+    missing = [name for name, parameter in model.named_parameters() if parameter.grad is None]
+    assert missing == []
+    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+
+
+def test_the_gradient_equals_that_of_a_slightly_moved_parameter(
+    tiny_config, build, enliven, draw, tokens
+):
+    soft = replace(tiny_config, image=replace(tiny_config.image, assignment="soft"))
+    model = enliven(build(soft), std=0.1).double()
+    images, weight = draw(2, 3, 32, 32).double(), model.image_encoder.stages[0].group_token
+
+    def loss():
+        image, text, scale = model(images, tokens[:2, None])
+        return (scale * image @ text[:, 0].T)[0, 1]
+
+    loss().backward()
+    with torch.no_grad():
+        weight[0, 0, 0] += 1e-4
+        above = loss()
+        weight[0, 0, 0] -= 2e-4
+        below = loss()
+    slope = (above - below).item() / 2e-4
+    assert weight.grad[0, 0, 0].item() == pytest.approx(slope, rel=1e-2)
+
+
+def test_autocast_leaves_the_assignments_in_float32(lively, draw, tokens):
+    images = draw(2, 3, 32, 32)
+    exact = lively.encode_image(images)
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        features = lively.encode_image(images)
+        text = lively.encode_text(tokens)
+    assert text.dtype == torch.bfloat16
+    for shares in features.assignments:
+        assert shares.dtype == torch.float32
+        torch.testing.assert_close(shares.sum(dim=1), torch.ones(2, shares.shape[2]))
+    torch.testing.assert_close(features.assignments[0], exact.assignments[0], atol=0.05, rtol=0.1)
+
+
+def test_a_whole_model_may_be_bfloat16(lively, draw, tokens):
+    model = lively.to(torch.bfloat16)
+    features = model.encode_image(draw(2, 3, 37, 53).bfloat16())
+    assert features.embedding.dtype == torch.bfloat16
+    assert model.encode_text(tokens).isfinite().all()
+
+
+def test_autocast_trains_in_bfloat16(tiny_model, draw, tokens):
+    tiny_model.train()
+    with torch.random.fork_rng(devices=[]), torch.autocast("cpu", dtype=torch.bfloat16):
+        torch.manual_seed(0)
+        image, text, scale = tiny_model(draw(3, 3, 32, 32), tokens[:, None])
+        loss = (scale * image @ text[:, 0].T).logsumexp(dim=1).sum()
+    loss.backward()
+    assert all(p.grad.isfinite().all() for p in tiny_model.parameters() if p.grad is not None)

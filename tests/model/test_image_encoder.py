@@ -1,0 +1,223 @@
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+from einops import rearrange
+from torch.nn import functional as F
+
+from groupvit.model.config import ONE_STAGE, ImageEncoderConfig, StageConfig
+from groupvit.model.image_encoder import AcrossTokens, ImageEncoder, PositionEmbedding
+from groupvit.model.layers import MLP, DropPath
+
+GROUPLESS = (StageConfig(depth=2),)
+UNEQUAL = (
+    StageConfig(depth=1, num_group_tokens=6, num_groups=5),
+    StageConfig(depth=1, num_group_tokens=4, num_groups=2),
+    StageConfig(depth=1),
+)
+THREE_GROUPINGS = (
+    StageConfig(depth=1, num_group_tokens=6, num_groups=6),
+    StageConfig(depth=1, num_group_tokens=4, num_groups=4),
+    StageConfig(depth=1, num_group_tokens=2, num_groups=2),
+    StageConfig(depth=1),
+)
+
+
+@pytest.fixture
+def positions(enliven):
+    return enliven(PositionEmbedding(4, 8), std=1.0)
+
+
+@pytest.fixture
+def encoder(tiny_config, enliven):
+    """Makes a lively tiny encoder with other settings."""
+
+    def make(**changes):
+        return enliven(ImageEncoder(replace(tiny_config.image, **changes)), std=0.1).eval()
+
+    return make
+
+
+def stretched(positions, height, width):
+    learned = rearrange(positions.weight, "1 (height width) dim -> 1 dim height width", height=4)
+    grid = F.interpolate(learned, (height, width), mode="bicubic", align_corners=False)
+    return grid.flatten(2).mT
+
+
+def test_the_grid_of_training_has_the_learned_positions_themselves(positions):
+    assert positions(4, 4) is positions.weight
+
+
+@pytest.mark.parametrize("grid", [(5, 7), (2, 8), (8, 2), (1, 1), (16, 1)])
+def test_another_grid_is_stretched_bicubically(positions, grid):
+    with torch.no_grad():
+        torch.testing.assert_close(positions(*grid), stretched(positions, *grid))
+
+
+def test_a_grid_is_stretched_once(positions):
+    with torch.no_grad():
+        assert positions(5, 7) is positions(5, 7)
+        assert positions(5, 7) is not positions(7, 5)
+
+
+def test_a_weight_changed_in_place_is_stretched_anew(positions):
+    with torch.no_grad():
+        before = positions(5, 7)
+        positions.weight.mul_(2)
+        torch.testing.assert_close(positions(5, 7), 2 * before)
+
+
+@pytest.mark.parametrize("assign", [False, True])
+def test_weights_that_are_loaded_are_stretched_anew(positions, draw, assign):
+    with torch.no_grad():
+        for seed in range(3):
+            positions.load_state_dict({"weight": draw(1, 16, 8, seed=seed)}, assign=assign)
+            torch.testing.assert_close(positions(5, 7), stretched(positions, 5, 7))
+
+
+def test_the_address_of_a_remembered_weight_is_not_given_to_another(positions, draw):
+    with torch.no_grad():
+        positions(5, 7)
+        address = positions.weight.data_ptr()
+        for seed in range(20):
+            positions.load_state_dict({"weight": draw(1, 16, 8, seed=seed)}, assign=True)
+            assert positions.weight.data_ptr() != address
+
+
+def test_a_step_of_an_optimizer_is_seen(positions):
+    optimizer = torch.optim.AdamW(positions.parameters(), lr=0.1)
+    with torch.no_grad():
+        before = positions(5, 7)
+    positions(5, 7).square().sum().backward()
+    optimizer.step()
+    with torch.no_grad():
+        assert not torch.allclose(positions(5, 7), before)
+        torch.testing.assert_close(positions(5, 7), stretched(positions, 5, 7))
+
+
+def test_a_model_in_another_precision_is_stretched_anew(positions):
+    with torch.no_grad():
+        positions(5, 7)
+        assert positions.to(torch.bfloat16)(5, 7).dtype == torch.bfloat16
+
+
+def test_only_so_many_grids_are_remembered(positions):
+    with torch.no_grad():
+        for width in range(5, 5 + 2 * positions.REMEMBERED):
+            positions(5, width)
+    assert len(positions._stretched) == positions.REMEMBERED == 16
+
+
+def test_nothing_remembered_is_used_where_gradients_are_wanted(positions):
+    with torch.no_grad():
+        remembered = positions(5, 7)
+    fresh = positions(5, 7)
+    assert fresh is not remembered
+    fresh.sum().backward()
+    assert positions.weight.grad.abs().sum() > 0
+
+
+def test_what_was_remembered_in_inference_mode_serves_elsewhere(positions):
+    with torch.inference_mode():
+        remembered = positions(5, 7)
+    with torch.no_grad():
+        torch.testing.assert_close(positions(5, 7) * 1, remembered.clone())
+
+
+def test_a_model_made_in_inference_mode_works(draw):
+    with torch.inference_mode():
+        positions = PositionEmbedding(4, 8)
+        positions.load_state_dict({"weight": draw(1, 16, 8)}, assign=True)
+        torch.testing.assert_close(positions(5, 7), stretched(positions, 5, 7))
+
+
+def test_a_copy_remembers_nothing(positions):
+    with torch.no_grad():
+        positions(5, 7)
+    assert copy.deepcopy(positions)._stretched == {}
+    assert positions._stretched
+
+
+def test_mixing_across_tokens_treats_channels_alike(draw):
+    mix = AcrossTokens(MLP(5, 9, 3))
+    x = draw(2, 5, 8)
+    assert mix(x).shape == (2, 3, 8)
+    torch.testing.assert_close(mix(x.flip(2)), mix(x).flip(2))
+
+
+def test_drop_path_grows_linearly_over_all_blocks():
+    encoder = ImageEncoder(
+        ImageEncoderConfig(dim=8, num_heads=1, image_size=32, drop_path=0.1, stages=THREE_GROUPINGS)
+    )
+    rates = [m.probability for m in encoder.modules() if isinstance(m, DropPath)]
+    assert rates == pytest.approx([0, 0.1 / 3, 0.2 / 3, 0.1])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"assignment": "soft"},
+        {"stages": ONE_STAGE},
+        {"stages": GROUPLESS},
+        {"stages": UNEQUAL},
+        {"stages": THREE_GROUPINGS},
+    ],
+    ids=["released", "soft", "one stage", "no grouping", "unequal", "three groupings"],
+)
+def test_every_architecture_groups_and_learns(encoder, draw, changes):
+    model = encoder(drop_path=0.0, **changes).train()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        pooled, segments, assignments = model(draw(2, 3, 32, 32))
+    (pooled.square().sum() + (segments * draw(*segments.shape, seed=1)).sum()).backward()
+    groupings = [stage.grouping for stage in model.stages if stage.grouping]
+    assert len(assignments) == len(groupings)
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+        assert parameter.ndim < 2 or parameter.grad.abs().sum() > 0, name
+
+
+def test_each_assignment_hands_its_segments_to_the_next(encoder, draw):
+    _, segments, assignments = encoder(stages=UNEQUAL)(draw(2, 3, 32, 32))
+    assert [tuple(a.shape) for a in assignments] == [(2, 5, 16), (2, 2, 5)]
+    assert segments.shape == (2, 2, 32)
+    for shares in assignments:
+        torch.testing.assert_close(shares.sum(dim=1), torch.ones(2, shares.shape[2]))
+
+
+def test_without_grouping_the_segments_are_the_tokens(encoder, draw):
+    pooled, segments, assignments = encoder(stages=GROUPLESS)(draw(2, 3, 40, 32))
+    assert segments.shape == (2, 20, 32)
+    assert assignments == ()
+    torch.testing.assert_close(pooled, segments.mean(dim=1))
+
+
+def test_the_pooled_image_is_the_mean_of_its_segments(encoder, draw):
+    pooled, segments, _ = encoder()(draw(2, 3, 32, 32))
+    torch.testing.assert_close(pooled, segments.mean(dim=1))
+
+
+@pytest.mark.parametrize("size", [(37, 53), (32, 32), (9, 70)])
+def test_images_of_any_size_are_grouped_whole(encoder, draw, size):
+    model = encoder(assignment="soft")
+    images = draw(1, 3, *size)
+    rows, columns = model.grid(*size)
+    with torch.no_grad():
+        _, segments, assignments = model(images)
+        assert assignments[0].shape == (1, 6, rows * columns)
+        for border in ((..., -1, slice(None)), (..., -1)):
+            changed = images.clone()
+            changed[border] += 3
+            assert (model(changed).segments - segments).abs().max() > 1e-5
+
+
+def test_images_of_a_batch_do_not_see_each_other(encoder, draw):
+    model = encoder(assignment="soft")
+    images = draw(3, 3, 32, 32)
+    together = model(images)
+    alone = model(images[1:2])
+    torch.testing.assert_close(together.pooled[1:2], alone.pooled, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(together.assignments[0][1:2], alone.assignments[0])

@@ -1,0 +1,13 @@
+import pytest
+
+from tests import lively
+
+
+@pytest.fixture(scope="session")
+def lively_model():
+    return lively.lively_model()
+
+
+@pytest.fixture(scope="session")
+def street():
+    return lively.street

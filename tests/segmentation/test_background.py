@@ -1,0 +1,34 @@
+import pytest
+
+from groupvit import Background, InputError
+from groupvit.segmentation.vocabulary import query
+
+
+def test_an_empty_background_is_refused():
+    with pytest.raises(InputError, match="this background is empty"):
+        Background()
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"threshold": 1.5}, {"threshold": -0.1}, {"thresholds": {"dog": 2.0}}]
+)
+def test_thresholds_are_numbers_from_zero_to_one(wrong):
+    with pytest.raises(InputError, match="give a number from 0 to 1"):
+        Background(**wrong)
+
+
+def test_a_threshold_must_name_a_label():
+    with pytest.raises(InputError, match="given for 'cow', which is no label; the labels are dog"):
+        query(["dog"], Background(thresholds={"cow": 0.5}))
+
+
+def test_a_background_word_may_not_be_a_label():
+    with pytest.raises(InputError, match="sky"):
+        query(["dog", "sky"], Background(words=("sky",)))
+
+
+def test_background_words_come_last():
+    asked = query(["car|taxi", "dog"], Background(words=("wall",)))
+    assert asked.labels == ("car", "dog", "wall")
+    assert asked.words == ("car", "taxi", "dog", "wall")
+    assert (asked.num_background, asked.owners) == (1, (0, 0, 1, 2))

@@ -1,0 +1,60 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from groupvit import InputError
+from groupvit.model.config import ImageEncoderConfig
+from groupvit.segmentation.preparation import normalise, resize, working_size
+from groupvit.segmentation.protocol import GROUPVIT, OURS
+
+RELEASED = ImageEncoderConfig()
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [((375, 500), (448, 597)), ((500, 375), (597, 448)), ((100, 1000), (205, 2048))],
+)
+def test_the_published_size_keeps_proportions(size, expected):
+    assert working_size(*size, GROUPVIT, RELEASED) == expected
+
+
+@pytest.mark.parametrize("size", [(375, 500), (1, 1), (1, 5000), (3000, 4000), (449, 447)])
+def test_our_size_is_a_multiple_of_the_patch(size):
+    height, width = working_size(*size, OURS, RELEASED)
+    assert height % 16 == width % 16 == 0
+    assert 16 <= min(height, width) <= 448
+    assert max(height, width) <= 2048
+
+
+def test_our_size_follows_the_size_of_the_training_images():
+    small = replace(RELEASED, image_size=80, patch_size=8)
+    assert working_size(300, 300, OURS, small) == (160, 160)
+
+
+def test_the_published_protocol_refuses_what_has_no_whole_patch():
+    with pytest.raises(InputError, match="5000 x 1 pixels is too thin"):
+        working_size(1, 5000, GROUPVIT, RELEASED)
+
+
+def test_a_picture_of_the_right_size_is_not_touched():
+    picture = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    assert np.array_equal(resize(picture, (20, 30), antialias=True).permute(1, 2, 0), picture)
+
+
+def test_antialiasing_averages_a_fine_pattern():
+    stripes = np.zeros((64, 64, 3), dtype=np.uint8)
+    stripes[:, ::2] = 255
+    shrunk = resize(stripes, (8, 8), antialias=True).float()
+    assert (shrunk - 127.5).abs().max() < 12
+
+
+def test_normalised_colours_have_the_statistics_of_imagenet():
+    pixels = torch.tensor([[[[124]], [[116]], [[104]]]], dtype=torch.uint8)
+    assert normalise(pixels).abs().max() < 0.01
+    assert torch.allclose(
+        normalise(torch.full((1, 3, 1, 1), 255, dtype=torch.uint8)).flatten(),
+        torch.tensor([(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225]),
+        atol=1e-4,
+    )

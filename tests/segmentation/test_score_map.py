@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+
+from groupvit.segmentation.groups import GroupedPicture, GroupedWindow
+from groupvit.segmentation.score_map import ScoreMap, assemble
+from groupvit.segmentation.windows import Box, boxes
+
+
+def picture(height, width, windows, enlarged=1):
+    pixels = np.zeros((height * enlarged, width * enlarged, 3), dtype=np.uint8)
+    return GroupedPicture(picture=pixels, working_size=(height, width), windows=windows)
+
+
+sides = st.integers(1, 24)
+
+
+def near_ties(scores):
+    if len(scores) == 1:
+        return torch.zeros(scores.shape[1:], dtype=torch.bool)
+    best = scores.topk(2, dim=0).values
+    return best[0] - best[1] < 1e-6
+
+
+@given(sides, sides, sides, sides, st.integers(1, 6), st.integers(0, 99))
+def test_the_best_labels_are_those_of_the_dense_scores(height, width, new_h, new_w, labels, seed):
+    generator = torch.Generator().manual_seed(seed)
+    pieces = torch.randint(0, 5, (height, width), generator=generator)
+    table = torch.rand(5, labels, generator=generator)
+    scores = ScoreMap(pieces=pieces, table=table, size=(new_h, new_w))
+    dense = scores.dense()
+    assert dense.shape == (labels, new_h, new_w)
+    assert ((scores.best() == dense.argmax(dim=0)) | near_ties(dense)).all()
+
+
+def test_the_dense_scores_are_resized_as_torch_does():
+    pieces = torch.tensor([[0, 1], [1, 0]])
+    table = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    expected = F.interpolate(torch.eye(2)[None, None], (5, 7), mode="bilinear")[0, 0]
+    assert torch.allclose(ScoreMap(pieces=pieces, table=table, size=(5, 7)).dense()[0], expected)
+
+
+@pytest.mark.parametrize("resized", ["groups", "scores"])
+def test_overlapping_windows_average_their_scores(resized):
+    generator = torch.Generator().manual_seed(0)
+    windows, tables, total = [], [], torch.zeros(3, 16, 40)
+    count = torch.zeros(16, 40)
+    for box in boxes(16, 40, window=16, stride=8):
+        window = GroupedWindow(
+            box=box,
+            grid=(2, 2),
+            assignments=(torch.rand(4, 4, generator=generator).softmax(dim=0),),
+            embedding=torch.zeros(2),
+            segments=torch.zeros(4, 2),
+        )
+        table = torch.rand(4, 3, generator=generator)
+        groups = window.group_map(0, (box.height, box.width))
+        total[:, box.rows, box.columns] += table[groups].permute(2, 0, 1)
+        count[box.rows, box.columns] += 1
+        windows.append(window)
+        tables.append(table)
+    scores = assemble(picture(16, 40, windows), tables, resized=resized)
+    assert torch.allclose(scores.dense(), total / count, atol=1e-6)
+
+
+def test_one_window_has_one_piece_for_each_group():
+    window = GroupedWindow(
+        box=Box(0, 0, 8, 8),
+        grid=(2, 2),
+        assignments=(torch.eye(4),),
+        embedding=torch.zeros(2),
+        segments=torch.zeros(4, 2),
+    )
+    table = torch.rand(4, 3, generator=torch.Generator().manual_seed(1))
+    scores = assemble(picture(8, 8, [window]), [table], resized="scores")
+    assert torch.equal(scores.table[scores.pieces[0, 0]], table[0])
+    assert torch.equal(scores.table[scores.pieces[-1, -1]], table[3])
+
+
+def test_a_pixel_between_two_groups_never_takes_the_label_of_a_third():
+    window = GroupedWindow(
+        box=Box(0, 0, 8, 16),
+        grid=(1, 2),
+        assignments=(torch.eye(2),),
+        embedding=torch.zeros(2),
+        segments=torch.zeros(2, 2),
+    )
+    table = torch.tensor([[0.55, 0.0, 0.45], [0.0, 0.55, 0.45]])  # the third is second to both
+    between = picture(8, 16, [window], enlarged=5)
+    labels = assemble(between, [table], resized="groups").best()
+    assert labels.unique().tolist() == [0, 1]
+    assert 2 in assemble(between, [table], resized="scores").best()

@@ -1,0 +1,107 @@
+import pytest
+import torch
+
+from groupvit import Background
+from groupvit.segmentation.groups import GroupedWindow
+from groupvit.segmentation.protocol import GROUPVIT, OURS
+from groupvit.segmentation.scoring import best_word, score, top_labels
+from groupvit.segmentation.vocabulary import query
+from groupvit.segmentation.windows import Box
+
+SCALE = torch.tensor(10.0)
+LABELS = ["dog", "cat", "grass", "sky", "car", "tree"]
+
+
+def unit(*shape, seed=0):
+    return torch.nn.functional.normalize(
+        torch.randn(*shape, generator=torch.Generator().manual_seed(seed)), dim=-1
+    )
+
+
+@pytest.fixture
+def window():
+    return GroupedWindow(
+        box=Box(0, 0, 8, 8),
+        grid=(1, 1),
+        assignments=(),
+        embedding=unit(16, seed=1),
+        segments=unit(4, 16, seed=2),
+    )
+
+
+def scores(window, labels=LABELS, background=None, protocol=OURS, words=None):
+    asked = query(labels, background)
+    words = unit(len(asked.words), 16, seed=3) if words is None else words
+    return score(window, words, asked, logit_scale=SCALE, protocol=protocol, background=background)
+
+
+def test_the_scores_of_a_group_are_shared_out_over_the_labels(window):
+    assert torch.allclose(scores(window).sum(dim=1), torch.ones(4))
+
+
+def test_a_permutation_of_labels_permutes_the_scores(window):
+    order = [3, 1, 5, 0, 2, 4]
+    words = unit(6, 16, seed=3)
+    permuted = scores(window, [LABELS[i] for i in order], words=words[order])
+    assert torch.allclose(permuted, scores(window, words=words)[:, order])
+
+
+def test_the_published_scores_are_a_product_and_leave_out_all_but_five(window):
+    published = scores(window, protocol=GROUPVIT)
+    assert ((published > 0).sum(dim=1) == 5).all()
+    left_out = int((published == 0).all(dim=0).nonzero())
+    of_window = window.embedding @ unit(6, 16, seed=3).T
+    assert left_out == int(of_window.argmin())
+
+
+def test_top_labels_keeps_the_best_and_the_first_of_equals():
+    kept = top_labels(torch.tensor([1.0, 3.0, 3.0, 2.0]), 1)
+    assert kept.tolist() == [False, True, False, False]
+    assert top_labels(torch.zeros(3), None).all()
+    assert top_labels(torch.zeros(3), 7).all()
+
+
+def test_a_label_counts_as_much_as_its_best_word():
+    asked = query(["car|automobile|taxi", "dog"], None)
+    logits = torch.tensor([[1.0, 5.0, 2.0, 3.0], [0.0, -1.0, -2.0, 9.0]])
+    assert best_word(logits, asked).tolist() == [[5.0, 3.0], [0.0, 9.0]]
+
+
+def test_a_synonym_can_only_raise_the_score_of_its_label(window):
+    words = unit(7, 16, seed=3)
+    alone = scores(window, LABELS, words=words[[0, 2, 3, 4, 5, 6]])
+    together = scores(window, ["dog|hound", *LABELS[1:]], words=words)
+    assert (together[:, 0] >= alone[:, 0] - 1e-6).all()
+
+
+def test_the_threshold_leaves_the_most_certain_group_in_front(window):
+    result = scores(window, background=Background(threshold=1.0))
+    in_front = result.argmax(dim=1) != 0
+    assert in_front.sum() == 1
+    assert int(in_front.nonzero()) == int(result[:, 1:].max(dim=1).values.argmax())
+
+
+def test_a_threshold_of_nothing_changes_nothing(window):
+    result = scores(window, background=Background(threshold=0.0))
+    assert (result[:, 0] == 0).all()
+    assert torch.equal(result[:, 1:], scores(window))
+
+
+def test_background_words_compete_and_are_merged(window):
+    background = Background(words=("wall", "floor"))
+    words = unit(8, 16, seed=3)
+    result = scores(window, background=background, words=words)
+    everything = scores(window, [*LABELS, "wall", "floor"], words=words)
+    assert torch.equal(result[:, 0], everything[:, 6:].max(dim=1).values)
+    assert torch.equal(result[:, 1:], everything[:, :6])
+
+
+def test_a_label_below_its_own_threshold_gives_way(window):
+    plain = scores(window)
+    group = 2
+    label = int(plain[group].argmax())
+    limit = float(plain[group, label]) + 0.01
+    result = scores(window, background=Background(thresholds={LABELS[label]: min(1.0, limit)}))
+    assert result[group].argmax() == 0
+    others = [g for g in range(4) if plain[g].argmax() != label]
+    assert (result[others].argmax(dim=1) == plain[others].argmax(dim=1) + 1).all()

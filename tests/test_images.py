@@ -1,0 +1,353 @@
+"""Pictures in every dress that a person may give them, and the sentences for those we refuse."""
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import ExifTags, Image
+
+from groupvit.errors import InputError
+from groupvit.images import find, read
+
+RED = (255, 0, 0)
+
+
+def picture(height=20, width=30):
+    """Give smooth colours, which a JPEG keeps nearly as they are."""
+    y, x = np.mgrid[:height, :width]
+    return np.stack([4 * x, 6 * y, 3 * x + 3 * y], axis=-1).astype(np.uint8)
+
+
+def png_claiming(width, height):
+    def chunk(kind, data):
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0))
+    data = chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + header + data
+
+
+def test_an_array_comes_back_as_a_writable_copy():
+    array = picture()
+    result = read(array)
+    assert np.array_equal(result, array)
+    result[:] = 0
+    assert array.any()
+
+
+def test_a_mirrored_view_comes_back_contiguous():
+    assert read(picture()[:, ::-1]).flags.c_contiguous
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp", "PNG"])
+def test_a_lossless_file_gives_its_pixels_back(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    Image.fromarray(picture()).save(path, lossless=True)
+    assert np.array_equal(read(path), picture())
+    assert np.array_equal(read(str(path)), picture())
+
+
+def test_the_content_counts_and_not_the_suffix(tmp_path):
+    Image.fromarray(picture()).save(tmp_path / "a.jpg", format="PNG")
+    assert np.array_equal(read(tmp_path / "a.jpg"), picture())
+
+
+def test_a_jpeg_comes_back_nearly_as_it_was(tmp_path):
+    Image.fromarray(picture()).save(tmp_path / "a.jpg", quality=95, subsampling=0)
+    assert np.abs(read(tmp_path / "a.jpg").astype(int) - picture()).max() < 12
+
+
+def test_a_camera_file_with_a_second_picture_gives_the_first(tmp_path):
+    first, second = Image.new("RGB", (16, 16), RED), Image.new("RGB", (16, 16), "blue")
+    first.save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=[second])
+    with Image.open(tmp_path / "a.jpg") as image:
+        assert image.format == "MPO"
+    assert np.abs(read(tmp_path / "a.jpg").astype(int) - RED).max() < 5
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp"])
+def test_an_animation_gives_its_first_frame(tmp_path, suffix):
+    first, second = Image.new("RGB", (8, 8), RED), Image.new("RGB", (8, 8), "blue")
+    path = tmp_path / f"a.{suffix}"
+    first.save(path, save_all=True, append_images=[second], lossless=True)
+    assert (read(path) == RED).all()
+
+
+@pytest.mark.parametrize(
+    ("orientation", "undo"),
+    [
+        (1, lambda a: a),
+        (2, lambda a: a[:, ::-1]),
+        (3, lambda a: a[::-1, ::-1]),
+        (4, lambda a: a[::-1]),
+        (5, lambda a: a.transpose(1, 0, 2)),
+        (6, lambda a: np.rot90(a, -1)),
+        (7, lambda a: a[::-1, ::-1].transpose(1, 0, 2)),
+        (8, lambda a: np.rot90(a)),
+        (9, lambda a: a),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["png", "webp"])
+def test_every_orientation_becomes_upright(tmp_path, suffix, orientation, undo):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    path = tmp_path / f"a.{suffix}"
+    Image.fromarray(picture()).save(path, exif=exif, lossless=True)
+    assert np.array_equal(read(path), undo(picture()))
+
+
+def test_a_jpeg_and_an_opened_image_are_turned_upright_too(tmp_path):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.fromarray(picture(20, 30)).save(tmp_path / "a.jpg", exif=exif)
+    assert read(tmp_path / "a.jpg").shape == (30, 20, 3)
+    with Image.open(tmp_path / "a.jpg") as image:
+        assert np.array_equal(read(image), read(tmp_path / "a.jpg"))
+
+
+def test_damaged_exif_says_nothing_about_the_picture(tmp_path):
+    Image.fromarray(picture()).save(tmp_path / "a.png", exif=b"Exif\0\0nonsense")
+    assert np.array_equal(read(tmp_path / "a.png"), picture())
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "PA", "RGBA", "RGBX", "RGBa", "La", "HSV"])
+def test_white_stays_white_in_every_mode(mode):
+    white = Image.new("RGB", (6, 4), "white")
+    through = {"PA": "P", "RGBa": "RGBA", "La": "LA"}.get(mode, mode)
+    assert (read(white.convert(through).convert(mode)) == 255).all()
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "CMYK", "YCbCr"])
+def test_a_grey_survives_every_mode(mode):
+    grey = Image.new("RGB", (6, 4), (120, 120, 120))
+    assert np.abs(read(grey.convert(mode)).astype(int) - 120).max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "1"])
+def test_grey_and_palette_files_are_read_as_colours(tmp_path, mode):
+    image = Image.fromarray(picture()).convert(mode)
+    image.save(tmp_path / "a.png")
+    assert np.array_equal(read(tmp_path / "a.png"), np.asarray(image.convert("RGB")))
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp"])
+def test_transparent_parts_become_white_and_half_transparent_ones_pale(tmp_path, suffix):
+    image = Image.new("RGBA", (9, 1), (255, 0, 0, 0))
+    image.paste((255, 0, 0, 255), (3, 0, 6, 1))
+    image.paste((255, 0, 0, 128), (6, 0, 9, 1))
+    path = tmp_path / f"a.{suffix}"
+    image.save(path, lossless=True)
+    assert read(path)[0, 1::3].tolist() == [[255] * 3, [255, 0, 0], [255, 127, 127]]
+
+
+@pytest.mark.parametrize("transparency", [1, bytes([255, 0])])
+def test_a_transparent_entry_of_a_palette_becomes_white(tmp_path, transparency):
+    image = Image.new("P", (2, 1))
+    image.putpalette([255, 0, 0, 0, 0, 255])
+    image.putpixel((1, 0), 1)
+    image.save(tmp_path / "a.png", transparency=transparency)
+    assert read(tmp_path / "a.png")[0].tolist() == [[255, 0, 0], [255, 255, 255]]
+
+
+@pytest.mark.parametrize(("mode", "value"), [("L", 7), ("RGB", (7, 7, 7)), ("1", 0), ("I;16", 7)])
+def test_a_transparent_colour_of_a_file_becomes_white(tmp_path, mode, value):
+    Image.new(mode, (3, 2), value).save(tmp_path / "a.png", transparency=value)
+    assert (read(tmp_path / "a.png") == 255).all()
+
+
+def test_sixteen_bits_are_scaled_and_not_clipped(tmp_path):
+    values = np.array([[0, 257, 25700, 32768, 65535]], dtype=np.uint16)
+    Image.fromarray(values).save(tmp_path / "a.png")
+    expected = [0, 1, 100, 128, 255]
+    assert read(tmp_path / "a.png")[0, :, 1].tolist() == expected
+    assert read(Image.fromarray(values.astype(np.int32)))[0, :, 1].tolist() == expected
+    assert read(Image.fromarray(values).convert("I"))[0, :, 1].tolist() == expected
+
+
+@pytest.mark.parametrize("colour", [RED, (10, 200, 90), (0, 0, 0), (255, 255, 255)])
+def test_a_cmyk_jpeg_keeps_its_colours(tmp_path, colour):
+    Image.new("RGB", (16, 16), colour).convert("CMYK").save(tmp_path / "a.jpg", quality=95)
+    assert b"Adobe" in (tmp_path / "a.jpg").read_bytes()
+    assert np.abs(read(tmp_path / "a.jpg").astype(int) - colour).max() < 5
+
+
+def test_a_ycck_jpeg_keeps_its_colours(tmp_path):
+    # Adobe stores inverted inks: red ink amounts (0, 255, 255), as luma and chroma, inverted.
+    Image.new("CMYK", (16, 16), (76, 84, 254, 0)).save(tmp_path / "a.jpg", quality=95)
+    data = bytearray((tmp_path / "a.jpg").read_bytes())
+    data[data.index(b"Adobe") + 11] = 2
+    (tmp_path / "a.jpg").write_bytes(data)
+    assert np.abs(read(tmp_path / "a.jpg").astype(int) - RED).max() < 8
+
+
+def test_a_grey_array_gets_three_equal_channels():
+    result = read(picture()[..., 0])
+    assert result.shape == (20, 30, 3)
+    assert (result == picture()[..., :1]).all()
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros((4, 4, 3), np.float32),
+        np.zeros((4, 4, 4), np.uint8),
+        np.zeros((3, 4, 5), np.uint8),
+        np.zeros(4, np.uint8),
+        np.zeros((4, 4), bool),
+    ],
+)
+def test_another_array_is_refused_by_its_type_and_shape(array):
+    with pytest.raises(InputError) as error:
+        read(array)
+    assert str(error.value) == (
+        f"array is {array.dtype} with shape {array.shape}; give uint8 values 0 to 255 "
+        "of shape (height, width, 3) or (height, width)"
+    )
+
+
+@pytest.mark.parametrize("source", [np.zeros((0, 4, 3), np.uint8), Image.new("RGB", (4, 0))])
+def test_a_picture_without_pixels_is_refused(source):
+    with pytest.raises(InputError, match="no pixels"):
+        read(source)
+
+
+def test_an_image_of_real_numbers_is_refused():
+    with pytest.raises(InputError, match="mode F"):
+        read(Image.new("F", (4, 4)))
+
+
+@pytest.mark.parametrize(("width", "height"), [(60000, 60000), (12000, 12000)])
+def test_a_file_that_claims_too_many_pixels_is_refused_undecoded(tmp_path, width, height):
+    (tmp_path / "bomb.png").write_bytes(png_claiming(width, height))
+    with pytest.raises(InputError, match=rf"bomb.png has {width * height:,} .* 128,000,000"):
+        read(tmp_path / "bomb.png")
+
+
+def test_a_large_file_below_the_cap_passes_without_a_warning(tmp_path):
+    (tmp_path / "large.png").write_bytes(png_claiming(10000, 10000))
+    with pytest.raises(InputError, match="is damaged"):
+        read(tmp_path / "large.png")
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+def test_a_truncated_file_is_refused(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    Image.effect_noise((200, 200), 90).save(path)
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(InputError, match=rf"a.{suffix} is damaged \(.+\); get a whole copy"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"dear diary", "is not a JPEG, PNG or WebP picture"),
+        (b"\xff\xd8\xff", "is not a JPEG, PNG or WebP picture"),
+        (b"", "is an empty file"),
+    ],
+)
+def test_what_is_no_picture_is_refused(tmp_path, data, sentence):
+    (tmp_path / "notes.jpg").write_bytes(data)
+    with pytest.raises(InputError, match=f"notes.jpg {sentence}"):
+        read(tmp_path / "notes.jpg")
+
+
+@pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "PPM"])
+def test_other_formats_stay_shut(tmp_path, kind):
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png", format=kind)
+    with pytest.raises(InputError, match="is not a JPEG, PNG or WebP picture"):
+        read(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ("missing.jpg", "no file missing.jpg; check the path"),
+        ("https://a.org/b.jpg", "is a web address; download it"),
+        (".", "is a folder; name a picture in it"),
+        ("x" * 5000, "cannot be read"),
+    ],
+)
+def test_what_is_no_file_is_refused(tmp_path, monkeypatch, given, sentence):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=sentence):
+        read(given)
+
+
+def test_a_file_that_may_not_be_read_is_refused(tmp_path, monkeypatch):
+    def forbid(*_, **__):
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "open", forbid)
+    with pytest.raises(InputError, match=r"no permission to read .*a.jpg"):
+        read(tmp_path / "a.jpg")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("b/2.JPG", "b/1.png", "a.webp", "c.jpeg", ".x.png", ".h/y.png", "b/notes.txt"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).touch()
+    return tmp_path / "in"
+
+
+def names(found):
+    return [picture.name.as_posix() for picture in found]
+
+
+def test_a_folder_stands_for_all_pictures_below_it_in_order(folder):
+    found = find([folder])
+    assert names(found) == ["a.webp", "b/1.png", "b/2.JPG", "c.jpeg"]
+    assert all(picture.path == folder / picture.name for picture in found)
+
+
+def test_a_pattern_stands_for_the_pictures_that_match(folder):
+    assert names(find([f"{folder}/**/*"])) == ["a.webp", "b/1.png", "b/2.JPG", "c.jpeg"]
+    assert names(find([f"{folder}/*/*.[pj]*"])) == ["b/1.png"]
+    assert names(find([f"{folder}/?.*"])) == ["a.webp", "c.jpeg"]
+
+
+def test_a_pattern_is_found_from_the_working_folder(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    assert names(find(["*.webp", "b/*.png"])) == ["a.webp", "1.png"]
+
+
+def test_a_file_named_outright_is_taken_with_any_suffix(folder):
+    assert names(find([folder / "b/notes.txt", folder / ".x.png"])) == ["notes.txt", ".x.png"]
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_a_file(tmp_path):
+    (tmp_path / "a[1].png").touch()
+    assert names(find([tmp_path / "a[1].png"])) == ["a[1].png"]
+
+
+def test_a_picture_given_twice_is_listed_once(folder):
+    (folder / "link.png").symlink_to(folder / "b/1.png")
+    found = find([folder / "b/1.png", folder / "b/../b/1.png", folder, f"{folder}/b/*.png"])
+    assert names(found) == ["1.png", "a.webp", "b/2.JPG", "c.jpeg"]
+
+
+def test_two_pictures_with_one_name_for_their_outputs_are_refused(folder):
+    (folder / "1.png").touch()
+    with pytest.raises(InputError, match=r"would both give 1.png; give the folder"):
+        find([folder / "1.png", folder / "b/1.png"])
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ([], "no pictures given"),
+        (["missing"], "no file missing; check the path"),
+        (["empty"], "no JPEG, PNG or WebP pictures in empty"),
+        (["*.jpg"], r"no pictures match \*.jpg"),
+    ],
+)
+def test_what_stands_for_no_pictures_is_refused(tmp_path, monkeypatch, given, sentence):
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=sentence):
+        find(given)

@@ -1,0 +1,227 @@
+import json
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from groupvit.errors import InputError
+from groupvit.weights import checkpoint
+from groupvit.weights.checkpoint import Origin
+
+ORIGIN = Origin(source="a test", layout="original", trained=False)
+
+
+@pytest.fixture(scope="module")
+def saved_once(tiny_config, build, enliven, tmp_path_factory):
+    model = enliven(build(tiny_config))
+    folder = tmp_path_factory.mktemp("saved") / "model"
+    checkpoint.save(folder, model, ORIGIN)
+    return folder, model
+
+
+@pytest.fixture
+def folder(saved_once, tmp_path):
+    """A checkpoint folder of the test's own."""
+    return shutil.copytree(saved_once[0], tmp_path / "model")
+
+
+def edit(folder, change):
+    path = folder / "config.json"
+    values = json.loads(path.read_text())
+    change(values)
+    path.write_text(json.dumps(values))
+
+
+def edit_tensors(folder, change):
+    tensors = load_file(folder / "model.safetensors")
+    change(tensors)
+    save_file(tensors, folder / "model.safetensors")
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_what_is_saved_is_loaded_exactly(saved_once):
+    folder, model = saved_once
+    loaded, origin = checkpoint.load(folder)
+    assert loaded.config == model.config
+    assert origin == ORIGIN
+    values = loaded.state_dict()
+    assert values.keys() == model.state_dict().keys()
+    assert all(torch.equal(values[name], value) for name, value in model.state_dict().items())
+
+
+def test_a_loaded_model_is_ready_to_be_used_and_trained(folder, draw):
+    model = checkpoint.load(folder).model
+    assert not model.training
+    model.encode_image(draw(1, 3, 37, 53)).embedding.sum().backward()
+    assert all(p.requires_grad and p.device.type == "cpu" for p in model.parameters())
+
+
+def test_loading_and_saving_again_writes_the_same_bytes(folder, tmp_path):
+    model, origin = checkpoint.load(folder)
+    checkpoint.save(tmp_path / "again", model, origin)
+    assert contents(tmp_path / "again") == contents(folder)
+
+
+def test_a_folder_holds_two_files_that_others_may_read(folder):
+    assert set(contents(folder)) == {"config.json", "model.safetensors"}
+    assert folder.stat().st_mode & 0o755 == 0o755
+
+
+def test_missing_parents_are_made(tiny_model, tmp_path):
+    checkpoint.save(tmp_path / "a" / "b", tiny_model, ORIGIN)
+    assert checkpoint.load(tmp_path / "a" / "b").origin == ORIGIN
+
+
+def test_half_precision_becomes_float32(folder):
+    edit_tensors(folder, lambda t: t.update({n: v.half() for n, v in t.items() if v.ndim > 1}))
+    model = checkpoint.load(folder).model
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+
+
+def test_a_missing_tensor_is_named(folder):
+    edit_tensors(folder, lambda t: t.pop("log_scale"))
+    with pytest.raises(InputError, match=r"model.safetensors: .*missing: log_scale$"):
+        checkpoint.load(folder)
+
+
+def test_a_tensor_that_is_left_over_is_named(folder):
+    edit_tensors(folder, lambda t: t.update(colour=torch.zeros(1)))
+    with pytest.raises(InputError, match=r"left over: colour$"):
+        checkpoint.load(folder)
+
+
+def test_a_tensor_of_the_wrong_shape_is_named_with_both_shapes(folder):
+    edit_tensors(folder, lambda t: t.update(text_encoder_x=t.pop("text_encoder.norm.bias")))
+    edit_tensors(
+        folder, lambda t: t.update({"text_encoder.norm.bias": t.pop("text_encoder_x")[:5].clone()})
+    )
+    with pytest.raises(InputError, match=r"text_encoder.norm.bias is \(5,\) instead of \(32,\)"):
+        checkpoint.load(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"\xff" * 64, b"\x08" + b"\x00" * 7 + b"{}"])
+def test_damaged_weights_are_refused_by_path(folder, content):
+    (folder / "model.safetensors").write_bytes(content)
+    with pytest.raises(InputError, match=r"model\.safetensors"):
+        checkpoint.load(folder)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+def test_weights_that_end_too_early_are_refused(folder, share):
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(InputError, match="is damaged"):
+        checkpoint.load(folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_missing_file_is_named(folder, name):
+    (folder / name).unlink()
+    with pytest.raises(InputError, match=r"no config.json|no weights at .*model.safetensors"):
+        checkpoint.load(folder)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", '"x"', "{}", '{"model": 3}', "\udcff"])
+def test_a_damaged_configuration_is_refused_by_path(folder, text):
+    (folder / "config.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(InputError, match=r"config\.json"):
+        checkpoint.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda v: v["model"].update(colour=1), "model: unknown setting colour"),
+        (lambda v: v["model"]["image"].update(dim="wide"), "dim is 'wide'"),
+        (lambda v: v["model"]["image"].update(num_heads=5), "cannot be shared by 5 heads"),
+        (lambda v: v["model"]["image"]["stages"][0].pop("depth"), "depth"),
+        (lambda v: v.pop("model"), "model is None"),
+        (lambda v: v["origin"].update(colour=1), "origin: unknown setting colour"),
+        (lambda v: v["model"].update(embedding_dim=17), "wrong shape"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(folder, change, says):
+    edit(folder, change)
+    with pytest.raises(InputError, match=says):
+        checkpoint.load(folder)
+
+
+def test_an_existing_folder_is_kept_unless_told_otherwise(folder, tiny_model):
+    before = contents(folder)
+    with pytest.raises(InputError, match="exists already"):
+        checkpoint.save(folder, tiny_model, ORIGIN)
+    assert contents(folder) == before
+
+
+def test_overwriting_replaces_the_whole_folder(folder, tiny_model):
+    (folder / "note.txt").write_text("old")
+    checkpoint.save(folder, tiny_model, Origin(source="new"), overwrite=True)
+    assert checkpoint.load(folder).origin.source == "new"
+    assert set(contents(folder)) == {"config.json", "model.safetensors"}
+
+
+def test_overwriting_replaces_a_file(tmp_path, tiny_model):
+    (tmp_path / "model").write_text("a file")
+    checkpoint.save(tmp_path / "model", tiny_model, ORIGIN, overwrite=True)
+    assert checkpoint.load(tmp_path / "model").origin == ORIGIN
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_overwriting_a_link_leaves_its_target_alone(folder, tmp_path, tiny_model):
+    before = contents(folder)
+    (tmp_path / "link").symlink_to(folder)
+    checkpoint.save(tmp_path / "link", tiny_model, Origin(source="new"), overwrite=True)
+    assert contents(folder) == before
+    assert checkpoint.load(tmp_path / "link").origin.source == "new"
+
+
+def fail(*_, **__):
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("step", ["save_file", "Path.write_text", "Path.rename"])
+def test_a_failing_write_leaves_the_old_folder_whole(folder, tiny_model, monkeypatch, step):
+    before = contents(folder)
+    monkeypatch.setattr(f"groupvit.weights.checkpoint.{step}", fail)
+    with pytest.raises(InputError, match=r"cannot be written: .*No space left"):
+        checkpoint.save(folder, tiny_model, ORIGIN, overwrite=True)
+    monkeypatch.undo()
+    assert contents(folder) == before
+    assert [path.name for path in folder.parent.iterdir()] == ["model"]
+
+
+def test_a_failing_last_rename_puts_the_old_folder_back(folder, tiny_model, monkeypatch):
+    before, rename = contents(folder), checkpoint.Path.rename
+
+    def only_the_old_moves(self, target):
+        is_new = self.name.startswith(".") and not self.name.endswith("-old")
+        return fail() if is_new else rename(self, target)
+
+    monkeypatch.setattr("groupvit.weights.checkpoint.Path.rename", only_the_old_moves)
+    with pytest.raises(InputError, match="cannot be written"):
+        checkpoint.save(folder, tiny_model, ORIGIN, overwrite=True)
+    monkeypatch.undo()
+    assert contents(folder) == before
+    assert [path.name for path in folder.parent.iterdir()] == ["model"]
+
+
+def test_an_interrupted_write_leaves_nothing_behind(tmp_path, tiny_model, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoint, "save_file", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoint.save(tmp_path / "model", tiny_model, ORIGIN)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("below", ["file/model", "file/a/model"])
+def test_a_place_below_a_file_is_refused(tmp_path, tiny_model, below):
+    (tmp_path / "file").write_text("a file")
+    with pytest.raises(InputError, match="cannot be written"):
+        checkpoint.save(tmp_path / below, tiny_model, ORIGIN)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -1,0 +1,110 @@
+import subprocess
+import sys
+
+import huggingface_hub.errors as errors
+import pytest
+
+from groupvit.errors import InputError
+from groupvit.weights import hub
+
+NAME = "someone/groupvit"
+
+
+class Response:
+    """What the hub's errors keep of an answer."""
+
+    status_code, headers, request = 404, {}, None
+
+
+def make(kind):
+    http = issubclass(kind, errors.HfHubHTTPError)
+    text = "404 Client Error.\n\nmore lines\nhttps://hub"
+    return kind(text, response=Response()) if http else kind(text)
+
+
+@pytest.fixture
+def serve(monkeypatch, tmp_path):
+    """Lets the hub hold these files; whatever else is asked for raises this error."""
+
+    def serve_files(*names, otherwise=errors.RemoteEntryNotFoundError):
+        asked = []
+
+        def download(hub_id, filename, *, revision):
+            asked.append((hub_id, filename, revision))
+            if filename not in names:
+                raise make(otherwise)
+            (tmp_path / filename).write_text(filename)
+            return str(tmp_path / filename)
+
+        monkeypatch.setattr(hub, "hf_hub_download", download)
+        return asked
+
+    return serve_files
+
+
+@pytest.mark.parametrize("name", ["nvidia/groupvit-gcc-yfcc", "a/b", "A_1.x/b-2"])
+def test_owner_and_model_make_a_hub_id(name):
+    assert hub.is_hub_id(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["model", "./a/b", "../b", "/a/b", "~/b", "a/b/c", "a b/c", "", "/", "a/", "https://a/b"],
+)
+def test_other_names_make_none(name):
+    assert not hub.is_hub_id(name)
+
+
+@pytest.mark.parametrize("weights", ["model.safetensors", "pytorch_model.bin"])
+def test_the_folder_that_holds_the_files_is_returned(serve, tmp_path, weights):
+    serve("config.json", weights)
+    assert hub.fetch(NAME, None) == tmp_path
+    assert (tmp_path / weights).exists()
+
+
+def test_pickled_weights_are_fetched_only_for_want_of_others(serve):
+    asked = serve("config.json", "model.safetensors", "pytorch_model.bin")
+    hub.fetch(NAME, "v1")
+    assert asked == [(NAME, "config.json", "v1"), (NAME, "model.safetensors", "v1")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        (errors.RemoteEntryNotFoundError, "on the hub is no GroupViT; it needs config.json"),
+        (errors.LocalEntryNotFoundError, f"not in the hub's local cache.* 'hf download {NAME}'"),
+        (errors.RevisionNotFoundError, "has no revision 'v1'"),
+        (errors.GatedRepoError, "asks for an account: run 'hf auth login' first"),
+        (errors.RepositoryNotFoundError, "no folder and no model on the hub named"),
+        (errors.HFValidationError, "no folder and no model on the hub named"),
+        (errors.HfHubHTTPError, "the hub refused someone/groupvit: 404 Client Error"),
+        (errors.DisabledRepoError, "the hub refused"),
+        (errors.FileMetadataError, "cannot be fetched: 404"),
+        (OSError, "cannot be fetched: 404"),
+    ],
+)
+@pytest.mark.parametrize("held", [[], ["config.json"]], ids=["nothing", "settings"])
+def test_every_error_of_the_hub_becomes_one_sentence(serve, kind, says, held):
+    serve(*held, otherwise=kind)
+    with pytest.raises(InputError, match=says) as refusal:
+        hub.fetch(NAME, "v1")
+    assert NAME in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+OFFLINE = """
+import pytest
+from groupvit.errors import InputError
+from groupvit.weights import find
+with pytest.raises(InputError, match="not in the hub's local cache, and the hub cannot be reached"):
+    find.load("someone/groupvit")
+"""
+
+
+@pytest.mark.slow
+def test_offline_and_without_cache_the_way_out_is_told(tmp_path):
+    environment = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    environment |= {"PATH": "/usr/bin:/bin"}
+    command = [sys.executable, "-W", "error", "-c", OFFLINE]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

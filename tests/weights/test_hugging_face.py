@@ -1,0 +1,101 @@
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from groupvit.errors import InputError
+from groupvit.images import DEVIATION, MEAN
+from groupvit.model.config import GroupViTConfig, StageConfig
+from groupvit.weights import hugging_face
+
+transformers = pytest.importorskip("transformers")
+
+LAST_UNEQUAL = (
+    StageConfig(depth=1, num_group_tokens=6, num_groups=6),
+    StageConfig(depth=1, num_group_tokens=3, num_groups=2),
+    StageConfig(depth=1),
+)
+FIRST_UNEQUAL = (
+    StageConfig(depth=1, num_group_tokens=6, num_groups=5),
+    StageConfig(depth=1, num_group_tokens=3, num_groups=3),
+    StageConfig(depth=1),
+)
+ONE_GROUPING = (StageConfig(depth=2, num_group_tokens=6, num_groups=2), StageConfig(depth=1))
+
+
+@pytest.fixture
+def lively(tiny_config, build, enliven):
+    """Makes a lively tiny model with these stages."""
+
+    def make(stages=tiny_config.image.stages):
+        image = replace(tiny_config.image, stages=stages)
+        return enliven(build(replace(tiny_config, image=image)), std=0.1)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "stages", [None, LAST_UNEQUAL, ONE_GROUPING], ids=["tiny", "last unequal", "one grouping"]
+)
+def test_transformers_loads_what_we_write(lively, draw, tokens, tmp_path, stages):
+    model = lively(stages) if stages else lively()
+    hugging_face.save(tmp_path / "model", model)
+    theirs, report = transformers.GroupViTModel.from_pretrained(
+        tmp_path / "model", output_loading_info=True
+    )
+    assert not any(report.values())
+    images = draw(2, 3, 32, 32)
+    with torch.no_grad():
+        output = theirs.eval()(input_ids=tokens, pixel_values=images)
+        ours = model(images, tokens[None].expand(2, -1, -1))
+    torch.testing.assert_close(output.image_embeds, ours.image, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(output.text_embeds, ours.text[0], atol=1e-5, rtol=1e-5)
+
+
+def test_what_the_layout_has_no_place_for_is_told(lively, tmp_path):
+    assert hugging_face.save(tmp_path / "model", lively()) == ["multi_label_log_scale"]
+
+
+def test_a_folder_holds_weights_settings_and_preprocessing(lively, tmp_path):
+    hugging_face.save(tmp_path / "model", lively())
+    names = {path.name for path in (tmp_path / "model").iterdir()}
+    assert names == {"config.json", "model.safetensors", "preprocessor_config.json"}
+
+
+def test_our_settings_are_those_of_transformers():
+    values = hugging_face.architecture(GroupViTConfig())
+    theirs = transformers.GroupViTConfig().to_dict()
+    for part in ("vision_config", "text_config"):
+        for name in values[part].keys() - {"num_output_groups", "eos_token_id", "bos_token_id"}:
+            default = theirs[part][name]
+            assert values[part][name] == (list(default) if type(default) is tuple else default)
+
+
+def test_the_preprocessing_normalises_as_ours():
+    values = hugging_face.image_processor(224)
+    assert [255 * value for value in values["image_mean"]] == pytest.approx(MEAN)
+    assert [255 * value for value in values["image_std"]] == pytest.approx(DEVIATION)
+    assert values["crop_size"] == {"height": 224, "width": 224}
+
+
+def test_soft_assignment_is_refused(tiny_config, build, tmp_path):
+    soft = replace(tiny_config, image=replace(tiny_config.image, assignment="soft"))
+    with pytest.raises(InputError, match="no soft assignment"):
+        hugging_face.save(tmp_path / "model", build(soft))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unequal_groups_before_another_grouping_are_refused(lively, tmp_path):
+    with pytest.raises(InputError, match="as many groups as group tokens"):
+        hugging_face.save(tmp_path / "model", lively(FIRST_UNEQUAL))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_folder_is_kept_unless_told_otherwise(tiny_model, tmp_path):
+    (tmp_path / "model").mkdir()
+    with pytest.raises(InputError, match="exists already"):
+        hugging_face.save(tmp_path / "model", tiny_model)
+    hugging_face.save(tmp_path / "model", tiny_model, overwrite=True)
+    values = json.loads((tmp_path / "model" / "config.json").read_text())
+    assert values["model_type"] == "groupvit"
