@@ -111,7 +111,7 @@ def main(
     console.print(table)
     console.print(
         f"torch {torch.__version__}, {torch.get_num_threads()} threads, "
-        f"{platform.processor() or platform.machine()}, median of {runs} runs"
+        f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}, median of {runs} runs"
     )
 
 

@@ -164,11 +164,18 @@ def test_overwriting_replaces_the_whole_folder(folder, tiny_model):
     assert set(contents(folder)) == {"config.json", "model.safetensors"}
 
 
-def test_overwriting_replaces_a_file(tmp_path, tiny_model):
-    (tmp_path / "model").write_text("a file")
-    checkpoint.save(tmp_path / "model", tiny_model, ORIGIN, overwrite=True)
-    assert checkpoint.load(tmp_path / "model").origin == ORIGIN
-    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_only_a_model_folder_is_ever_replaced(tmp_path, tiny_model, what):
+    precious = tmp_path / "precious"
+    if what == "file":
+        precious.write_text("a novel")
+    else:
+        precious.mkdir()
+        (precious / "novel.txt").write_text("a novel")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(InputError, match="is no model folder, so it is not replaced"):
+        checkpoint.save(precious, tiny_model, Origin(source="a test"), overwrite=True)
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_overwriting_a_link_leaves_its_target_alone(folder, tmp_path, tiny_model):

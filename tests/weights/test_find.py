@@ -17,7 +17,7 @@ def folder(tiny_model, tmp_path):
 
 
 def serve(folder):
-    """A hub that holds this folder under every name."""
+    """A hub's cache that holds this folder under every name."""
     return lambda _, filename, **__: str(folder / filename)
 
 
@@ -72,7 +72,7 @@ def test_a_folder_goes_before_the_hub(folder, tmp_path, monkeypatch):
 @pytest.mark.parametrize("revision", [None, "v1"])
 def test_a_model_of_the_hub_is_found(tiny_model, tmp_path, monkeypatch, revision):
     hugging_face.save(tmp_path / "cache", tiny_model)
-    monkeypatch.setattr(hub, "hf_hub_download", serve(tmp_path / "cache"))
+    monkeypatch.setattr(hub, "try_to_load_from_cache", serve(tmp_path / "cache"))
     model, origin = find.load("someone/model", revision=revision)
     assert torch.equal(first(model), first(tiny_model))
     source = "someone/model@v1" if revision else "someone/model"
@@ -80,7 +80,7 @@ def test_a_model_of_the_hub_is_found(tiny_model, tmp_path, monkeypatch, revision
 
 
 def test_a_checkpoint_of_ours_on_the_hub_keeps_what_it_says_of_itself(folder, monkeypatch):
-    monkeypatch.setattr(hub, "hf_hub_download", serve(folder))
+    monkeypatch.setattr(hub, "try_to_load_from_cache", serve(folder))
     origin = find.load("someone/model").origin
     assert origin == Origin(source="someone/model", trained=False)
 
@@ -107,3 +107,9 @@ def test_a_folder_of_another_model_is_refused(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "clip"}')
     with pytest.raises(InputError, match="has no weights"):
         find.load(tmp_path)
+
+
+def test_the_weights_of_a_checkpoint_folder_stand_for_the_folder(folder):
+    loaded, whole = find.load(folder / "model.safetensors"), find.load(folder)
+    assert loaded.origin == whole.origin
+    assert loaded.model.config == whole.model.config

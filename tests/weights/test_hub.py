@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import huggingface_hub.errors as errors
 import pytest
@@ -24,20 +25,29 @@ def make(kind):
 
 @pytest.fixture
 def serve(monkeypatch, tmp_path):
-    """Lets the hub hold these files; whatever else is asked for raises this error."""
+    """Lets the hub hold these files; with an error, asking or downloading raises it."""
 
-    def serve_files(*names, otherwise=errors.RemoteEntryNotFoundError):
-        asked = []
+    def serve_files(*names, asking=None, downloading=None):
+        downloaded = []
+
+        def info(_hub_id, *, revision, timeout):
+            assert timeout > 0
+            if asking:
+                raise make(asking)
+            files = [SimpleNamespace(rfilename=name) for name in names]
+            return SimpleNamespace(siblings=files, sha=revision)
 
         def download(hub_id, filename, *, revision):
-            asked.append((hub_id, filename, revision))
-            if filename not in names:
-                raise make(otherwise)
+            if downloading:
+                raise make(downloading)
+            downloaded.append((hub_id, filename, revision))
             (tmp_path / filename).write_text(filename)
             return str(tmp_path / filename)
 
+        monkeypatch.setattr(hub, "model_info", info)
         monkeypatch.setattr(hub, "hf_hub_download", download)
-        return asked
+        monkeypatch.setattr(hub, "try_to_load_from_cache", lambda *_, **__: None)
+        return downloaded
 
     return serve_files
 
@@ -68,11 +78,20 @@ def test_pickled_weights_are_fetched_only_for_want_of_others(serve):
     assert asked == [(NAME, "config.json", "v1"), (NAME, "model.safetensors", "v1")]
 
 
+@pytest.mark.parametrize("held", [(), ("config.json",), ("model.safetensors",), ("README.md",)])
+def test_a_model_without_what_a_groupvit_needs_is_refused_before_any_download(serve, held):
+    downloaded = serve(*held)
+    with pytest.raises(InputError, match=r"is no GroupViT; it needs config\.json and"):
+        hub.fetch(NAME, None)
+    assert downloaded == []
+
+
 @pytest.mark.parametrize(
     ("kind", "says"),
     [
-        (errors.RemoteEntryNotFoundError, "on the hub is no GroupViT; it needs config.json"),
         (errors.LocalEntryNotFoundError, f"not in the hub's local cache.* 'hf download {NAME}'"),
+        (errors.OfflineModeIsEnabled, f"not in the hub's local cache.* 'hf download {NAME}'"),
+        (errors.HTTPError, f"not in the hub's local cache.* 'hf download {NAME}'"),
         (errors.RevisionNotFoundError, "has no revision 'v1'"),
         (errors.GatedRepoError, "asks for an account: run 'hf auth login' first"),
         (errors.RepositoryNotFoundError, "no folder and no model on the hub named"),
@@ -83,13 +102,25 @@ def test_pickled_weights_are_fetched_only_for_want_of_others(serve):
         (OSError, "cannot be fetched: 404"),
     ],
 )
-@pytest.mark.parametrize("held", [[], ["config.json"]], ids=["nothing", "settings"])
-def test_every_error_of_the_hub_becomes_one_sentence(serve, kind, says, held):
-    serve(*held, otherwise=kind)
+@pytest.mark.parametrize("moment", ["asking", "downloading"])
+def test_every_error_of_the_hub_becomes_one_sentence(serve, kind, says, moment):
+    serve("config.json", "model.safetensors", **{moment: kind})
     with pytest.raises(InputError, match=says) as refusal:
         hub.fetch(NAME, "v1")
     assert NAME in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("weights", ["model.safetensors", "pytorch_model.bin"])
+def test_what_is_in_the_cache_is_taken_without_asking_the_hub(
+    serve, tmp_path, monkeypatch, weights
+):
+    serve(asking=errors.HTTPError)
+    held = {"config.json": str(tmp_path / "config.json"), weights: str(tmp_path / weights)}
+    monkeypatch.setattr(
+        hub, "try_to_load_from_cache", lambda _, name, revision: held.get(name, revision)
+    )
+    assert hub.fetch(NAME, None) == tmp_path
 
 
 OFFLINE = """

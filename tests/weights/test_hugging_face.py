@@ -1,12 +1,15 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from groupvit.errors import InputError
 from groupvit.images import DEVIATION, MEAN
 from groupvit.model.config import GroupViTConfig, StageConfig
+from groupvit.segmentation.preparation import normalise
+from groupvit.text.tokenizer import Tokenizer
 from groupvit.weights import hugging_face
 
 transformers = pytest.importorskip("transformers")
@@ -60,7 +63,14 @@ def test_what_the_layout_has_no_place_for_is_told(lively, tmp_path):
 def test_a_folder_holds_weights_settings_and_preprocessing(lively, tmp_path):
     hugging_face.save(tmp_path / "model", lively())
     names = {path.name for path in (tmp_path / "model").iterdir()}
-    assert names == {"config.json", "model.safetensors", "preprocessor_config.json"}
+    assert names == {
+        "config.json",
+        "merges.txt",
+        "model.safetensors",
+        "preprocessor_config.json",
+        "tokenizer_config.json",
+        "vocab.json",
+    }
 
 
 def test_our_settings_are_those_of_transformers():
@@ -93,9 +103,21 @@ def test_unequal_groups_before_another_grouping_are_refused(lively, tmp_path):
 
 
 def test_an_existing_folder_is_kept_unless_told_otherwise(tiny_model, tmp_path):
-    (tmp_path / "model").mkdir()
+    (tmp_path / "model").mkdir()  # an empty folder is free
+    hugging_face.save(tmp_path / "model", tiny_model)
     with pytest.raises(InputError, match="exists already"):
         hugging_face.save(tmp_path / "model", tiny_model)
     hugging_face.save(tmp_path / "model", tiny_model, overwrite=True)
     values = json.loads((tmp_path / "model" / "config.json").read_text())
     assert values["model_type"] == "groupvit"
+
+
+def test_the_folder_brings_its_tokenizer_and_the_preprocessing_of_training(tiny_model, tmp_path):
+    hugging_face.save(tmp_path / "there", tiny_model)
+    processor = transformers.AutoProcessor.from_pretrained(tmp_path / "there")
+    size = tiny_model.config.image.image_size
+    picture = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
+    inputs = processor(text=["a photo of a cat."], images=picture, return_tensors="pt")
+    assert torch.equal(inputs["input_ids"], Tokenizer()(["a photo of a cat."]))
+    expected = normalise(torch.from_numpy(picture).permute(2, 0, 1))
+    assert torch.allclose(inputs["pixel_values"][0], expected, atol=1e-5)

@@ -134,7 +134,9 @@ def _work(
         Rate(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
         task = progress.add_task("pictures", total=len(found))
         for batch in _batches(found, segmenter.batch_size):
             for picture, grouped in _grouped(segmenter, batch, report):

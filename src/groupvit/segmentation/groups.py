@@ -1,7 +1,7 @@
 """Groups: what one pass over a picture finds, before any word is said."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, floor
 
 import numpy as np
@@ -15,6 +15,8 @@ from torch.nn import functional as F
 from groupvit import visualization
 from groupvit.segmentation.windows import Box
 
+SHOWN = 1600
+"""Longer side of the pictures that groups are shown on [pixels]."""
 AT_ONCE = 1 << 24
 """Most shares that are enlarged at once: large pictures are drawn in strips."""
 
@@ -71,9 +73,9 @@ class GroupedWindow:
         down = bilinear(self.grid[0], size[0]).to(shares.device)
         across = bilinear(self.grid[1], size[1]).to(shares.device)
         rows = max(1, AT_ONCE // (len(shares) * size[1]))
-        return torch.cat(
+        return torch.cat(  # on a CPU the indices of max come 20 times faster than argmax
             [
-                (down[start : start + rows] @ shares @ across.mT).argmax(dim=0)
+                (down[start : start + rows] @ shares @ across.mT).max(dim=0).indices.int()
                 for start in range(0, size[0], rows)
             ]
         )
@@ -112,7 +114,7 @@ class GroupedPicture:
         ``i * num_groups(stage)``. Where windows overlap, the one with the nearest centre counts.
         """
         owners = self._owners()
-        result = torch.zeros(self.size, dtype=torch.int64)
+        result = torch.zeros(self.size, dtype=torch.int32)
         for index, window in enumerate(self.windows):
             place = self.in_picture(window.box)
             groups = window.group_map(stage, (place.height, place.width)).cpu()
@@ -120,6 +122,14 @@ class GroupedPicture:
             owned = owners[place.rows, place.columns] == index
             region[owned] = groups[owned] + index * self.num_groups(stage)
         return result.numpy().astype(np.uint16)
+
+    def shrunk(self, longest: int) -> "GroupedPicture":
+        """The same groups on a picture whose longer side is at most this long [pixels]."""
+        if max(self.size) <= longest:
+            return self
+        small = Image.fromarray(self.picture)
+        small.thumbnail((longest, longest))
+        return replace(self, picture=np.array(small))
 
     def panels(self) -> list[tuple[str, Image.Image]]:
         """The picture, then the groups of every stage in colours, each with a title."""
@@ -132,7 +142,7 @@ class GroupedPicture:
 
     def to_image(self) -> Image.Image:
         """The picture beside its groups of every stage."""
-        panels = self.panels()
+        panels = self.shrunk(SHOWN).panels()
         return visualization.side_by_side(panels, columns=len(panels))
 
     def _owners(self) -> Int[Tensor, "height width"]:

@@ -1,7 +1,7 @@
 """A segmentation: which pixels belong to which word, and what that rests on."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from groupvit import formats, visualization
 from groupvit.errors import InputError
 from groupvit.palette import colours
-from groupvit.segmentation.groups import GroupedPicture
+from groupvit.segmentation.groups import SHOWN, GroupedPicture
 from groupvit.segmentation.score_map import ScoreMap
 from groupvit.text.prompts import BACKGROUND
 
@@ -88,17 +88,27 @@ class Segmentation:
 
     def to_groups_image(self) -> Image.Image:
         """The picture beside its groups of every stage and the labels that the last ones took."""
-        groups, names = self.group_map(), self.group_labels()
+        small = self._shrunk(SHOWN)
+        groups, names = small.group_map(), self.group_labels()
         used = np.unique(groups)
         named = visualization.overlay(
-            self.groups.picture,
+            small.groups.picture,
             np.searchsorted(used, groups).astype(np.uint16),
             [f"{group}: {names[group]}" for group in used],
             colours(len(used), background=False),
         )
-        *panels, (title, _) = self.groups.panels()
-        panels += [(f"{title}, and the words they took", named), ("labels", self.to_overlay())]
+        *panels, (title, _) = small.groups.panels()
+        panels += [(f"{title}, with words", named), ("labels", small.to_overlay())]
         return visualization.side_by_side(panels, columns=2)
+
+    def _shrunk(self, longest: int) -> "Segmentation":
+        """The same result on a smaller picture, each pixel that of its centre."""
+        groups = self.groups.shrunk(longest)
+        rows, columns = (
+            ((np.arange(new) + 0.5) * old / new).astype(np.int64)
+            for new, old in zip(groups.size, self.groups.size, strict=True)
+        )
+        return replace(self, groups=groups, label_map=self.label_map[rows][:, columns])
 
     def to_coco(self, file_name: str = "picture") -> dict[str, Any]:
         """A COCO data set of this one picture, its masks as run lengths."""

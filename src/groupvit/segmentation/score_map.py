@@ -103,7 +103,11 @@ def assemble(
     device = tables[0].device
     at_picture = resized == "groups"
     seen = grouped.size if at_picture else grouped.working_size
-    pieces = torch.zeros(seen, dtype=torch.int64, device=device)
+    if len(tables) == 1:
+        [window] = grouped.windows
+        groups = window.group_map(window.num_stages - 1, seen)
+        return ScoreMap(pieces=groups, table=tables[0], size=grouped.size)
+    pieces = torch.zeros(seen, dtype=torch.int32, device=device)
     sums = tables[0].new_zeros(1, tables[0].shape[1])
     counts = tables[0].new_zeros(1)
     for window, table in zip(grouped.windows, tables, strict=True):
@@ -113,7 +117,7 @@ def assemble(
         present = torch.zeros(len(sums) * len(table), dtype=torch.bool, device=device)
         present[pairs] = True
         used = present.nonzero()[:, 0]
-        number = torch.cumsum(present, dim=0) - 1 + len(sums)
+        number = torch.cumsum(present, dim=0, dtype=torch.int32) - 1 + len(sums)
         pieces[box.rows, box.columns] = number[pairs]
         below = used // len(table)
         sums = torch.cat([sums, sums[below] + table[used % len(table)]])

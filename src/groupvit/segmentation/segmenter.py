@@ -156,14 +156,13 @@ class Segmenter:
         Raises:
             InputError: A picture cannot be read, or the labels are empty, doubled or too long.
         """
-        if isinstance(pictures, (str, Path, Image.Image, np.ndarray)):
-            grouped = self.group([pictures])
-            return self.label(grouped[0], labels, background=background, top_labels=top_labels)
         query(labels, background)  # refuse bad words before the work on the pictures
-        return [
-            self.label(picture, labels, background=background, top_labels=top_labels)
-            for picture in self.group(pictures)
+        several = list(pictures) if isinstance(pictures, (list, tuple)) else [pictures]
+        results = [
+            self.label(grouped, labels, background=background, top_labels=top_labels)
+            for grouped in self.group(several)
         ]
+        return results if isinstance(pictures, (list, tuple)) else results[0]
 
     def group(self, pictures: Sequence[Picture]) -> list[GroupedPicture]:
         """Find the groups of pictures, without any words: one pass for each window.

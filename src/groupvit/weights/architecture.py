@@ -1,11 +1,13 @@
 """The architecture read off the shapes of a model's tensors."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import isqrt
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from groupvit.errors import InputError
 from groupvit.model.config import (
@@ -55,9 +57,24 @@ def with_heads(config: GroupViTConfig, *, image: int, text: int) -> GroupViTConf
     )
 
 
+class _NoInitialisation(TorchFunctionMode):
+    """Skips the drawing of first values, which costs a second even where there is no memory."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        if getattr(func, "__module__", None) == nn.init.__name__:
+            return None
+        return func(*args, **(kwargs or {}))
+
+
 def blank(config: GroupViTConfig) -> GroupViT:
     """A model whose parameters have shapes but no values yet."""
-    with torch.device("meta"):
+    with torch.device("meta"), _NoInitialisation():
         return GroupViT(config)
 
 

@@ -63,8 +63,7 @@ def write_folder(
     folder: Path, texts: Mapping[str, str], tensors: Mapping[str, Tensor], *, overwrite: bool
 ) -> None:
     """Write these text files and ``model.safetensors`` beside the folder, then rename."""
-    if folder.exists() and not overwrite:
-        raise InputError(f"{folder} exists already; choose another folder or pass --overwrite")
+    _check_free(folder, overwrite=overwrite)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -81,6 +80,16 @@ def write_folder(
         raise InputError(f"{folder} cannot be written: {error}") from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def _check_free(folder: Path, *, overwrite: bool) -> None:
+    """Refuse to replace anything, or anything but a model folder; an empty folder is free."""
+    if folder.is_dir() and not any(folder.iterdir()):
+        return
+    if folder.exists() and not overwrite:
+        raise InputError(f"{folder} exists already; choose another folder or pass --overwrite")
+    if folder.exists() and not (folder / CONFIG_FILE).exists():
+        raise InputError(f"{folder} is no model folder, so it is not replaced; choose another")
 
 
 def _replace(folder: Path, beside: Path) -> None:

@@ -33,7 +33,7 @@ def load(name: str | Path, *, revision: str | None = None) -> LoadedModel:
     if path.is_dir():
         return load_folder(path)
     if path.is_file():
-        return foreign.load_file(path)
+        return load_file(path)
     if not hub.is_hub_id(str(name)):
         raise InputError(
             f"there is no model {str(name)!r}; give a bundled name ({', '.join(BUNDLED)}), "
@@ -48,6 +48,14 @@ def load_folder(folder: Path) -> LoadedModel:
     """A checkpoint folder of ours or of ``transformers``, told apart by its ``config.json``."""
     ours = checkpoint.read_config(folder).get("format") == checkpoint.FORMAT
     return checkpoint.load(folder) if ours else foreign.load_folder(folder)
+
+
+def load_file(path: Path) -> LoadedModel:
+    """A file of weights; the ``model.safetensors`` of a folder of ours stands for the folder."""
+    beside = path.with_name(checkpoint.CONFIG_FILE)
+    if path.name == checkpoint.WEIGHTS_FILE and beside.exists():
+        return load_folder(path.parent)
+    return foreign.load_file(path)
 
 
 def untrained() -> LoadedModel:

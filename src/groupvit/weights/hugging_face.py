@@ -7,6 +7,7 @@ from groupvit.errors import InputError
 from groupvit.images import DEVIATION, MEAN
 from groupvit.model.config import GroupViTConfig
 from groupvit.model.groupvit import GroupViT
+from groupvit.text.tokenizer import spelled
 from groupvit.weights.checkpoint import CONFIG_FILE, as_json, write_folder
 from groupvit.weights.layouts import HUGGING_FACE
 
@@ -21,6 +22,7 @@ def save(folder: Path, model: GroupViT, *, overwrite: bool = False) -> list[str]
     texts = {
         CONFIG_FILE: as_json(architecture(model.config)),
         "preprocessor_config.json": as_json(image_processor(model.config.image.image_size)),
+        **tokenizer(model.config.text.context_length),
     }
     write_folder(folder, texts, HUGGING_FACE.from_ours(tensors), overwrite=overwrite)
     return [name for name in tensors if not HUGGING_FACE.foreign(name)]
@@ -86,4 +88,22 @@ def image_processor(size: int) -> dict[str, Any]:
         "do_convert_rgb": True,
         "image_mean": [value / 255 for value in MEAN],
         "image_std": [value / 255 for value in DEVIATION],
+    }
+
+
+def tokenizer(context_length: int) -> dict[str, str]:
+    """The files of CLIP's tokenizer as ``transformers`` reads them, by name."""
+    tokens, merges = spelled()
+    settings = {
+        "tokenizer_class": "CLIPTokenizer",
+        "model_max_length": context_length,
+        "bos_token": "<|startoftext|>",
+        "eos_token": "<|endoftext|>",
+        "unk_token": "<|endoftext|>",
+        "pad_token": "<|endoftext|>",
+    }
+    return {
+        "vocab.json": as_json({token: index for index, token in enumerate(tokens)}),
+        "merges.txt": "\n".join(["#version: 0.2", *merges, ""]),
+        "tokenizer_config.json": as_json(settings),
     }
