@@ -1,6 +1,6 @@
 """GroupViT: segmentation of pictures by words, learnt from captions alone.
 
-The names below are imported when first asked for, so that ``groupvit --help`` need not wait for
+The names below are imported when first asked for, so that `groupvit --help` need not wait for
 torch.
 """
 

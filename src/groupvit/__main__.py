@@ -1,4 +1,4 @@
-"""``python -m groupvit``: the command line."""
+"""`python -m groupvit`: the command line."""
 
 import sys
 

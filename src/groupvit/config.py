@@ -16,7 +16,7 @@ def from_values(cls: type[Settings], values: object, *, where: str) -> Settings:
     Args:
         cls: A dataclass whose fields are numbers, strings, literals, tuples or such dataclasses.
         values: The mapping that was read.
-        where: How messages name the place, such as ``config.json``.
+        where: How messages name the place, such as `config.json`.
 
     Raises:
         InputError: A setting is unknown, missing, of the wrong type or refused by its dataclass.
@@ -37,7 +37,7 @@ def from_values(cls: type[Settings], values: object, *, where: str) -> Settings:
 
 
 def to_values(settings: Any) -> dict[str, Any]:
-    """The settings as a mapping that JSON can hold; :func:`from_values` reads it back."""
+    """The settings as a mapping that JSON can hold; `from_values` reads it back."""
     values: dict[str, Any] = dataclasses.asdict(settings)
     return values
 

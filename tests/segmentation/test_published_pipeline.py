@@ -43,6 +43,23 @@ def test_every_pixel_equals_the_dense_pipeline(lively_model, street, size, thres
     assert len(np.unique(result.label_map)) > 1
 
 
+@pytest.mark.parametrize("size", [(48, 64), (70, 41)])
+def test_the_whole_picture_at_once_equals_the_dense_pipeline(lively_model, street, size):
+    picture = street(*size)
+    protocol = replace(GROUPVIT, short_side=64, long_side=130, window=None)
+    background = Background(threshold=0.6)
+    result = Segmenter(lively_model, protocol=protocol)(picture, LABELS, background=background)
+    factor = min(130 / max(size), 64 / min(size))
+    scaled = tuple(int(side * factor + 0.5) for side in size)
+    image = normalise(resize(picture, scaled, antialias=False))[None]
+    with torch.inference_mode():
+        texts = Vocabulary(lively_model).embed(LABELS, GROUPVIT.templates)
+        crop = reference.dense_logits(lively_model, image, texts, threshold=0.6)
+    expected = F.interpolate(crop[None], size=size, mode="bilinear", align_corners=False)[0]
+    different = result.label_map != expected.argmax(0).numpy()
+    assert not (different & ~ties(expected)).any()
+
+
 def test_the_resized_picture_is_that_of_opencv_within_one_level(street):
     picture = street(30, 50)
     resized = resize(picture, (45, 75), antialias=False).float()

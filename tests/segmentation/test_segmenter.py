@@ -70,6 +70,15 @@ def test_top_labels_limits_what_may_be_used(segmenter, street):
     assert sum(share > 0 for share in result.shares().values()) == 1
 
 
+def test_the_filter_of_a_protocol_can_be_turned_off(lively_model, street):
+    labels = ["a", "b", "c", "d", "e", "f", "g"]
+    segmenter = Segmenter(lively_model, protocol=replace(GROUPVIT, top_labels=2))
+    [filtered] = segmenter(street(32, 32), labels).group_scores
+    [every] = segmenter(street(32, 32), labels, top_labels="all").group_scores
+    assert (filtered > 0).any(dim=0).sum() == 2
+    assert (every > 0).all()
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 500), (500, 1), (2, 3)])
 def test_tiny_and_thin_pictures_are_segmented(segmenter, size):
     assert segmenter(np.zeros((*size, 3), dtype=np.uint8), LABELS).label_map.shape == size

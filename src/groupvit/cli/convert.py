@@ -1,4 +1,4 @@
-"""``groupvit convert``: weights of others into our checkpoint folder, or into Hugging Face's."""
+"""`groupvit convert`: weights of others into our checkpoint folder, or into Hugging Face's."""
 
 from pathlib import Path
 from typing import Annotated, Literal

@@ -1,4 +1,4 @@
-"""``groupvit groups``: the groups that a model finds in pictures, stage by stage."""
+"""`groupvit groups`: the groups that a model finds in pictures, stage by stage."""
 
 from pathlib import Path
 from typing import Annotated
@@ -27,6 +27,9 @@ def groups(
         overwrite: Replace files that exist.
     """
     from groupvit.cli.pictures import Request, work_through
+    from groupvit.text.prompts import parse_labels
 
+    if labels:
+        parse_labels(labels)  # refuse bad words before anything is loaded
     request = Request(labels=labels, out=out, formats=("groups",), overwrite=overwrite)
     return work_through(images, options, request)

@@ -1,4 +1,4 @@
-"""``groupvit info``: what a model is made of and where it comes from."""
+"""`groupvit info`: what a model is made of and where it comes from."""
 
 from typing import TYPE_CHECKING, Annotated
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -44,8 +45,8 @@ class Request:
     """Words to find; none: only the groups."""
     background: Background | None = None
     """What belongs to no label."""
-    top_labels: int | None = None
-    """At most this many labels for each window."""
+    top_labels: int | Literal["all"] | None = None
+    """At most this many labels for each window; None: as many as the protocol says."""
     out: Path
     """Folder for what is written."""
     formats: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""``groupvit segment``: which pixels of pictures belong to which word."""
+"""`groupvit segment`: which pixels of pictures belong to which word."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -26,7 +26,7 @@ def segment(
     background: float | None = None,
     background_words: Words = (),
     background_thresholds: Words = (),
-    top_labels: int | None = None,
+    top_labels: int | Literal["all"] | None = None,
     overwrite: Flag = False,
 ) -> int:
     """Segment pictures by words.
@@ -43,7 +43,8 @@ def segment(
         background: Groups that score below this, in [0, 1], belong to no label.
         background_words: Words that compete with the labels and become background.
         background_thresholds: Thresholds for single labels, such as: dog=0.5 cat=0.4.
-        top_labels: Use at most this many labels in a picture, those that fit it best.
+        top_labels: Use at most this many labels in a window, those that fit it best, or all; else
+            as many as the protocol says.
         overwrite: Replace files that exist.
     """
     from groupvit.cli.pictures import Request, work_through

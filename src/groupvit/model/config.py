@@ -126,7 +126,7 @@ class TextEncoderConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupViTConfig:
-    """The whole model. ``GroupViTConfig()`` is the released architecture."""
+    """The whole model. `GroupViTConfig()` is the released architecture."""
 
     image: ImageEncoderConfig = field(default_factory=ImageEncoderConfig)
     """The image encoder."""

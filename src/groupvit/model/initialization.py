@@ -37,7 +37,7 @@ def init_weights(model: nn.Module) -> None:
 
 
 def init_image_encoder(encoder: ImageEncoder) -> None:
-    """Draw the image encoder; see :func:`init_weights`."""
+    """Draw the image encoder; see `init_weights`."""
     for module in encoder.modules():
         if isinstance(module, nn.Linear):
             nn.init.trunc_normal_(module.weight, std=0.02)
@@ -50,7 +50,7 @@ def init_image_encoder(encoder: ImageEncoder) -> None:
 
 
 def init_text_encoder(encoder: TextEncoder) -> None:
-    """Draw the text encoder; see :func:`init_weights`."""
+    """Draw the text encoder; see `init_weights`."""
     depth, dim = len(encoder.blocks), encoder.tokens.embedding_dim
     nn.init.normal_(encoder.tokens.weight, std=0.02)
     nn.init.normal_(encoder.positions, std=0.01)

@@ -15,7 +15,7 @@ class Background:
     """Groups whose best score is below it are background, in [0, 1]. The most certain group of a
     window always stays, as in the original: the threshold is lowered to its score."""
     words: tuple[str, ...] = ()
-    """Words such as ``sky`` or ``wall`` that compete with the labels and become background."""
+    """Words such as `sky` or `wall` that compete with the labels and become background."""
     thresholds: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     """For some labels, the score below which they give way to background, in [0, 1]."""
 

@@ -110,8 +110,8 @@ class GroupedPicture:
     def group_map(self, stage: int) -> UInt16[np.ndarray, "height width"]:
         """The group of every pixel of the picture at a stage, from 0 for the first grouping.
 
-        Each window has groups of its own: those of window ``i`` are numbered from
-        ``i * num_groups(stage)``. Where windows overlap, the one with the nearest centre counts.
+        Each window has groups of its own: those of window `i` are numbered from
+        `i * num_groups(stage)`. Where windows overlap, the one with the nearest centre counts.
         """
         owners = self._owners()
         result = torch.zeros(self.size, dtype=torch.int32)

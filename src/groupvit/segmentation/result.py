@@ -25,11 +25,11 @@ class Segmentation:
     labels: tuple[str, ...]
     """Names of the labels; with a background, it comes first."""
     label_map: UInt8[np.ndarray, "height width"] | UInt16[np.ndarray, "height width"]
-    """The index into ``labels`` of every pixel; 16 bits wide beyond 256 labels."""
+    """The index into `labels` of every pixel; 16 bits wide beyond 256 labels."""
     groups: GroupedPicture
     """The picture and the groups found in it, whatever was asked."""
     score_map: ScoreMap
-    """The scores by pieces of the picture; see ``scores``."""
+    """The scores by pieces of the picture; see `scores`."""
     group_scores: tuple[Float[Tensor, "group label"], ...]
     """For each window, how well the groups of the last stage fit each label, in [0, 1]."""
 
@@ -63,7 +63,7 @@ class Segmentation:
         return self.groups.group_map(stage % self.groups.num_stages)
 
     def group_labels(self, stage: int = -1) -> tuple[str, ...]:
-        """The label that each group of :meth:`group_map` took.
+        """The label that each group of `group_map` took.
 
         A group of an earlier stage takes the label of the last stage's group that takes most of
         it.
@@ -125,11 +125,11 @@ class Segmentation:
         return colours(len(self.labels), background=self.has_background)
 
     def save(self, path: str | Path) -> None:
-        """Write a file whose suffix says what: the pictures come from ``to_overlay`` and others.
+        """Write a file whose suffix says what: the pictures come from `to_overlay` and others.
 
-        ``.png``: label indices with our palette. ``.json``: COCO with run lengths. ``.geojson``:
-        polygons. ``.npz``: ``scores`` (float16, "label height width"), ``label_map``,
-        ``group_map`` and ``labels``.
+        `.png`: label indices with our palette. `.json`: COCO with run lengths. `.geojson`:
+        polygons. `.npz`: `scores` (float16, "label height width"), `label_map`,
+        `group_map` and `labels`.
 
         Raises:
             InputError: The suffix is none of these.

@@ -40,7 +40,7 @@ class ScoreMap:
     def best(self) -> Int[Tensor, "height width"]:
         """The label with the highest score at every pixel of the picture.
 
-        Equals the argmax of :meth:`dense`. Where the four neighbours of a pixel agree on the best
+        Equals the argmax of `dense`. Where the four neighbours of a pixel agree on the best
         label so does their mixture; only elsewhere it is computed.
         """
         labels = self.table.argmax(dim=1)[self.pieces]

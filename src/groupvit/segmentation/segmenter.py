@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, overload
+from typing import Literal, NamedTuple, overload
 
 import numpy as np
 import torch
@@ -45,11 +45,11 @@ class _Crop(NamedTuple):
 class Segmenter:
     """Says which pixels of a picture belong to which word.
 
-    ```python
+    ``python
     segmenter = Segmenter.load("nvidia/groupvit-gcc-yfcc")
     result = segmenter("dog.jpg", ["dog", "grass", "sky"])
     result.to_overlay().save("dog.overlay.png")
-    ```
+    ``
     """
 
     def __init__(
@@ -67,9 +67,9 @@ class Segmenter:
         Args:
             model: The network; it is moved to the device and to evaluation mode.
             origin: Where its weights come from.
-            protocol: How pictures are resized, cut and scored; ``ours``, ``groupvit``, or your own.
-            device: Where to compute, such as ``cpu``, ``cuda``, or ``auto``: a GPU if there is one.
-            dtype: ``float32`` or ``bfloat16``, which computes the encoders under autocast: faster
+            protocol: How pictures are resized, cut and scored; `ours`, `groupvit`, or your own.
+            device: Where to compute, such as `cpu`, `cuda`, or `auto`: a GPU if there is one.
+            dtype: `float32` or `bfloat16`, which computes the encoders under autocast: faster
                 where the processor has it, with slightly other borders.
             batch_size: Windows that go through the network at once.
 
@@ -101,7 +101,7 @@ class Segmenter:
     ) -> "Segmenter":
         """A segmenter with the model of this name: bundled, a folder, a file, or a hub id.
 
-        See :func:`groupvit.weights.find.load` for names and errors, and the constructor for the
+        See `groupvit.weights.find.load` for names and errors, and the constructor for the
         rest.
         """
         model, origin = find.load(name, revision=revision)
@@ -121,7 +121,7 @@ class Segmenter:
         labels: Sequence[str],
         *,
         background: Background | None = None,
-        top_labels: int | None = None,
+        top_labels: int | Literal["all"] | None = None,
     ) -> Segmentation: ...
     @overload
     def __call__(
@@ -130,7 +130,7 @@ class Segmenter:
         labels: Sequence[str],
         *,
         background: Background | None = None,
-        top_labels: int | None = None,
+        top_labels: int | Literal["all"] | None = None,
     ) -> list[Segmentation]: ...
     def __call__(
         self,
@@ -138,17 +138,17 @@ class Segmenter:
         labels: Sequence[str],
         *,
         background: Background | None = None,
-        top_labels: int | None = None,
+        top_labels: int | Literal["all"] | None = None,
     ) -> Segmentation | list[Segmentation]:
         """Segment a picture, or several at once, by words.
 
         Args:
             pictures: A file, a Pillow image, a uint8 array "height width 3" (RGB, 0 to 255) or
                 "height width" (grey); or a list or tuple of them, of any sizes.
-            labels: Free text. Synonyms share a label: ``car|automobile|taxi``.
+            labels: Free text. Synonyms share a label: `car|automobile|taxi`.
             background: What belongs to no label; None gives every pixel a label.
             top_labels: At most this many labels for each window, the ones that fit it best as a
-                whole; None: as many as the protocol says.
+                whole, or `all`; None: as many as the protocol says.
 
         Returns:
             One segmentation, or a list of them for several pictures.
@@ -186,12 +186,13 @@ class Segmenter:
         labels: Sequence[str],
         *,
         background: Background | None = None,
-        top_labels: int | None = None,
+        top_labels: int | Literal["all"] | None = None,
     ) -> Segmentation:
-        """Give words to the groups of a picture; see :meth:`__call__`."""
+        """Give words to the groups of a picture; see `__call__`."""
         protocol = self.protocol
         if top_labels is not None:
-            protocol = replace(protocol, top_labels=top_labels)
+            count = None if top_labels == "all" else top_labels
+            protocol = replace(protocol, top_labels=count)
         asked = query(labels, background)
         with self._computing():
             words = self._vocabulary.embed(asked.words, protocol.templates)
@@ -267,7 +268,7 @@ class Segmenter:
 
 
 def usable(device: str | torch.device) -> torch.device:
-    """The device of this name; ``auto`` is a GPU if there is one.
+    """The device of this name; `auto` is a GPU if there is one.
 
     Raises:
         InputError: There is no such device here.
@@ -284,7 +285,7 @@ def usable(device: str | torch.device) -> torch.device:
 def _batches(
     crops: Sequence[tuple[int, _Crop]], size: int
 ) -> Iterator[Sequence[tuple[int, _Crop]]]:
-    """Runs of at most ``size`` neighbours with equal pixels sizes."""
+    """Runs of at most `size` neighbours with equal pixels sizes."""
     start = 0
     for end in range(1, len(crops) + 1):
         full = end - start == size

@@ -31,7 +31,7 @@ class Query(NamedTuple):
 
 
 def query(labels: Sequence[str], background: Background | None) -> Query:
-    """Parse the labels, such as ``car|automobile|taxi``, and the words of the background.
+    """Parse the labels, such as `car|automobile|taxi`, and the words of the background.
 
     Raises:
         InputError: A label is empty, given twice or reserved, or a threshold names no label.

@@ -1,4 +1,4 @@
-"""Our checkpoint folder: ``config.json`` (architecture, origin) and ``model.safetensors``."""
+"""Our checkpoint folder: `config.json` (architecture, origin) and `model.safetensors`."""
 
 import json
 import shutil
@@ -22,7 +22,7 @@ from groupvit.weights.layouts import check_names
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 FORMAT = "groupvit-1"
-"""What ``config.json`` says of itself."""
+"""What `config.json` says of itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ def as_json(values: Mapping[str, Any]) -> str:
 def write_folder(
     folder: Path, texts: Mapping[str, str], tensors: Mapping[str, Tensor], *, overwrite: bool
 ) -> None:
-    """Write these text files and ``model.safetensors`` beside the folder, then rename."""
+    """Write these text files and `model.safetensors` beside the folder, then rename."""
     _check_free(folder, overwrite=overwrite)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -93,7 +93,7 @@ def _check_free(folder: Path, *, overwrite: bool) -> None:
 
 
 def _replace(folder: Path, beside: Path) -> None:
-    """Rename ``beside`` to ``folder``; what was there goes only after the new one has come."""
+    """Rename `beside` to `folder`; what was there goes only after the new one has come."""
     if not folder.exists():
         beside.rename(folder)
         return
@@ -111,7 +111,7 @@ def _replace(folder: Path, beside: Path) -> None:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """What a folder's ``config.json`` holds, ours or Hugging Face's."""
+    """What a folder's `config.json` holds, ours or Hugging Face's."""
     path = folder / CONFIG_FILE
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
@@ -125,7 +125,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a ``.safetensors`` file by name."""
+    """The tensors of a `.safetensors` file by name."""
     try:
         return dict(load_file(path))
     except FileNotFoundError as error:

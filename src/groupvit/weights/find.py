@@ -17,9 +17,9 @@ def load(name: str | Path, *, revision: str | None = None) -> LoadedModel:
     """The model of this name, in float32 and evaluation mode, on the CPU.
 
     Args:
-        name: A bundled name (``random``), a checkpoint folder of ours, a folder of
-            ``transformers``, a ``.safetensors``, ``.bin`` or ``.pth`` file, or a hub id such as
-            ``nvidia/groupvit-gcc-yfcc``. A folder or file of that name goes before the hub.
+        name: A bundled name (`random`), a checkpoint folder of ours, a folder of
+            `transformers`, a `.safetensors`, `.bin` or `.pth` file, or a hub id such as
+            `nvidia/groupvit-gcc-yfcc`. A folder or file of that name goes before the hub.
         revision: Branch, tag or commit; for hub ids only.
 
     Raises:
@@ -45,13 +45,13 @@ def load(name: str | Path, *, revision: str | None = None) -> LoadedModel:
 
 
 def load_folder(folder: Path) -> LoadedModel:
-    """A checkpoint folder of ours or of ``transformers``, told apart by its ``config.json``."""
+    """A checkpoint folder of ours or of `transformers`, told apart by its `config.json`."""
     ours = checkpoint.read_config(folder).get("format") == checkpoint.FORMAT
     return checkpoint.load(folder) if ours else foreign.load_folder(folder)
 
 
 def load_file(path: Path) -> LoadedModel:
-    """A file of weights; the ``model.safetensors`` of a folder of ours stands for the folder."""
+    """A file of weights; the `model.safetensors` of a folder of ours stands for the folder."""
     beside = path.with_name(checkpoint.CONFIG_FILE)
     if path.name == checkpoint.WEIGHTS_FILE and beside.exists():
         return load_folder(path.parent)

@@ -1,4 +1,4 @@
-"""Models that others saved: the original's ``.pth`` files and Hugging Face folders and files."""
+"""Models that others saved: the original's `.pth` files and Hugging Face folders and files."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,7 +47,7 @@ def load_file(path: Path) -> LoadedModel:
 
 
 def load_folder(folder: Path) -> LoadedModel:
-    """Read a folder as ``transformers`` saves it."""
+    """Read a folder as `transformers` saves it."""
     found = [folder / name for name in WEIGHT_FILES if (folder / name).exists()]
     if not found:
         raise InputError(f"{folder} has no weights; looked for {' and '.join(WEIGHT_FILES)}")
@@ -77,7 +77,7 @@ def _assemble(
 
 
 def _with_settings(config: GroupViTConfig, settings: Mapping[str, Any]) -> GroupViTConfig:
-    """The architecture with what a Hugging Face ``config.json`` adds to the shapes."""
+    """The architecture with what a Hugging Face `config.json` adds to the shapes."""
     for (part, name), value in _ASSUMED.items():
         given = _part(settings, part).get(name, value)
         if given != value:

@@ -29,7 +29,7 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def is_hub_id(name: str) -> bool:
-    """Whether the name has the form ``owner/model``."""
+    """Whether the name has the form `owner/model`."""
     return bool(_HUB_ID.fullmatch(name)) and not name.startswith((".", "/", "~"))
 
 

@@ -1,4 +1,4 @@
-"""Writes a model as the folder that ``transformers`` loads, its preprocessing included."""
+"""Writes a model as the folder that `transformers` loads, its preprocessing included."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from groupvit.weights.layouts import HUGGING_FACE
 
 
 def save(folder: Path, model: GroupViT, *, overwrite: bool = False) -> list[str]:
-    """Write the model as a folder that ``transformers`` loads; returns what it has no place for.
+    """Write the model as a folder that `transformers` loads; returns what it has no place for.
 
     Raises:
         InputError: That layout cannot hold this architecture, or the folder cannot be written.
@@ -29,7 +29,7 @@ def save(folder: Path, model: GroupViT, *, overwrite: bool = False) -> list[str]
 
 
 def architecture(config: GroupViTConfig) -> dict[str, Any]:
-    """The architecture as ``transformers`` writes it into ``config.json``."""
+    """The architecture as `transformers` writes it into `config.json`."""
     image, text, stages = config.image, config.text, config.image.stages
     if image.assignment == "soft":
         raise InputError("the Hugging Face layout knows no soft assignment; keep our own layout")
@@ -92,7 +92,7 @@ def image_processor(size: int) -> dict[str, Any]:
 
 
 def tokenizer(context_length: int) -> dict[str, str]:
-    """The files of CLIP's tokenizer as ``transformers`` reads them, by name."""
+    """The files of CLIP's tokenizer as `transformers` reads them, by name."""
     tokens, merges = spelled()
     settings = {
         "tokenizer_class": "CLIPTokenizer",

@@ -1,8 +1,8 @@
 """How others name our parameters: the original release and Hugging Face.
 
-The table ``names.txt`` has a row for every kind of parameter: our name, the original's, Hugging
-Face's. ``#`` stands for a number, ``*`` for the last word; ``{q|k|v}`` means that our tensor is cut
-along its first axis into the tensors of these names; ``-`` that the layout has no place for it.
+The table `names.txt` has a row for every kind of parameter: our name, the original's, Hugging
+Face's. `#` stands for a number, `*` for the last word; `{q|k|v}` means that our tensor is cut
+along its first axis into the tensors of these names; `-` that the layout has no place for it.
 """
 
 import re
@@ -38,7 +38,7 @@ def _fill(template: str, words: tuple[str, ...]) -> str:
 
 
 def _cut(template: str) -> list[str]:
-    """``a{q|k|v}b`` as its three names; any other template as itself."""
+    """`a{q|k|v}b` as its three names; any other template as itself."""
     before, brace, rest = template.partition("{")
     if not brace:
         return [template]

@@ -1,7 +1,7 @@
-"""Reads the tensors of a ``torch.save`` file without running anything that the file names.
+"""Reads the tensors of a `torch.save` file without running anything that the file names.
 
 The original's checkpoints pickle settings objects beside the weights. torch's own restricted
-unpickler (``weights_only=True``) makes tensors and plain containers; every other class or function
+unpickler (`weights_only=True`) makes tensors and plain containers; every other class or function
 that the file names is replaced by an inert stub before it looks.
 """
 
@@ -57,7 +57,7 @@ class Stub:
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a ``.pth``, ``.pt`` or ``.bin`` file: its ``model`` entry, or all of it.
+    """The tensors of a `.pth`, `.pt` or `.bin` file: its `model` entry, or all of it.
 
     Raises:
         InputError: The file is no such file, or holds no tensors by name.
