@@ -29,6 +29,10 @@ def test_every_patch_is_shared_out_fully(grouped, stage):
     assert torch.allclose(shares.sum(dim=0), torch.ones(shares.shape[1]), atol=1e-5)
 
 
+def test_a_grouped_picture_says_what_it_is(grouped):
+    assert repr(grouped) == "GroupedPicture(50x90, 1 window of 12 and 5 groups)"
+
+
 def test_groups_are_counted_by_stage(grouped):
     assert (grouped.num_stages, grouped.num_groups(0), grouped.num_groups(1)) == (2, 12, 5)
 

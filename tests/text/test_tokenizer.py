@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from groupvit.errors import InputError
@@ -36,7 +36,6 @@ HARD_STRINGS = [
 ]
 words = st.text(alphabet="abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=12)
 anything = st.text(max_size=60)
-quietly = settings(database=None, derandomize=True, deadline=None)
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +116,6 @@ def merged_in_rounds(tokens):
     return tokens
 
 
-@quietly
 @given(st.text(alphabet="abeinst", min_size=1, max_size=200))
 def test_words_merge_as_in_the_published_algorithm(word):
     single = [tokenizer.encode(letter)[0] - 256 for letter in "abeinst"]
@@ -159,7 +157,6 @@ def test_all_shared_captions_give_the_ids_of_transformers(captions, transformers
     assert [[START, *tokenizer.encode(caption), END] for caption in captions] == expected
 
 
-@quietly
 @given(st.text(alphabet=st.characters(max_codepoint=127), max_size=60))
 def test_plain_text_takes_a_short_way_with_the_same_end(text):
     # The unprintable character sends the text the long way; ftfy removes it.
@@ -183,14 +180,12 @@ def test_text_is_cleaned_as_for_clip(text, cleaned):
     assert clean(text) == cleaned
 
 
-@quietly
 @given(st.lists(words, min_size=1))
 def test_decoding_returns_lower_case_words(some_words):
     text = " ".join(some_words)
     assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
-@quietly
 @given(anything.filter(lambda text: "|>" not in text))  # words that CLIP reads as START or END
 def test_decoding_changes_only_the_spaces_of_a_text(text):
     decoded = tokenizer.decode(tokenizer.encode(text))
@@ -212,7 +207,6 @@ def test_decoding_stops_at_the_end_and_survives_half_a_character():
     assert tokenizer.decode(tokenizer.encode("\U0001f9ff")[:1]) == "\ufffd"
 
 
-@quietly
 @given(st.lists(anything, max_size=5))
 def test_rows_are_start_text_end_and_zeros_up_to_the_longest(texts):
     rows = tokenizer(texts, context_length=10**4)

@@ -95,8 +95,10 @@ def work_through(paths: Sequence[str], options: ModelOptions, request: Request) 
     if segmenter.origin and not segmenter.origin.trained:
         console.print("[yellow]this model is untrained: the words it gives mean nothing[/]")
     start = time.perf_counter()
-    report = _work(segmenter, found, outputs, request, console)
-    outputs.finish()
+    try:
+        report = _work(segmenter, found, outputs, request, console)
+    finally:  # what was done before a full disk or a stop is kept
+        outputs.finish()
     seconds = time.perf_counter() - start
     if report.last is not None and len(found) == 1:
         console.print(str(report.last), markup=False)
@@ -144,7 +146,8 @@ def _work(
                 result = _labelled(segmenter, grouped, request)
                 outputs.write(picture, grouped, result)
                 report.done, report.last = report.done + 1, result
-            progress.advance(task, len(batch))
+                progress.update(task, completed=report.done + len(report.failed))
+            progress.update(task, completed=report.done + len(report.failed))
     return report
 
 

@@ -28,7 +28,7 @@ def bilinear(length: int, new_length: int) -> Float[Tensor, "new_length length"]
     ].mT
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class GroupedWindow:
     """The groups that one pass finds in one window of a picture."""
 
@@ -81,7 +81,7 @@ class GroupedWindow:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class GroupedPicture:
     """A picture and the groups found in it; words can be given to it again and again."""
 
@@ -91,6 +91,12 @@ class GroupedPicture:
     """Height and width that the network saw [pixels]."""
     windows: Sequence[GroupedWindow]
     """What was found, window by window."""
+
+    def __repr__(self) -> str:
+        height, width = self.size
+        groups = " and ".join(str(self.num_groups(stage)) for stage in range(self.num_stages))
+        windows = f"{len(self.windows)} window{'s' * (len(self.windows) > 1)}"
+        return f"GroupedPicture({height}x{width}, {windows} of {groups} groups)"
 
     @property
     def size(self) -> tuple[int, int]:

@@ -16,7 +16,7 @@ CHUNK = 1 << 22
 """Most numbers that a step over the pixels between pieces holds at once."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ScoreMap:
     """Scores of every label at every pixel.
 
