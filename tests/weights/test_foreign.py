@@ -197,7 +197,7 @@ def test_tensors_of_another_model_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda t: t.pop("logit_scale"), "missing: log_scale"),
+        (lambda t: t.pop("logit_scale"), "missing: logit_scale"),
         (lambda t: t.pop("img_encoder.pos_embed"), "missing: image_encoder.positions.weight"),
         (lambda t: t.update(x=torch.ones(1)), "left over: x"),
         (lambda t: t.update({"img_encoder.pos_embed": torch.ones(3)}), "should have 3 axes"),
@@ -220,3 +220,12 @@ def test_position_ids_of_old_files_do_no_harm(folder, model):
     torch.save(tensors, folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
     assert same(foreign.load_folder(folder).model, model)
+
+
+def test_a_missing_tensor_is_called_by_the_name_it_has_in_the_file(folder):
+    name = "vision_model.encoder.stages.0.downsample.assign.v_proj.bias"
+    tensors = load_file(folder / "model.safetensors")
+    del tensors[name]
+    save_file(tensors, folder / "model.safetensors")
+    with pytest.raises(InputError, match=f"missing: {name}$"):
+        foreign.load_folder(folder)

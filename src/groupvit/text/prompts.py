@@ -48,7 +48,7 @@ class Label:
     """What the answer calls it: the first of its words."""
 
     words: tuple[str, ...]
-    """All words for it, at least one; its embedding is drawn from all of them."""
+    """All words for it, at least one; the one that fits best counts."""
 
 
 def _read_templates(path: Path) -> str:

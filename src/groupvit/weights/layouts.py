@@ -110,10 +110,7 @@ class Layout:
             missing += [f for i, f in enumerate(self.foreign(name)) if i not in found]
         check_names(missing, left_over)
         return {
-            name: self._shaped(name, torch.cat([found[i] for i in sorted(found)]), to_ours=True)
-            if len(found) > 1
-            else self._shaped(name, found[0], to_ours=True)
-            for name, found in parts.items()
+            name: self._shaped(name, _joined(found), to_ours=True) for name, found in parts.items()
         }
 
     def from_ours(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -132,6 +129,10 @@ class Layout:
         if not self.convolutional or not re.fullmatch(r"\w+_projector\.fc\d\.weight", name):
             return tensor
         return tensor.squeeze(-1) if to_ours else tensor.unsqueeze(-1)
+
+
+def _joined(parts: Mapping[int, Tensor]) -> Tensor:
+    return torch.cat([parts[index] for index in sorted(parts)]) if len(parts) > 1 else parts[0]
 
 
 def check_names(missing: list[str], left_over: list[str]) -> None:
