@@ -15,8 +15,6 @@ from torch.nn import functional as F
 from groupvit import visualization
 from groupvit.segmentation.windows import Box
 
-SHOWN = 1600
-"""Longer side of the pictures that groups are shown on [pixels]."""
 AT_ONCE = 1 << 24
 """Most shares that are enlarged at once: large pictures are drawn in strips."""
 
@@ -148,7 +146,7 @@ class GroupedPicture:
 
     def to_image(self) -> Image.Image:
         """The picture beside its groups of every stage."""
-        panels = self.shrunk(SHOWN).panels()
+        panels = self.shrunk(visualization.LARGEST).panels()
         return visualization.side_by_side(panels, columns=len(panels))
 
     def _owners(self) -> Int[Tensor, "height width"]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from groupvit import formats, visualization
 from groupvit.errors import InputError
 from groupvit.palette import colours
-from groupvit.segmentation.groups import SHOWN, GroupedPicture
+from groupvit.segmentation.groups import GroupedPicture
 from groupvit.segmentation.score_map import ScoreMap
 from groupvit.text.prompts import BACKGROUND
 
@@ -88,7 +88,7 @@ class Segmentation:
 
     def to_groups_image(self) -> Image.Image:
         """The picture beside its groups of every stage and the labels that the last ones took."""
-        small = self._shrunk(SHOWN)
+        small = self._shrunk(visualization.LARGEST)
         groups, names = small.group_map(), self.group_labels()
         used = np.unique(groups)
         named = visualization.overlay(

@@ -45,11 +45,11 @@ class _Crop(NamedTuple):
 class Segmenter:
     """Says which pixels of a picture belong to which word.
 
-    ``python
+    ```python
     segmenter = Segmenter.load("nvidia/groupvit-gcc-yfcc")
     result = segmenter("dog.jpg", ["dog", "grass", "sky"])
     result.to_overlay().save("dog.overlay.png")
-    ``
+    ```
     """
 
     def __init__(

@@ -75,31 +75,25 @@ def spelled() -> tuple[list[str], list[str]]:
     The merges are lines of two tokens with a space between, the earliest learnt first.
     """
     characters = list(_byte_characters().values())
-    merges = _merge_lines()
+    path = files("groupvit") / "text" / "data" / "merges.txt.gz"
+    with path.open("rb") as packed, gzip.open(packed, "rt", encoding="utf-8") as lines:
+        # The first line is a header; the file goes on beyond the vocabulary of CLIP.
+        merges = [line.rstrip("\n") for line in islice(lines, 1, 1 + _NUM_MERGES)]
     tokens = [*characters, *(character + "</w>" for character in characters)]
     tokens += [line.replace(" ", "") for line in merges]
     return [*tokens, *_SPECIAL], merges
 
 
-def _merge_lines() -> list[str]:
-    path = files("groupvit") / "text" / "data" / "merges.txt.gz"
-    with path.open("rb") as packed, gzip.open(packed, "rt", encoding="utf-8") as lines:
-        # The first line is a header; the file goes on beyond the vocabulary of CLIP.
-        return [line.rstrip("\n") for line in islice(lines, 1, 1 + _NUM_MERGES)]
-
-
 @cache
 def _merges() -> dict[tuple[int, int], int]:
     """Id of the merged token for each pair of neighbours that may merge, earliest learnt first."""
-    characters = list(_byte_characters().values())
-    spellings = [*characters, *(character + "</w>" for character in characters)]
-    ids = {spelling: index for index, spelling in enumerate(spellings)}
-    merges: dict[tuple[int, int], int] = {}
-    for merged, line in enumerate(_merge_lines(), 2 * _END_OF_WORD):
-        left, right = line.split()
-        merges[ids[left], ids[right]] = merged
-        ids[left + right] = merged
-    return merges
+    tokens, lines = spelled()
+    ids = {token: index for index, token in enumerate(tokens)}
+    pairs = map(str.split, lines)
+    return {
+        (ids[left], ids[right]): merged
+        for merged, (left, right) in enumerate(pairs, 2 * _END_OF_WORD)
+    }
 
 
 @cache

@@ -3,7 +3,7 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -63,8 +63,8 @@ def write_folder(
     folder: Path, texts: Mapping[str, str], tensors: Mapping[str, Tensor], *, overwrite: bool
 ) -> None:
     """Write these text files and `model.safetensors` beside the folder, then rename."""
-    _check_free(folder, overwrite=overwrite)
     try:
+        _check_free(folder, overwrite=overwrite)
         folder.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     except OSError as error:
@@ -149,8 +149,20 @@ def load(folder: Path) -> LoadedModel:
     return LoadedModel(fill(config, read_safetensors(path), where=str(path)), origin)
 
 
-def fill(config: GroupViTConfig, tensors: Mapping[str, Tensor], *, where: str) -> GroupViT:
+def fill(
+    config: GroupViTConfig,
+    tensors: Mapping[str, Tensor],
+    *,
+    where: str,
+    called: Callable[[str], Iterable[str]] = lambda name: [name],
+) -> GroupViT:
     """A model of this architecture with these values, in float32 and evaluation mode.
+
+    Args:
+        config: The architecture.
+        tensors: The values, by our names.
+        where: How messages name the place.
+        called: What the place calls a tensor of ours, part by part.
 
     Raises:
         InputError: A tensor is missing, left over or of the wrong shape; the message lists them.
@@ -158,7 +170,8 @@ def fill(config: GroupViTConfig, tensors: Mapping[str, Tensor], *, where: str) -
     model = blank(config)
     expected = model.state_dict()
     try:
-        check_names(sorted(expected.keys() - tensors), sorted(tensors.keys() - expected))
+        missing = [theirs for name in expected.keys() - tensors for theirs in called(name)]
+        check_names(missing, list(tensors.keys() - expected))
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
     wrong = [

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from groupvit.errors import InputError
 from groupvit.model.config import GroupViTConfig
-from groupvit.weights.architecture import blank, infer, with_heads
+from groupvit.weights.architecture import infer, with_heads
 from groupvit.weights.checkpoint import (
     CONFIG_FILE,
     LoadedModel,
@@ -17,7 +17,7 @@ from groupvit.weights.checkpoint import (
     read_config,
     read_safetensors,
 )
-from groupvit.weights.layouts import HUGGING_FACE, ORIGINAL, Layout, check_names
+from groupvit.weights.layouts import HUGGING_FACE, ORIGINAL, Layout
 from groupvit.weights.pickles import read_tensors
 
 PICKLED = frozenset({".pth", ".pt", ".bin"})
@@ -71,11 +71,10 @@ def _assemble(
     try:
         ours = layout.to_ours(tensors)
         config = _with_settings(infer(ours), settings)
-        absent = blank(config).state_dict().keys() - ours
-        check_names([foreign for name in absent for foreign in layout.foreign(name)], [])
     except ValueError as error:  # ours, or a configuration that refuses what was read
         raise InputError(f"{where}: {error}") from error
-    return LoadedModel(fill(config, ours, where=where), Origin(source=where, layout=layout.title))
+    model = fill(config, ours, where=where, called=layout.foreign)
+    return LoadedModel(model, Origin(source=where, layout=layout.title))
 
 
 def _with_settings(config: GroupViTConfig, settings: Mapping[str, Any]) -> GroupViTConfig:

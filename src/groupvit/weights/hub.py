@@ -51,8 +51,9 @@ def _cached(hub_id: str, revision: str | None) -> Path | None:
             try_to_load_from_cache(hub_id, name, revision=revision)
             for name in (CONFIG_FILE, *WEIGHT_FILES)
         )
-    found = isinstance(config, str) and any(isinstance(path, str) for path in weights)
-    return Path(str(config)).parent if found else None
+    if isinstance(config, str) and any(isinstance(path, str) for path in weights):
+        return Path(config).parent
+    return None
 
 
 def _download(hub_id: str, revision: str | None) -> Path:
