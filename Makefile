@@ -1,23 +1,18 @@
 # Two commands on a bare machine with Python >= 3.11:
 #
-#   make demo    installs into .venv, segments a picture, says where the result is
+#   make demo    installs into .venv, draws scenes, segments them, makes a page of it
 #   make test    installs the development tools too and runs every check
 #
 PYTHON ?= python3
 VENV   := .venv
 # Any name that `groupvit segment --model` takes.
-MODEL  ?= random
+MODEL  ?= storybook
 OUT    ?= out/demo
 
 .PHONY: demo test clean
 
 demo: $(VENV)/installed
-	$(VENV)/bin/groupvit segment examples/harbour.png \
-		--labels "boat|ship" sea sky sand sun tree house \
-		--model $(MODEL) --format overlay index groups --out $(OUT) --overwrite
-	@echo
-	@echo "The picture in colours: $(OUT)/harbour.overlay.png"
-	@echo "Its groups:             $(OUT)/harbour.groups.png"
+	$(VENV)/bin/groupvit demo --model $(MODEL) --out $(OUT)
 
 test: $(VENV)/installed-dev
 	scripts/check

@@ -1,13 +1,33 @@
 """Settings as frozen dataclasses: read strictly from what JSON or TOML hold, and written back."""
 
 import dataclasses
+import tomllib
 import types
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from groupvit.errors import InputError
 
 Settings = TypeVar("Settings")
+
+
+def load_toml(cls: type[Settings], path: Path) -> Settings:
+    """Settings of the given dataclass from a TOML file, which says only what differs.
+
+    Raises:
+        InputError: The file cannot be read, is no TOML, or holds settings that do not fit; the
+            message names the file, and the line of a mistake in spelling.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"there is no settings file {path}; give a TOML file") from error
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path} is no TOML: {error}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read as a settings file: {error}") from error
+    return from_values(cls, values, where=str(path))
 
 
 def from_values(cls: type[Settings], values: object, *, where: str) -> Settings:
@@ -40,6 +60,25 @@ def to_values(settings: Any) -> dict[str, Any]:
     """The settings as a mapping that JSON can hold; `from_values` reads it back."""
     values: dict[str, Any] = dataclasses.asdict(settings)
     return values
+
+
+def differences(before: Any, after: Any) -> dict[str, tuple[Any, Any]]:
+    """Both values of every setting that differs, by its name with dots, such as `optim.lr`."""
+    old, new = _flat(to_values(before)), _flat(to_values(after))
+    names = list(old | new)
+    return {
+        name: (old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)
+    }
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat
 
 
 def _value(kind: Any, value: Any, *, where: str) -> Any:

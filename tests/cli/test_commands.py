@@ -4,6 +4,7 @@ import sys
 import pytest
 import torch
 
+from groupvit.cli import COMMANDS
 from groupvit.weights import find
 from tests.lively import size_of
 
@@ -19,7 +20,7 @@ def test_help_does_not_wait_for_torch():
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("command", ["segment", "groups", "convert", "info"])
+@pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_every_command_explains_itself(run, capsys, command):
     with pytest.raises(SystemExit) as stop:
         run(command, "--help")

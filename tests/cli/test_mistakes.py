@@ -139,7 +139,9 @@ def test_checkpoint_with_a_wrong_shape(mistake, damaged):
 
 def test_unknown_model(mistake):
     complaint = mistake(options=("--model", "groupvit-large"))
-    assert "there is no model 'groupvit-large'; give a bundled name (random)" in complaint
+    assert (
+        "there is no model 'groupvit-large'; give a bundled name (storybook, random)" in complaint
+    )
 
 
 def test_unwritable_folder(mistake, photos):

@@ -57,8 +57,9 @@ def home(tmp_path_factory):
 
 @pytest.fixture
 def shell(home, tmp_path):
-    """Runs a command beside a folder of photographs; a command that fails, fails the test."""
+    """Runs a command beside photographs and settings; a command that fails, fails the test."""
     generator = np.random.default_rng(0)
+    (tmp_path / "configs").symlink_to(Path(__file__).parents[2] / "configs")
     (tmp_path / "photos").mkdir()
     for name in ("dog.jpg", "street.jpg"):
         coarse = generator.integers(0, 256, (6, 8, 3)).astype(np.uint8)

@@ -2,9 +2,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn import functional as F
 
-from groupvit.model.config import GroupViTConfig
-from groupvit.model.groupvit import Projector
+from groupvit.model.config import GroupingConfig, GroupViTConfig
+from groupvit.model.groupvit import Projector, mean_embedding
 from groupvit.weights.architecture import blank
 from groupvit.weights.layouts import HUGGING_FACE, ORIGINAL
 
@@ -125,7 +126,9 @@ def test_every_parameter_learns_from_images_and_texts(tiny_config, build, draw, 
 def test_the_gradient_equals_that_of_a_slightly_moved_parameter(
     tiny_config, build, enliven, draw, tokens
 ):
-    soft = replace(tiny_config, image=replace(tiny_config.image, assignment="soft"))
+    soft = replace(
+        tiny_config, image=replace(tiny_config.image, grouping=GroupingConfig(assignment="soft"))
+    )
     model = enliven(build(soft), std=0.1).double()
     images, weight = draw(2, 3, 32, 32).double(), model.image_encoder.stages[0].group_token
 
@@ -171,3 +174,18 @@ def test_autocast_trains_in_bfloat16(tiny_model, draw, tokens):
         loss = (scale * image @ text[:, 0].T).logsumexp(dim=1).sum()
     loss.backward()
     assert all(p.grad.isfinite().all() for p in tiny_model.parameters() if p.grad is not None)
+
+
+def test_centred_embeddings_do_not_crowd_together(draw):
+    rows = draw(256, 16) + 2
+    plain = F.normalize(Projector(16, 32, 8)(rows), dim=-1)
+    centred = F.normalize(Projector(16, 32, 8, centred=True)(rows), dim=-1)
+    assert (plain @ plain.T).mean() > 0.2
+    assert (centred @ centred.T).mean().abs() < 0.02
+
+
+def test_a_pooled_embedding_counts_only_segments_that_hold_something(draw):
+    segments = F.normalize(draw(1, 3, 8), dim=-1)
+    held = torch.tensor([[True, False, True]])
+    expected = F.normalize(segments[0, 0] + segments[0, 2], dim=0)
+    torch.testing.assert_close(mean_embedding(segments, held)[0], expected)

@@ -6,7 +6,7 @@ import torch
 from einops import rearrange
 from torch.nn import functional as F
 
-from groupvit.model.config import ONE_STAGE, ImageEncoderConfig, StageConfig
+from groupvit.model.config import ONE_STAGE, GroupingConfig, ImageEncoderConfig, StageConfig
 from groupvit.model.image_encoder import AcrossTokens, ImageEncoder, PositionEmbedding
 from groupvit.model.layers import MLP, DropPath
 
@@ -158,7 +158,7 @@ def test_drop_path_grows_linearly_over_all_blocks():
     "changes",
     [
         {},
-        {"assignment": "soft"},
+        {"grouping": GroupingConfig(assignment="soft")},
         {"stages": ONE_STAGE},
         {"stages": GROUPLESS},
         {"stages": UNEQUAL},
@@ -170,7 +170,7 @@ def test_every_architecture_groups_and_learns(encoder, draw, changes):
     model = encoder(drop_path=0.0, **changes).train()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        pooled, segments, assignments = model(draw(2, 3, 32, 32))
+        pooled, segments, assignments, *_ = model(draw(2, 3, 32, 32))
     (pooled.square().sum() + (segments * draw(*segments.shape, seed=1)).sum()).backward()
     groupings = [stage.grouping for stage in model.stages if stage.grouping]
     assert len(assignments) == len(groupings)
@@ -181,7 +181,7 @@ def test_every_architecture_groups_and_learns(encoder, draw, changes):
 
 
 def test_each_assignment_hands_its_segments_to_the_next(encoder, draw):
-    _, segments, assignments = encoder(stages=UNEQUAL)(draw(2, 3, 32, 32))
+    _, segments, assignments, *_ = encoder(stages=UNEQUAL)(draw(2, 3, 32, 32))
     assert [tuple(a.shape) for a in assignments] == [(2, 5, 16), (2, 2, 5)]
     assert segments.shape == (2, 2, 32)
     for shares in assignments:
@@ -189,24 +189,24 @@ def test_each_assignment_hands_its_segments_to_the_next(encoder, draw):
 
 
 def test_without_grouping_the_segments_are_the_tokens(encoder, draw):
-    pooled, segments, assignments = encoder(stages=GROUPLESS)(draw(2, 3, 40, 32))
+    pooled, segments, assignments, *_ = encoder(stages=GROUPLESS)(draw(2, 3, 40, 32))
     assert segments.shape == (2, 20, 32)
     assert assignments == ()
     torch.testing.assert_close(pooled, segments.mean(dim=1))
 
 
 def test_the_pooled_image_is_the_mean_of_its_segments(encoder, draw):
-    pooled, segments, _ = encoder()(draw(2, 3, 32, 32))
+    pooled, segments, *_ = encoder()(draw(2, 3, 32, 32))
     torch.testing.assert_close(pooled, segments.mean(dim=1))
 
 
 @pytest.mark.parametrize("size", [(37, 53), (32, 32), (9, 70)])
 def test_images_of_any_size_are_grouped_whole(encoder, draw, size):
-    model = encoder(assignment="soft")
+    model = encoder(grouping=GroupingConfig(assignment="soft"))
     images = draw(1, 3, *size)
     rows, columns = model.grid(*size)
     with torch.no_grad():
-        _, segments, assignments = model(images)
+        _, segments, assignments, *_ = model(images)
         assert assignments[0].shape == (1, 6, rows * columns)
         for border in ((..., -1, slice(None)), (..., -1)):
             changed = images.clone()
@@ -215,9 +215,52 @@ def test_images_of_any_size_are_grouped_whole(encoder, draw, size):
 
 
 def test_images_of_a_batch_do_not_see_each_other(encoder, draw):
-    model = encoder(assignment="soft")
+    model = encoder(grouping=GroupingConfig(assignment="soft"))
     images = draw(3, 3, 32, 32)
     together = model(images)
     alone = model(images[1:2])
     torch.testing.assert_close(together.pooled[1:2], alone.pooled, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(together.assignments[0][1:2], alone.assignments[0])
+
+
+def ours(encoder, **changes):
+    grouping = GroupingConfig(similarity="centred", look=False, residual=False, mix=False)
+    return encoder(stem="convolutions", positions=False, grouping=grouping, **changes)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (40, 33), (64, 16)])
+def test_a_convolutional_stem_makes_a_token_of_every_patch(encoder, draw, size):
+    model = ours(encoder)
+    tokens = model(draw(2, 3, *size)).tokens
+    rows, columns = model.grid(*size)
+    assert tokens.shape == (2, rows * columns, model.config.dim)
+
+
+def test_a_convolutional_stem_sees_a_little_beyond_its_patch(encoder, draw):
+    stem = ours(encoder).eval().patches
+    image = draw(1, 3, 128, 128).requires_grad_()
+    stem(image)[0, 0].sum().backward()
+    seen = image.grad[0].abs().sum(dim=0) > 0
+    reach = int(seen.any(dim=0).nonzero().max()) + 1
+    assert stem.patch_size < reach < 128
+
+
+def test_without_positions_a_token_does_not_know_its_place(encoder):
+    model = ours(encoder).eval()
+    assert model.positions is None
+    tokens = model(torch.ones(1, 3, 128, 128)).tokens[0]
+    side = model.grid(128, 128)[0]
+    middle = tokens.view(side, side, -1)[3:-3, 3:-3].flatten(0, 1)
+    torch.testing.assert_close(middle, middle[:1].expand_as(middle), atol=1e-3, rtol=1e-2)
+
+
+def test_earlier_segments_are_those_of_every_grouping_but_the_last(encoder, draw):
+    done = encoder()(draw(2, 3, 32, 32))
+    groups = [assignment.shape[1] for assignment in done.assignments]
+    assert [segments.shape[1] for segments in done.earlier] == groups[:-1]
+
+
+def test_a_last_stage_without_blocks_leaves_the_segments(encoder, draw):
+    stages = (StageConfig(depth=1, num_group_tokens=4, num_groups=4), StageConfig(depth=0))
+    model = encoder(stages=stages).eval()
+    assert model(draw(2, 3, 32, 32)).segments.shape[1] == 4

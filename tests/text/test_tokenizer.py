@@ -20,6 +20,7 @@ from groupvit.text.tokenizer import (
     START,
     VOCABULARY_SIZE,
     Tokenizer,
+    _byte_ids,
     _merges,
     _pieces,
     clean,
@@ -249,3 +250,36 @@ def test_a_word_of_a_hundred_thousand_letters_takes_no_square_time():
 
 def test_a_tokenizer_can_be_sent_to_another_process():
     assert pickle.loads(pickle.dumps(tokenizer)).encode("cat") == [2368]
+
+
+@pytest.mark.parametrize("size", [514, 1000, 4096, 49407])
+def test_a_smaller_vocabulary_spells_the_same_text_with_its_first_merges(size):
+    small = Tokenizer(size)
+    for text in ("a photo of two mushrooms.", "Ünïcödé 日本", "antidisestablishmentarianism"):
+        ids = small.encode(text)
+        assert max(ids) < size - 2
+        assert small.decode(ids) == tokenizer.decode(tokenizer.encode(text))
+
+
+def test_a_smaller_vocabulary_merges_as_if_later_merges_had_not_been_learnt():
+    limit = 1000
+    merges = {pair: token for pair, token in _merges().items() if token < limit}
+    for word in ("mushroom", "balloons", "the", "snow"):
+        ids = [_byte_ids()[byte] for byte in word.encode()]
+        ids[-1] += 256
+        while pairs := [pair for pair in pairwise(ids) if pair in merges]:
+            first = min(pairs, key=merges.__getitem__)
+            place = list(pairwise(ids)).index(first)
+            ids[place : place + 2] = [merges[first]]
+        assert Tokenizer(limit + 2).encode(word) == ids
+
+
+def test_start_and_end_are_the_last_two_of_any_vocabulary():
+    assert Tokenizer(600)([""]).tolist() == [[598, 599]]
+    assert Tokenizer(600).decode([598, *Tokenizer(600).encode("sun"), 599, 3]) == "sun"
+
+
+@pytest.mark.parametrize("size", [0, 513, 49409])
+def test_a_vocabulary_that_cannot_be_is_refused(size):
+    with pytest.raises(InputError, match="from 514 to 49408"):
+        Tokenizer(size)

@@ -1,10 +1,13 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from groupvit.errors import InputError
 from groupvit.model.config import GroupViTConfig
+from groupvit.segmentation.segmenter import Segmenter
+from groupvit.storybook.scene import scene
 from groupvit.weights import checkpoint, find, hub, hugging_face
 from groupvit.weights.checkpoint import Origin
 from groupvit.weights.layouts import ORIGINAL
@@ -34,6 +37,22 @@ def test_the_bundled_model_is_always_the_same():
     assert not origin.trained
     values = again.state_dict()
     assert all(torch.equal(value, values[name]) for name, value in model.state_dict().items())
+
+
+def test_the_model_in_the_box_is_small_and_has_learnt():
+    model, origin = find.load("storybook")
+    assert origin.trained
+    weights = Path(find.__file__).parent / "storybook" / "model.safetensors"
+    assert weights.stat().st_size < 10e6
+    assert all(value.isfinite().all() for value in model.state_dict().values())
+
+
+def test_the_model_in_the_box_knows_sky_and_grass():
+    pages = (scene(index, split="test") for index in range(200))
+    page = next(page for page in pages if {0, 1} == set(np.unique(page.mask)) & set(range(8)))
+    counted = page.mask < 2
+    result = Segmenter.load("storybook")(page.image, ("sky", "grass", "sea"))
+    assert (result.label_map == page.mask)[counted].mean() > 0.8
 
 
 @pytest.mark.parametrize("kind", [str, Path])
@@ -88,7 +107,7 @@ def test_a_checkpoint_of_ours_on_the_hub_keeps_what_it_says_of_itself(folder, mo
 @pytest.mark.parametrize("name", ["nothing", "a/b/c", "/no/such/place", "model.pth", "a b"])
 def test_an_unknown_name_is_refused_with_the_ways_to_name_a_model(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=r"no model '.*bundled name \(random\).*nvidia/groupvit"):
+    with pytest.raises(InputError, match=r"no model .*\(storybook, random\).*nvidia/groupvit"):
         find.load(name)
 
 

@@ -7,7 +7,7 @@ import torch
 
 from groupvit.errors import InputError
 from groupvit.images import DEVIATION, MEAN
-from groupvit.model.config import GroupViTConfig, StageConfig
+from groupvit.model.config import GroupingConfig, GroupViTConfig, StageConfig
 from groupvit.segmentation.preparation import normalise
 from groupvit.text.tokenizer import Tokenizer
 from groupvit.weights import hugging_face
@@ -89,10 +89,20 @@ def test_the_preprocessing_normalises_as_ours():
     assert values["crop_size"] == {"height": 224, "width": 224}
 
 
-def test_soft_assignment_is_refused(tiny_config, build, tmp_path):
-    soft = replace(tiny_config, image=replace(tiny_config.image, assignment="soft"))
-    with pytest.raises(InputError, match="no soft assignment"):
-        hugging_face.save(tmp_path / "model", build(soft))
+@pytest.mark.parametrize(
+    ("image", "named"),
+    [
+        ({"grouping": GroupingConfig(assignment="soft")}, "no soft assignment"),
+        ({"grouping": GroupingConfig(similarity="cosine")}, "no other grouping blocks"),
+        ({"stem": "convolutions"}, "no convolutional stem"),
+        ({"positions": False}, "no missing positions"),
+        ({"pooling": "embeddings"}, "no pooling of embeddings"),
+    ],
+)
+def test_what_the_layout_cannot_say_is_refused(tiny_config, build, tmp_path, image, named):
+    ours = replace(tiny_config, image=replace(tiny_config.image, **image))
+    with pytest.raises(InputError, match=named):
+        hugging_face.save(tmp_path / "model", build(ours))
     assert list(tmp_path.iterdir()) == []
 
 

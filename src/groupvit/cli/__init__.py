@@ -6,14 +6,26 @@ from collections.abc import Callable, Sequence
 import tyro
 
 from groupvit.cli.convert import convert
+from groupvit.cli.demo import demo
+from groupvit.cli.evaluate import evaluate
 from groupvit.cli.groups import groups
 from groupvit.cli.info import info
+from groupvit.cli.pack import pack
+from groupvit.cli.pairs import pairs
 from groupvit.cli.segment import segment
+from groupvit.cli.storybook import storybook
+from groupvit.cli.train import train, train_with
 from groupvit.errors import InputError
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "segment": segment,
     "groups": groups,
+    "train": train,
+    "evaluate": evaluate,
+    "pack": pack,
+    "pairs": pairs,
+    "storybook": storybook,
+    "demo": demo,
     "convert": convert,
     "info": info,
 }
@@ -24,12 +36,14 @@ INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0 done, 1 done but for some pictures, 2 a mistake."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        own = {"train": train_with(given[1:])} if given[:1] == ["train"] else {}
         code: int = tyro.extras.subcommand_cli_from_dict(
-            COMMANDS,
+            COMMANDS | own,
             prog="groupvit",
             description="Give it a picture and some words: it says which pixels belong to which.",
-            args=arguments,
+            args=given,
         )
         return code
     except InputError as error:

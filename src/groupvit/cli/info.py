@@ -19,7 +19,7 @@ def info(
     """Show a model's architecture, its number of parameters, and where it comes from.
 
     Args:
-        model: A bundled name (random), a folder, a file of weights, or a hub id such as
+        model: A bundled name (storybook, random), a folder, a file of weights, or a hub id such as
             nvidia/groupvit-gcc-yfcc.
         revision: Branch, tag or commit of a model on the hub.
     """
@@ -46,7 +46,7 @@ def _table(loaded: "LoadedModel") -> "Table":
         grouped = f", {stage.num_group_tokens} group tokens, {stage.num_groups} groups"
         ends = grouped if stage.num_groups else ""
         table.add_row(f"stage {number}", f"{stage.depth} blocks of width {image.dim}{ends}")
-    table.add_row("assignment", image.assignment)
+    table.add_row("assignment", image.grouping.assignment)
     table.add_row("text", f"{text.depth} blocks of width {text.dim}, {text.context_length} tokens")
     table.add_row("embedding", f"{model.config.embedding_dim} numbers")
     table.add_row("temperature", f"logits are cosine x {model.logit_scale.item():.2f}")

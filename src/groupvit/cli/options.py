@@ -20,8 +20,8 @@ class ModelOptions:
     """Which model, and how it looks at pictures."""
 
     model: str
-    """A bundled name (random), a folder, a file of weights, or a hub id such as
-    nvidia/groupvit-gcc-yfcc."""
+    """A bundled name (storybook, random), a folder, a training run, a file of weights, or a hub id
+    such as nvidia/groupvit-gcc-yfcc."""
     revision: str | None = None
     """Branch, tag or commit of a model on the hub."""
     protocol: Literal["ours", "groupvit"] = "ours"

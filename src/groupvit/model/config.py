@@ -5,12 +5,18 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 
+def _check_positive(**numbers: int | float) -> None:
+    for name, number in numbers.items():
+        if not 0 < number < math.inf:
+            raise ValueError(f"{name} is {number}; it must be positive")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageConfig:
     """One stage of the image encoder: blocks, then (but for the last stage) a grouping."""
 
     depth: int
-    """Transformer blocks."""
+    """Transformer blocks; 0 in the last stage leaves the segments as they were grouped."""
     num_group_tokens: int = 0
     """Learned group tokens that stand beside the tokens; 0 in the last stage."""
     num_groups: int = 0
@@ -18,8 +24,8 @@ class StageConfig:
 
     def __post_init__(self) -> None:
         """Check that the numbers describe a stage."""
-        if self.depth < 1:
-            raise ValueError(f"depth is {self.depth}; a stage has at least one block")
+        if self.depth < 0:
+            raise ValueError(f"depth is {self.depth}; give 0 blocks or more")
         if min(self.num_group_tokens, self.num_groups) < 0:
             raise ValueError("num_group_tokens and num_groups cannot be negative")
         if (self.num_group_tokens == 0) != (self.num_groups == 0):
@@ -29,6 +35,7 @@ class StageConfig:
             )
 
 
+RELEASED_TOKEN_STD = 0.02
 RELEASED_STAGES = (
     StageConfig(depth=6, num_group_tokens=64, num_groups=64),
     StageConfig(depth=3, num_group_tokens=8, num_groups=8),
@@ -38,10 +45,34 @@ ONE_STAGE = (StageConfig(depth=6, num_group_tokens=64, num_groups=8), StageConfi
 """The paper's one-stage ablation (Tables 1 to 3)."""
 
 
-def _check_positive(**numbers: int | float) -> None:
-    for name, number in numbers.items():
-        if not 0 < number < math.inf:
-            raise ValueError(f"{name} is {number}; it must be positive")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupingConfig:
+    """How every grouping block assigns tokens to groups; the defaults are the paper's.
+
+    The other values keep a group from seeing the picture but through the tokens that it takes;
+    what each is worth is measured in docs/grouping.md.
+    """
+
+    assignment: Literal["hard", "soft"] = "hard"
+    """Hard: one group takes a token whole, straight-through gradient, Gumbel noise in training."""
+    noise: bool = True
+    """Whether the hard assignment draws Gumbel noise in training."""
+    similarity: Literal["dot", "cosine", "centred"] = "dot"
+    """Of query and key: their scaled dot product; 10 times their cosine, which no token can
+    outgrow; or that after the means over an image's tokens and over the groups are taken off, so
+    that no group is near to all tokens."""
+    look: bool = True
+    """Whether groups look at all tokens by cross attention before they take some."""
+    residual: bool = True
+    """Whether a segment is its group plus what the group took, or only what it took."""
+    mix: bool = True
+    """Whether an MLP across the group tokens makes the groups, or they are the groups."""
+    token_std: float = RELEASED_TOKEN_STD
+    """Deviation that the group tokens are drawn with; patches have about 1."""
+
+    def __post_init__(self) -> None:
+        """Check that the deviation is one."""
+        _check_positive(token_std=self.token_std)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +81,8 @@ class ImageEncoderConfig:
 
     image_size: int = 224
     """Height and width of the training images [pixels]; it sets the grid of the positions."""
+    segment_size: int | None = None
+    """Shorter side at which segmentation works best [pixels]; None: twice image_size."""
     patch_size: int = 16
     """Height and width of a patch [pixels]."""
     dim: int = 384
@@ -60,8 +93,15 @@ class ImageEncoderConfig:
     """Hidden width of the MLPs, in multiples of dim."""
     drop_path: float = 0.1
     """Probability to skip the last block in training; it grows linearly from 0 at the first."""
-    assignment: Literal["hard", "soft"] = "hard"
-    """Hard: one group takes a token whole, straight-through gradient, Gumbel noise in training."""
+    stem: Literal["patches", "convolutions"] = "patches"
+    """What makes tokens of pixels: one linear map of each patch, or strided convolutions."""
+    positions: bool = True
+    """Whether tokens are told where they stand."""
+    grouping: GroupingConfig = field(default_factory=GroupingConfig)
+    """How tokens are assigned to groups."""
+    pooling: Literal["tokens", "embeddings"] = "tokens"
+    """Image embedding: the projected mean of the segments, or the mean of the projected,
+    normalised segments that hold any token."""
     stages: tuple[StageConfig, ...] = RELEASED_STAGES
     """The stages from the pixels upwards."""
 
@@ -69,6 +109,7 @@ class ImageEncoderConfig:
         """Check that the parts fit each other."""
         _check_positive(
             image_size=self.image_size,
+            segment_size=2 * self.image_size if self.segment_size is None else self.segment_size,
             patch_size=self.patch_size,
             dim=self.dim,
             num_heads=self.num_heads,
@@ -86,6 +127,13 @@ class ImageEncoderConfig:
             )
         if self.dim % self.num_heads:
             raise ValueError(f"dim {self.dim} cannot be shared by {self.num_heads} heads")
+        if self.stem == "convolutions" and self.patch_size.bit_count() != 1:
+            raise ValueError(
+                f"patch_size {self.patch_size} is no power of 2, as strided convolutions need"
+            )
+        unequal = any(stage.num_group_tokens != stage.num_groups for stage in self.stages)
+        if unequal and not self.grouping.mix:
+            raise ValueError("without mix a stage needs as many group tokens as groups")
 
     @property
     def grid(self) -> int:
@@ -138,6 +186,10 @@ class GroupViTConfig:
     """Hidden width of both projectors."""
     multi_label: bool = True
     """Whether the model carries a temperature of its own for the multi-label loss."""
+    centred: bool = False
+    """Whether the projectors end in a batch norm, which keeps embeddings from crowding together."""
+    token_projector: bool = False
+    """Whether patches too have a projector into the shared space; only training asks for it."""
 
     def __post_init__(self) -> None:
         """Check that the widths are positive."""

@@ -13,13 +13,19 @@ model's; the paper's Eq. 5 has none. The softmax runs over the groups: every tok
 fully, while a group may stay empty.
 """
 
-from typing import Literal, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from groupvit.model.config import GroupingConfig
 from groupvit.model.layers import MLP, CrossAttention
+
+COSINE_SCALE = 10.0
+"""What the cosine of query and key is multiplied by, where it replaces the dot product."""
 
 
 class Grouping(NamedTuple):
@@ -29,6 +35,8 @@ class Grouping(NamedTuple):
     """One vector for each group."""
     assignment: Float[Tensor, "batch group token"]
     """The share of each token that each group takes, without noise; every token's sum to 1."""
+    occupied: Bool[Tensor, "batch group"] | None
+    """Which segments hold anything; None where an empty one still holds its group token."""
 
 
 class LookAtTokens(nn.Module):
@@ -66,38 +74,75 @@ def harden(soft: Float[Tensor, "batch group token"]) -> Float[Tensor, "batch gro
     return one_hot - soft.detach() + soft if soft.requires_grad else one_hot
 
 
+def occupied(assignments: Sequence[Float[Tensor, "batch _ _"]]) -> Bool[Tensor, "batch group"]:
+    """Which groups of the last assignment hold a patch, when every token goes to its largest share.
+
+    Args:
+        assignments: Of every stage that groups "batch group token", at least one.
+    """
+    held: Tensor | None = None
+    for assignment in assignments:
+        taken = harden(assignment.detach()) > 0
+        held = (taken if held is None else taken & held[:, None]).any(dim=-1)
+    assert held is not None
+    return held
+
+
+def centre(
+    x: Float[Tensor, "batch token dim"], present: Bool[Tensor, "batch token"] | None
+) -> Float[Tensor, "batch token dim"]:
+    """The tokens without their mean, over those that are present."""
+    if present is None:
+        return x - x.mean(dim=1, keepdim=True)
+    weight = present / present.sum(dim=1, keepdim=True)
+    return x - torch.einsum("btd,bt->bd", x, weight.to(x.dtype))[:, None]
+
+
 class Assignment(nn.Module):
     """Assigns every token to a group and averages the tokens of each group."""
 
-    def __init__(self, dim: int, mode: Literal["hard", "soft"]) -> None:
+    def __init__(self, dim: int, config: GroupingConfig) -> None:
         super().__init__()
-        self.hard = mode == "hard"
+        self.config = config
         self.query = nn.Linear(dim, dim)
         self.key = nn.Linear(dim, dim)
         self.value = nn.Linear(dim, dim)
         self.proj = nn.Linear(dim, dim)
 
     def logits(
-        self, groups: Float[Tensor, "batch group dim"], tokens: Float[Tensor, "batch token dim"]
+        self,
+        groups: Float[Tensor, "batch group dim"],
+        tokens: Float[Tensor, "batch token dim"],
+        present: Bool[Tensor, "batch token"] | None = None,
     ) -> Float[Tensor, "batch group token"]:
         """Similarity of groups and tokens, in float32 even under autocast: ties must not move."""
         query, key = self.query(groups).float(), self.key(tokens).float()
         with torch.autocast(groups.device.type, enabled=False):
-            similarity: Tensor = (query @ key.mT) * query.shape[-1] ** -0.5
-            return similarity
+            if self.config.similarity == "dot":
+                similarity: Tensor = (query @ key.mT) * query.shape[-1] ** -0.5
+                return similarity
+            if self.config.similarity == "centred":
+                query, key = centre(query, None), centre(key, present)
+            return COSINE_SCALE * F.normalize(query, dim=-1) @ F.normalize(key, dim=-1).mT
 
     def forward(
-        self, groups: Float[Tensor, "batch group dim"], tokens: Float[Tensor, "batch token dim"]
+        self,
+        groups: Float[Tensor, "batch group dim"],
+        tokens: Float[Tensor, "batch token dim"],
+        present: Bool[Tensor, "batch token"] | None = None,
     ) -> Grouping:
-        """What each group takes from its tokens, and the assignment."""
-        logits = self.logits(groups, tokens)
+        """What each group takes from its tokens, those that are present, and the assignment."""
+        logits = self.logits(groups, tokens, present)
         soft = logits.softmax(dim=1)
         used = soft
-        if self.hard:
-            noisy = (logits + gumbel_like(logits)).softmax(dim=1) if self.training else soft
-            used = harden(noisy)
-        mean = (used / (1 + used.sum(dim=-1, keepdim=True))).to(tokens.dtype)
-        return Grouping(self.proj(mean @ self.value(tokens)), soft)
+        if self.config.assignment == "hard":
+            noisy = self.training and self.config.noise
+            used = harden((logits + gumbel_like(logits)).softmax(dim=1) if noisy else soft)
+        if present is not None:
+            used = used * present[:, None]
+        held = used.sum(dim=-1, keepdim=True)
+        mean = (used / (1 + held)).to(tokens.dtype)
+        return Grouping(self.proj(mean @ self.value(tokens)), soft, held[..., 0] > 0)
 
 
 class GroupingBlock(nn.Module):
@@ -111,15 +156,16 @@ class GroupingBlock(nn.Module):
         *,
         num_group_tokens: int,
         num_groups: int,
-        mode: Literal["hard", "soft"],
+        config: GroupingConfig,
     ) -> None:
         super().__init__()
+        self.residual = config.residual
         self.norm_groups = nn.LayerNorm(dim)
         self.norm_tokens = nn.LayerNorm(dim)
-        self.mix_groups = MLP(num_group_tokens, dim // 2, num_groups)
-        self.norm_mixed = nn.LayerNorm(dim)
-        self.look = LookAtTokens(dim, num_heads, mlp_ratio)
-        self.assign = Assignment(dim, mode)
+        self.mix_groups = MLP(num_group_tokens, dim // 2, num_groups) if config.mix else None
+        self.norm_mixed = nn.LayerNorm(dim) if config.mix else None
+        self.look = LookAtTokens(dim, num_heads, mlp_ratio) if config.look else None
+        self.assign = Assignment(dim, config)
         self.norm_segments = nn.LayerNorm(dim)
         self.mlp = MLP(dim, int(dim * mlp_ratio))
 
@@ -127,11 +173,16 @@ class GroupingBlock(nn.Module):
         self,
         tokens: Float[Tensor, "batch token dim"],
         group_tokens: Float[Tensor, "batch group_token dim"],
+        present: Bool[Tensor, "batch token"] | None = None,
     ) -> Grouping:
-        """Segments, and which token went where."""
+        """Segments, and which token went where; a token that is not present changes no segment."""
         tokens = self.norm_tokens(tokens)
-        groups = self.norm_mixed(self.mix_groups(self.norm_groups(group_tokens).mT).mT)
-        groups = self.look(groups, tokens)
-        taken, assignment = self.assign(groups, tokens)
-        segments = groups + taken
-        return Grouping(segments + self.mlp(self.norm_segments(segments)), assignment)
+        groups = self.norm_groups(group_tokens)
+        if self.mix_groups is not None and self.norm_mixed is not None:
+            groups = self.norm_mixed(self.mix_groups(groups.mT).mT)
+        if self.look is not None:
+            groups = self.look(groups, tokens)
+        taken, assignment, held = self.assign(groups, tokens, present)
+        segments = groups + taken if self.residual else taken
+        segments = segments + self.mlp(self.norm_segments(segments))
+        return Grouping(segments, assignment, None if self.residual else held)

@@ -4,11 +4,12 @@ from typing import NamedTuple
 
 import torch
 from einops import rearrange
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from groupvit.model.config import GroupViTConfig
+from groupvit.model.grouping import occupied
 from groupvit.model.image_encoder import ImageEncoder
 from groupvit.model.initialization import INITIAL_LOG_SCALE, init_weights
 from groupvit.model.text_encoder import TextEncoder
@@ -37,18 +38,30 @@ class Embeddings(NamedTuple):
 
 
 class Projector(nn.Module):
-    """Into the shared space: linear, batch norm, ReLU, linear."""
+    """Into the shared space: linear, batch norm, ReLU, linear, and a batch norm if centred.
 
-    def __init__(self, dim: int, hidden: int, out_dim: int) -> None:
+    ReLU leaves a common mean in all embeddings, and with it they begin almost equal. The last
+    batch norm, which has no weights, takes it away.
+    """
+
+    def __init__(self, dim: int, hidden: int, out_dim: int, *, centred: bool = False) -> None:
         super().__init__()
         self.fc1 = nn.Linear(dim, hidden)
         self.norm = nn.BatchNorm1d(hidden)
         self.fc2 = nn.Linear(hidden, out_dim)
+        self.norm_out = nn.BatchNorm1d(out_dim, affine=False) if centred else nn.Identity()
 
     def forward(self, x: Float[Tensor, "row dim"]) -> Float[Tensor, "row embedding"]:
-        """Project each row; in training the batch norm runs over the rows."""
-        projected: Tensor = self.fc2(F.relu(self.norm(self.fc1(x))))
+        """Project each row; in training the batch norms run over the rows."""
+        projected: Tensor = self.norm_out(self.fc2(F.relu(self.norm(self.fc1(x)))))
         return projected
+
+
+def mean_embedding(
+    segments: Float[Tensor, "batch group embedding"], occupied: Bool[Tensor, "batch group"]
+) -> Float[Tensor, "batch embedding"]:
+    """The normalised mean of the embedded segments that hold any token."""
+    return F.normalize((segments * occupied[..., None]).sum(dim=1), dim=-1)
 
 
 class GroupViT(nn.Module):
@@ -62,8 +75,13 @@ class GroupViT(nn.Module):
         self.image_encoder = ImageEncoder(config.image)
         self.text_encoder = TextEncoder(config.text)
         hidden, out_dim = config.projector_dim, config.embedding_dim
-        self.image_projector = Projector(config.image.dim, hidden, out_dim)
-        self.text_projector = Projector(config.text.dim, hidden, out_dim)
+        self.image_projector = Projector(config.image.dim, hidden, out_dim, centred=config.centred)
+        self.text_projector = Projector(config.text.dim, hidden, out_dim, centred=config.centred)
+        self.token_projector: nn.Sequential | None = None
+        if config.token_projector:
+            self.token_projector = nn.Sequential(
+                nn.Linear(config.image.dim, out_dim), nn.BatchNorm1d(out_dim, affine=False)
+            )
         self.log_scale = nn.Parameter(torch.tensor(INITIAL_LOG_SCALE))
         self.multi_label_log_scale: nn.Parameter | None = None
         if config.multi_label:
@@ -78,10 +96,12 @@ class GroupViT(nn.Module):
 
     def encode_image(self, images: Float[Tensor, "batch 3 height width"]) -> ImageFeatures:
         """Embed and group normalised images (ImageNet mean and deviation) of any size."""
-        pooled, segments, assignments = self.image_encoder(images)
-        return ImageFeatures(
-            F.normalize(self.image_projector(pooled), dim=-1), segments, assignments
-        )
+        pooled, segments, assignments, *_ = self.image_encoder(images)
+        if self.config.image.pooling == "embeddings":
+            embedding = mean_embedding(self.embed_segments(segments), occupied(assignments))
+        else:
+            embedding = F.normalize(self.image_projector(pooled), dim=-1)
+        return ImageFeatures(embedding, segments, assignments)
 
     def encode_text(self, tokens: Int[Tensor, "text position"]) -> Float[Tensor, "text embedding"]:
         """Project texts into the shared space, not normalised: prompts are averaged before."""

@@ -4,13 +4,13 @@ from typing import Any, NamedTuple
 
 import torch
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from groupvit.model.config import ImageEncoderConfig, StageConfig
-from groupvit.model.grouping import GroupingBlock
-from groupvit.model.layers import MLP, Block, PatchEmbedding
+from groupvit.model.grouping import Grouping, GroupingBlock
+from groupvit.model.layers import MLP, Block, ConvolutionalStem, PatchEmbedding
 
 
 class EncodedImages(NamedTuple):
@@ -22,6 +22,10 @@ class EncodedImages(NamedTuple):
     """The last segments, normalised; tokens, if no stage groups."""
     assignments: tuple[Float[Tensor, "batch _ _"], ...]
     """For every stage that groups, the soft assignment "batch group token" of its tokens."""
+    tokens: Float[Tensor, "batch token dim"]
+    """The patches as the first grouping finds them."""
+    earlier: tuple[Float[Tensor, "batch _ dim"], ...]
+    """The segments of every stage that groups but the last of them, normalised too."""
 
 
 class PositionEmbedding(nn.Module):
@@ -63,6 +67,17 @@ class PositionEmbedding(nn.Module):
         return rearrange(stretched, "1 dim height width -> 1 (height width) dim")
 
 
+class Staged(NamedTuple):
+    """What a stage makes of its tokens."""
+
+    tokens: Float[Tensor, "batch token dim"]
+    """The tokens after its blocks."""
+    grouping: Grouping | None
+    """The segments that they are merged into; None in the last stage."""
+    group_tokens: Float[Tensor, "batch group_token dim"] | None
+    """The group tokens after its blocks, for the next stage."""
+
+
 class Stage(nn.Module):
     """Blocks over tokens and group tokens together, then a grouping unless it is the last stage."""
 
@@ -92,29 +107,25 @@ class Stage(nn.Module):
             ratio,
             num_group_tokens=stage.num_group_tokens,
             num_groups=stage.num_groups,
-            mode=config.assignment,
+            config=config.grouping,
         )
 
     def forward(
         self,
         tokens: Float[Tensor, "batch token dim"],
         previous: Float[Tensor, "batch previous dim"] | None,
-    ) -> tuple[
-        Float[Tensor, "batch segment dim"],
-        Float[Tensor, "batch group_token dim"] | None,
-        Float[Tensor, "batch segment token"] | None,
-    ]:
-        """Segments, group tokens for the next stage, assignment; the last stage groups nothing."""
+        present: Bool[Tensor, "batch token"] | None,
+    ) -> Staged:
+        """Mix the tokens and group them; the last stage only mixes."""
         if self.group_token is None or self.grouping is None:
-            return self._mix(tokens), None, None
+            return Staged(self._mix(tokens), None, None)
         group_tokens = self.group_token.expand(tokens.shape[0], -1, -1)
         if self.group_projector is not None:
             group_tokens = group_tokens + self.group_projector(previous)
         count = tokens.shape[1]
         mixed = self._mix(torch.cat([tokens, group_tokens], dim=1))
         tokens, group_tokens = mixed[:, :count], mixed[:, count:]
-        segments, assignment = self.grouping(tokens, group_tokens)
-        return segments, group_tokens, assignment
+        return Staged(tokens, self.grouping(tokens, group_tokens, present), group_tokens)
 
     def _mix(self, tokens: Float[Tensor, "batch token dim"]) -> Float[Tensor, "batch token dim"]:
         for block in self.blocks:
@@ -140,8 +151,10 @@ class ImageEncoder(nn.Module):
 
     def __init__(self, config: ImageEncoderConfig) -> None:
         super().__init__()
-        self.patches = PatchEmbedding(config.patch_size, config.dim)
-        self.positions = PositionEmbedding(config.grid, config.dim)
+        stem = ConvolutionalStem if config.stem == "convolutions" else PatchEmbedding
+        self.config = config
+        self.patches = stem(config.patch_size, config.dim)
+        self.positions = PositionEmbedding(config.grid, config.dim) if config.positions else None
         depths = [stage.depth for stage in config.stages]
         last = max(1, sum(depths) - 1)
         rates = [config.drop_path * i / last for i in range(sum(depths))]
@@ -163,11 +176,23 @@ class ImageEncoder(nn.Module):
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> EncodedImages:
         """Group the pixels of normalised images, of any size, in one pass."""
-        tokens = self.patches(images) + self.positions(*self.grid(*images.shape[-2:]))
-        group_tokens, assignments = None, []
+        tokens = self.patches(images)
+        if self.positions is not None:
+            tokens = tokens + self.positions(*self.grid(*images.shape[-2:]))
+        staged: list[Staged] = []
+        group_tokens, present = None, None
         for stage in self.stages:
-            tokens, group_tokens, assignment = stage(tokens, group_tokens)
-            if assignment is not None:
-                assignments.append(assignment)
-        segments = self.norm(tokens)
-        return EncodedImages(segments.mean(dim=1), segments, tuple(assignments))
+            done = stage(tokens, group_tokens, present)
+            staged.append(done)
+            if done.grouping is not None:
+                tokens, present = done.grouping.segments, done.grouping.occupied
+                group_tokens = done.group_tokens
+        segments = self.norm(staged[-1].tokens)
+        groupings = [done.grouping for done in staged if done.grouping]
+        return EncodedImages(
+            segments.mean(dim=1),
+            segments,
+            tuple(grouping.assignment for grouping in groupings),
+            staged[0].tokens,
+            tuple(self.norm(grouping.segments) for grouping in groupings[:-1]),
+        )

@@ -4,6 +4,7 @@ import math
 
 from torch import nn
 
+from groupvit.model.config import RELEASED_TOKEN_STD
 from groupvit.model.image_encoder import ImageEncoder, Stage
 from groupvit.model.layers import Block
 from groupvit.model.text_encoder import TextEncoder
@@ -19,7 +20,8 @@ def init_weights(model: nn.Module) -> None:
     image: linear maps              normal, deviation 0.02; bias 0
     image: patches                  torch's default for convolutions
     image: positions                normal, deviation 0.02
-    image: group tokens             normal, deviation 0.02; 0 where a projector adds to them
+    image: group tokens             normal, deviation 0.02 or as grouping.token_std says; 0 where a
+                                    projector adds to them, unless token_std is set
     text: token embedding           normal, deviation 0.02
     text: positions                 normal, deviation 0.01
     text: qkv                       normal, deviation dim^-1/2; bias 0
@@ -42,11 +44,14 @@ def init_image_encoder(encoder: ImageEncoder) -> None:
         if isinstance(module, nn.Linear):
             nn.init.trunc_normal_(module.weight, std=0.02)
             nn.init.zeros_(module.bias)
-    nn.init.trunc_normal_(encoder.positions.weight, std=0.02)
+    if encoder.positions is not None:
+        nn.init.trunc_normal_(encoder.positions.weight, std=0.02)
+    std = encoder.config.grouping.token_std
     for stage in encoder.stages:
         assert isinstance(stage, Stage)
-        if stage.group_token is not None and stage.group_projector is None:
-            nn.init.trunc_normal_(stage.group_token, std=0.02)
+        handed_on = stage.group_projector is not None and std == RELEASED_TOKEN_STD
+        if stage.group_token is not None and not handed_on:
+            nn.init.trunc_normal_(stage.group_token, std=std)
 
 
 def init_text_encoder(encoder: TextEncoder) -> None:

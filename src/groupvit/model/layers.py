@@ -1,5 +1,7 @@
 """The parts that both towers are made of: attention, MLP, transformer block, drop path, patches."""
 
+from itertools import pairwise
+
 import torch
 from einops import rearrange
 from jaxtyping import Float
@@ -152,6 +154,9 @@ class Block(nn.Module):
 class PatchEmbedding(nn.Module):
     """Cuts images into patches and makes a normalised token of each."""
 
+    proj: nn.Module
+    norm: nn.Module
+
     def __init__(self, patch_size: int, dim: int) -> None:
         super().__init__()
         self.patch_size = patch_size
@@ -175,3 +180,47 @@ class PatchEmbedding(nn.Module):
             rearrange(patches, "batch dim height width -> batch (height width) dim")
         )
         return tokens
+
+
+class ResidualConvolution(nn.Module):
+    """A 3 x 3 convolution added to what came in; it is normalised and activated before."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(dim)
+        self.conv = nn.Conv2d(dim, dim, kernel_size=3, padding=1)
+
+    def forward(
+        self, x: Float[Tensor, "batch dim height width"]
+    ) -> Float[Tensor, "batch dim height width"]:
+        """Change every place by its neighbours."""
+        changed: Tensor = x + self.conv(F.gelu(self.norm(x)))
+        return changed
+
+
+class ConvolutionalStem(PatchEmbedding):
+    """Tokens by 3 x 3 convolutions, which see a little beyond their patch.
+
+    Every halving of the sides is a convolution of stride 2; the width doubles each time up to that
+    of the tokens. From the second on a residual convolution follows, after the last one two.
+    Normalisation is over the batch: normalised image by image, it learns much more slowly (docs/
+    grouping.md).
+    Sources: Xiao et al. 2021, Early Convolutions Help Transformers See Better; He et al. 2016,
+    Identity Mappings in Deep Residual Networks.
+    """
+
+    def __init__(self, patch_size: int, dim: int) -> None:
+        super().__init__(patch_size, dim)
+        halvings = patch_size.bit_length() - 1
+        widths = [dim >> (halvings - 1 - index) for index in range(halvings)]
+        layers: list[nn.Module] = [_halving(3, widths[0])]
+        for width, wider in pairwise(widths):
+            layers += [nn.BatchNorm2d(width), nn.GELU(), _halving(width, wider)]
+            layers += [ResidualConvolution(wider)]
+        layers += [ResidualConvolution(dim), nn.BatchNorm2d(dim), nn.GELU()]
+        self.proj = nn.Sequential(*layers)
+        self.norm = nn.Identity()
+
+
+def _halving(dim: int, wider: int) -> nn.Conv2d:
+    return nn.Conv2d(dim, wider, kernel_size=3, stride=2, padding=1)

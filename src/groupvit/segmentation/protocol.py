@@ -14,7 +14,8 @@ class Protocol:
     name: str
     """What reports call it."""
     short_side: int | None = 448
-    """Length that the shorter side is resized to [pixels]; None: twice the training size."""
+    """Length that the shorter side is resized to [pixels]; None: what the model asks for, or twice
+    its training size."""
     long_side: int = 2048
     """Length that the longer side never exceeds [pixels]."""
     antialias: bool

@@ -69,7 +69,7 @@ class Vocabulary:
 
     def __init__(self, model: GroupViT) -> None:
         self._model = model
-        self._tokenize = Tokenizer()
+        self._tokenize = Tokenizer(model.config.text.vocabulary_size)
         self._known: OrderedDict[tuple[str, tuple[str, ...]], Tensor] = OrderedDict()
 
     def embed(

@@ -136,12 +136,30 @@ def _merge(tokens: list[int]) -> list[int]:
 
 
 @lru_cache(maxsize=2**16)
-def _word_ids(word: str) -> tuple[int, ...]:
+def _word_ids(word: str, vocabulary_size: int) -> tuple[int, ...]:
+    start = vocabulary_size - 2
     if word in _SPECIAL:
-        return (_SPECIAL[word],)
+        return (start + _SPECIAL[word] - START,)
     tokens = [_byte_ids()[byte] for byte in word.encode()]
     tokens[-1] += _END_OF_WORD
-    return tuple(_merge(tokens))
+    return tuple(chain.from_iterable(_unmerge(token, start) for token in _merge(tokens)))
+
+
+@cache
+def _parents() -> dict[int, tuple[int, int]]:
+    """The two tokens that each merged token was made of."""
+    return {merged: pair for pair, merged in _merges().items()}
+
+
+def _unmerge(token: int, limit: int) -> list[int]:
+    """The token as tokens below a limit: as if no later merge had been learnt.
+
+    That is the same, since a merge is only learnt after those that make its two tokens.
+    """
+    if token < limit:
+        return [token]
+    left, right = _parents()[token]
+    return [*_unmerge(left, limit), *_unmerge(right, limit)]
 
 
 def clean(text: str) -> str:
@@ -164,15 +182,37 @@ class Tokenizer:
     """Byte-pair tokenizer of CLIP.
 
     All tokenizers share one vocabulary, read when it is first needed, and one bounded memory of
-    words; an instance holds nothing and may go to other processes.
+    words; an instance holds two numbers and may go to other processes.
     """
+
+    def __init__(self, vocabulary_size: int = VOCABULARY_SIZE) -> None:
+        """Make a tokenizer of CLIP's vocabulary, or of its first merges alone.
+
+        Args:
+            vocabulary_size: Number of token ids. With fewer than CLIP's 49,408 only the merges
+                learnt first are used, so that rare words take more tokens; the last two ids
+                are still the start and the end of a text.
+
+        Raises:
+            InputError: The size is less than bytes, ends of words, start and end need, or more
+                than there are merges for.
+        """
+        if not 2 * _END_OF_WORD + 2 <= vocabulary_size <= VOCABULARY_SIZE:
+            raise InputError(
+                f"vocabulary_size is {vocabulary_size}; the tokenizer of CLIP has from "
+                f"{2 * _END_OF_WORD + 2} to {VOCABULARY_SIZE} token ids"
+            )
+        self.vocabulary_size = vocabulary_size
+        self.start = vocabulary_size - 2
+        self.end = vocabulary_size - 1
 
     def encode(self, text: str) -> list[int]:
         """Token ids of a text of any length, without START and END.
 
         As in CLIP, the words <|startoftext|> and <|endoftext|> inside a text give START and END.
         """
-        return list(chain.from_iterable(map(_word_ids, _word_pattern().findall(clean(text)))))
+        words = _word_pattern().findall(clean(text))
+        return list(chain.from_iterable(_word_ids(word, self.vocabulary_size) for word in words))
 
     def count(self, text: str) -> int:
         """Number of tokens of a text with START and END: 2 for an empty text."""
@@ -185,8 +225,8 @@ class Tokenizer:
         that are no UTF-8, such as half a character, give U+FFFD.
         """
         pieces = _pieces()
-        read = takewhile(lambda token: token != END, ids)
-        joined = b"".join(pieces[token] for token in read if token != START)
+        read = takewhile(lambda token: token != self.end, ids)
+        joined = b"".join(pieces[token] for token in read if token != self.start)
         return joined.decode("utf-8", errors="replace").strip()
 
     def __call__(
@@ -214,7 +254,7 @@ class Tokenizer:
         assert context_length >= 2
         if isinstance(texts, str):
             raise InputError(f"texts is the single string {_shortened(texts)}; give a list of them")
-        rows = [[START, *self.encode(text), END] for text in texts]
+        rows = [[self.start, *self.encode(text), self.end] for text in texts]
         for text, row in zip(texts, rows, strict=True):
             if len(row) > context_length:
                 if overlong == "refuse":
@@ -222,7 +262,7 @@ class Tokenizer:
                         f"the text {_shortened(text)} has {len(row)} tokens, more than the "
                         f"{context_length} that the text encoder reads; shorten it"
                     )
-                row[context_length - 1 :] = [END]
+                row[context_length - 1 :] = [self.end]
         longest = max(map(len, rows), default=2)
         padded = [row + [0] * (longest - len(row)) for row in rows]
         return torch.tensor(padded, dtype=torch.int64).reshape(len(rows), longest)

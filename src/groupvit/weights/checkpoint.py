@@ -74,6 +74,7 @@ def write_folder(
         save_file(whole, beside / WEIGHTS_FILE, metadata={"format": "pt"})
         for name, text in texts.items():
             (beside / name).write_text(text, encoding="utf-8")
+        (beside / WEIGHTS_FILE).chmod(0o644)
         beside.chmod(0o755)
         _replace(folder, beside)
     except (OSError, SafetensorError) as error:

@@ -17,8 +17,8 @@ def load(name: str | Path, *, revision: str | None = None) -> LoadedModel:
     """The model of this name, in float32 and evaluation mode, on the CPU.
 
     Args:
-        name: A bundled name (`random`), a checkpoint folder of ours, a folder of
-            `transformers`, a `.safetensors`, `.bin` or `.pth` file, or a hub id such as
+        name: A bundled name (`storybook`, `random`), a checkpoint or run folder of ours, a folder
+            of `transformers`, a `.safetensors`, `.bin` or `.pth` file, or a hub id such as
             `nvidia/groupvit-gcc-yfcc`. A folder or file of that name goes before the hub.
         revision: Branch, tag or commit; for hub ids only.
 
@@ -45,7 +45,13 @@ def load(name: str | Path, *, revision: str | None = None) -> LoadedModel:
 
 
 def load_folder(folder: Path) -> LoadedModel:
-    """A checkpoint folder of ours or of `transformers`, told apart by its `config.json`."""
+    """A checkpoint folder of ours or of `transformers`, told apart by its `config.json`.
+
+    Of a training run it is the latest checkpoint.
+    """
+    latest = folder / "latest"
+    if latest.is_file():
+        folder = folder / Path(latest.read_text(encoding="utf-8").strip()).name
     ours = checkpoint.read_config(folder).get("format") == checkpoint.FORMAT
     return checkpoint.load(folder) if ours else foreign.load_folder(folder)
 
@@ -66,5 +72,10 @@ def untrained() -> LoadedModel:
     return LoadedModel(model, Origin(source="drawn at random with seed 0", trained=False))
 
 
-BUNDLED: dict[str, Callable[[], LoadedModel]] = {"random": untrained}
+def storybook() -> LoadedModel:
+    """A small model of the drawn scenes, learnt from their captions alone."""
+    return checkpoint.load(Path(__file__).parent / "storybook")
+
+
+BUNDLED: dict[str, Callable[[], LoadedModel]] = {"storybook": storybook, "random": untrained}
 """Models that need no file beside the package."""

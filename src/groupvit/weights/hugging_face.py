@@ -1,11 +1,12 @@
 """Writes a model as the folder that `transformers` loads, its preprocessing included."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from groupvit.errors import InputError
 from groupvit.images import DEVIATION, MEAN
-from groupvit.model.config import GroupViTConfig
+from groupvit.model.config import GroupingConfig, GroupViTConfig
 from groupvit.model.groupvit import GroupViT
 from groupvit.text.tokenizer import spelled
 from groupvit.weights.checkpoint import CONFIG_FILE, as_json, write_folder
@@ -31,8 +32,7 @@ def save(folder: Path, model: GroupViT, *, overwrite: bool = False) -> list[str]
 def architecture(config: GroupViTConfig) -> dict[str, Any]:
     """The architecture as `transformers` writes it into `config.json`."""
     image, text, stages = config.image, config.text, config.image.stages
-    if image.assignment == "soft":
-        raise InputError("the Hugging Face layout knows no soft assignment; keep our own layout")
+    _refuse_ours(config)
     if any(stage.num_group_tokens != stage.num_groups for stage in stages[:-2]):
         raise InputError(
             "the Hugging Face layout needs as many groups as group tokens in a stage that another "
@@ -68,6 +68,24 @@ def architecture(config: GroupViTConfig) -> dict[str, Any]:
             "assign_mlp_ratio": [0.5, image.mlp_ratio],
         },
     }
+
+
+def _refuse_ours(config: GroupViTConfig) -> None:
+    """Refuse what only our own layout can say."""
+    image, grouping, paper = config.image, config.image.grouping, GroupingConfig()
+    beyond = {
+        "soft assignment": grouping.assignment == "soft",
+        "other grouping blocks": replace(grouping, assignment="hard", noise=True)
+        != replace(paper, token_std=grouping.token_std),
+        "convolutional stem": image.stem == "convolutions",
+        "missing positions": not image.positions,
+        "pooling of embeddings": image.pooling == "embeddings",
+        "centred projectors": config.centred,
+        "stage without blocks": any(stage.depth == 0 for stage in image.stages),
+    }
+    for name, used in beyond.items():
+        if used:
+            raise InputError(f"the Hugging Face layout knows no {name}; keep our own layout")
 
 
 def image_processor(size: int) -> dict[str, Any]:

@@ -1,0 +1,198 @@
+"""What makes grouping emerge: one table of variants, seed by seed.
+
+    groupvit storybook --out data/storybook --num 20000
+    python benchmarks/grouping.py --variants all --seeds 0 1 2 --steps 800
+
+Every variant is the recipe of configs/storybook-quick.toml with some settings changed, trained for
+the same number of steps and measured on the 500 test scenes, all classes competing. A run that is
+stopped goes on where it was; one that is done is only read. The table is printed and written as
+Markdown, with mean and deviation over the seeds.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from groupvit.config import load_toml
+from groupvit.model.config import GroupingConfig, GroupViTConfig, ImageEncoderConfig, StageConfig
+from groupvit.training.config import ObjectiveConfig, TrainingConfig
+from groupvit.training.trainer import train
+
+RECIPE = Path(__file__).parents[1] / "configs" / "storybook-quick.toml"
+MEASURED = ("miou", "oracle_miou", "stage2/groups_used")
+Change = Callable[[TrainingConfig], TrainingConfig]
+
+
+def image(**changes: object) -> Change:
+    """Another image encoder."""
+
+    def change(config: TrainingConfig) -> TrainingConfig:
+        encoder = replace(config.model.image, **changes)  # type: ignore[arg-type]
+        return replace(config, model=replace(config.model, image=encoder))
+
+    return change
+
+
+def grouping(**changes: object) -> Change:
+    """Other grouping blocks."""
+
+    def change(config: TrainingConfig) -> TrainingConfig:
+        block = replace(config.model.image.grouping, **changes)  # type: ignore[arg-type]
+        return image(grouping=block)(config)
+
+    return change
+
+
+def objective(**changes: object) -> Change:
+    """Other losses; the projector of patches goes with its loss."""
+
+    def change(config: TrainingConfig) -> TrainingConfig:
+        losses = replace(config.objective, **changes)  # type: ignore[arg-type]
+        model = replace(config.model, token_projector=losses.token_nouns_weight > 0)
+        return replace(config, objective=losses, model=model)
+
+    return change
+
+
+def stages(*groups: int, depths: tuple[int, ...]) -> Change:
+    """Other stages: how many groups each makes, and blocks of each and of the last."""
+    made = [
+        StageConfig(depth=depth, num_group_tokens=num, num_groups=num)
+        for depth, num in zip(depths[:-1], groups, strict=True)
+    ]
+    return image(stages=(*made, StageConfig(depth=depths[-1])))
+
+
+def centred(*, projectors: bool) -> Change:
+    """Projectors with or without the last batch norm."""
+    return lambda config: replace(config, model=replace(config.model, centred=projectors))
+
+
+def paper(config: TrainingConfig) -> TrainingConfig:
+    """The block, stem and losses of the paper at the size of the recipe."""
+    released = ImageEncoderConfig()
+    config = image(stem="patches", positions=True, pooling="tokens", grouping=GroupingConfig())(
+        config
+    )
+    config = replace(config, model=replace(config.model, centred=GroupViTConfig().centred))
+    assert config.model.image.grouping == released.grouping
+    config = stages(24, 12, depths=(2, 1, 1))(config)
+    config = replace(config, objective=ObjectiveConfig())
+    return replace(config, model=replace(config.model, token_projector=False))
+
+
+def both(*changes: Change) -> Change:
+    """One change after the other."""
+
+    def change(config: TrainingConfig) -> TrainingConfig:
+        for one in changes:
+            config = one(config)
+        return config
+
+    return change
+
+
+NO_NOUNS = {
+    "segment_nouns_weight": 0.0,
+    "token_nouns_weight": 0.0,
+    "naming_weight": 0.0,
+    "multi_label_weight": 1.0,
+}
+VARIANTS: dict[str, Change] = {
+    "ours": both(),
+    "ours, patches for the stem": image(stem="patches"),
+    "ours, hard assignment": grouping(assignment="hard"),
+    "ours, hard assignment without noise": grouping(assignment="hard", noise=False),
+    "ours, dot product": grouping(similarity="dot"),
+    "ours, cosine": grouping(similarity="cosine"),
+    "ours, groups look at tokens": grouping(look=True),
+    "ours, residual of the group": grouping(residual=True),
+    "ours, group tokens mixed": grouping(mix=True),
+    "ours, small group tokens": grouping(token_std=0.02),
+    "ours, projectors not centred": centred(projectors=False),
+    "ours, no term of grouping": objective(grouping_weight=0.0),
+    "ours, no nouns on patches": objective(token_nouns_weight=0.0),
+    "ours, no nouns on segments": objective(segment_nouns_weight=0.0, naming_weight=0.0),
+    "ours, no naming": objective(naming_weight=0.0),
+    "ours, multi-label loss for the nouns": objective(**NO_NOUNS),
+    "ours, last stage only": objective(every_stage=False),
+    "ours, one block before the first grouping": stages(24, 12, depths=(1, 1, 0)),
+    "ours, one stage": stages(12, depths=(0, 0)),
+    "ours, 16 and 8 groups": stages(16, 8, depths=(0, 1, 0)),
+    "ours, 64 and 8 groups": stages(64, 8, depths=(0, 1, 0)),
+    "paper": paper,
+    "paper, soft assignment": both(paper, grouping(assignment="soft")),
+    "paper, no multi-label loss": both(paper, objective(multi_label_weight=0.0)),
+    "paper, soft, no multi-label loss": both(
+        paper, grouping(assignment="soft"), objective(multi_label_weight=0.0)
+    ),
+    "paper, one stage": both(paper, stages(12, depths=(2, 2))),
+    "paper, 16 and 8 groups": both(paper, stages(16, 8, depths=(2, 1, 1))),
+    "paper, 64 and 8 groups": both(paper, stages(64, 8, depths=(2, 1, 1))),
+    "paper, with the term of grouping": both(paper, objective(grouping_weight=0.1)),
+    "paper, nouns on segments": both(
+        paper, objective(multi_label_weight=0.0, segment_nouns_weight=1.0)
+    ),
+}
+
+
+def measure(name: str, seed: int, steps: int, out: Path) -> dict[str, float]:
+    """Train a variant, unless that is done, and read its last scores."""
+    config = VARIANTS[name](load_toml(TrainingConfig, RECIPE))
+    folder = out / name.replace(", ", "/").replace(" ", "-") / f"seed-{seed}"
+    config = replace(
+        config,
+        out=str(folder),
+        seed=seed,
+        steps=steps,
+        log_every=100,
+        evaluate_every=steps,
+        evaluate_limit=0,
+        save_every=200,
+        keep_last=1,
+    )
+    log = folder / "log.jsonl"
+    if not log.exists() or "oracle_miou" not in log.read_text().splitlines()[-1]:
+        assert train(config) == 0
+    last = json.loads(log.read_text().splitlines()[-1])
+    return {key: last[key] for key in MEASURED if key in last}
+
+
+def cell(values: list[float]) -> str:
+    """Mean and deviation."""
+    spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.3f}{spread}" if values else "-"
+
+
+def main() -> None:
+    """Train what is asked for and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--variants", nargs="+", default=["ours", "paper"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--steps", type=int, default=800)
+    parser.add_argument("--out", type=Path, default=Path("runs/grouping"))
+    given = parser.parse_args()
+    names = list(VARIANTS) if given.variants == ["all"] else given.variants
+    table = [
+        f"{given.steps} steps, seeds {given.seeds}, torch {torch.__version__} on "
+        f"{platform.machine()}, {torch.get_num_threads()} threads",
+        "",
+        "| variant | mIoU | oracle mIoU | groups used |",
+        "|---|---|---|---|",
+    ]
+    for name in names:
+        found = [measure(name, seed, given.steps, given.out) for seed in given.seeds]
+        cells = [cell([one[key] for one in found if key in one]) for key in MEASURED]
+        table.append(f"| {name} | {' | '.join(cells)} |")
+        print("\n".join(table), flush=True)
+        (given.out / "table.md").write_text("\n".join(table) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

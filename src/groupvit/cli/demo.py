@@ -1,0 +1,43 @@
+"""`groupvit demo`: a page that shows what a model makes of drawn scenes."""
+
+from pathlib import Path
+
+
+def demo(
+    *,
+    out: Path = Path("out/demo"),
+    model: str = "storybook",
+    num: int = 12,
+    scenes: int = 200,
+    seed: int = 2022,
+    size: int = 80,
+) -> int:
+    """Draw scenes that no model was trained on, segment them by words, and write a page of it.
+
+    Args:
+        out: Folder for storybook.html, one file that needs no other; an older one is replaced.
+        model: A bundled name (storybook, random), a folder, a file of weights, or a hub id.
+        num: Scenes that the page shows.
+        scenes: Scenes that the model is scored on.
+        seed: Another seed draws other scenes.
+        size: Height and width of the scenes, 16 to 512 [pixels].
+    """
+    from rich.console import Console
+
+    from groupvit.cli.evaluate import summary
+    from groupvit.cli.progress import bar
+    from groupvit.demo.scenes import Scenes
+    from groupvit.demo.writing import write
+    from groupvit.segmentation.segmenter import Segmenter
+
+    console = Console(highlight=False, soft_wrap=True)
+    drawn = Scenes(num=scenes, seed=seed, size=size)
+    with console.status(f"loading {model}"):
+        segmenter = Segmenter.load(model, device="auto")
+    if segmenter.origin and not segmenter.origin.trained:
+        console.print("[yellow]this model is untrained: the words it gives mean nothing[/]")
+    with bar("scenes") as progress:
+        page, evaluation = write(segmenter, drawn, out, model=model, num=num, on_progress=progress)
+    console.print(summary(evaluation))
+    console.print(f"open in a browser: {page}", markup=False)
+    return 0

@@ -1,0 +1,113 @@
+"""`groupvit pack`: shards of image-caption pairs from a folder, a table, or COCO's captions."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from groupvit.cli.options import Flag
+from groupvit.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from groupvit.data.packing import Packed
+    from groupvit.data.sources import Pair
+
+
+def pack(
+    source: tyro.conf.Positional[
+        Annotated[Path | None, tyro.conf.arg(metavar="FOLDER|TABLE")]
+    ] = None,
+    /,
+    *,
+    out: Path,
+    coco: Path | None = None,
+    images: Path | None = None,
+    image_column: str = "image",
+    caption_column: str = "caption",
+    name: str = "train",
+    shard_size: int = 10_000,
+    image_size: int = 512,
+    quality: int = 95,
+    shuffle_seed: int = 0,
+    nouns: Literal["pattern", "perceptron"] = "pattern",
+    overwrite: Flag = False,
+) -> int:
+    """Pack pictures and captions into tar shards, which training reads.
+
+    Args:
+        source: A folder with pictures and captions (a.txt beside a.jpg, or captions.csv or
+            captions.txt for all), or a CSV, TSV or Parquet table.
+        out: Folder for the shards.
+        coco: A caption file of COCO, such as captions_train2017.json, instead of a folder or table.
+        images: The folder with the pictures of --coco.
+        image_column: Column of a table with picture files, in relation to its folder.
+        caption_column: Column of a table with captions.
+        name: What the names of the shards begin with.
+        shard_size: Samples of a shard.
+        image_size: Length to which a longer shorter side is reduced [pixels]; 0 leaves files as
+            they are.
+        quality: Quality of the JPEG files that reduced pictures become, 1 to 100.
+        shuffle_seed: Of the order of the pairs.
+        nouns: Who finds the nouns for training: TextBlob's rules, or NLTK's tagger with the verbs,
+            as published.
+        overwrite: Replace shards of this name.
+    """
+    from rich.console import Console
+
+    from groupvit.cli.progress import bar
+    from groupvit.data.packing import PackingConfig
+    from groupvit.data.packing import pack as write
+
+    console = Console(highlight=False, soft_wrap=True)
+    config = PackingConfig(
+        name=name,
+        shard_size=shard_size,
+        image_size=image_size,
+        quality=quality,
+        shuffle_seed=shuffle_seed,
+        nouns=nouns,
+    )
+    pairs = _pairs(source, coco, images, image_column, caption_column)
+    with bar("pairs") as progress:
+        packed = write(pairs, out, config, overwrite=overwrite, progress=progress)
+    _tell(console, packed, out / f"{name}.skipped.txt")
+    return 0
+
+
+def _pairs(
+    source: Path | None,
+    coco: Path | None,
+    images: Path | None,
+    image_column: str,
+    caption_column: str,
+) -> "list[Pair]":
+    from groupvit.data import sources
+
+    if (source is None) == (coco is None):
+        raise InputError("give either a folder or table, or --coco; one of them")
+    if (coco is None) != (images is None):
+        raise InputError("--coco and --images belong together; give both")
+    if coco is not None and images is not None:
+        return sources.from_coco(coco, images)
+    assert source is not None
+    if source.is_dir():
+        return sources.from_folder(source)
+    if source.suffix.lower() not in sources.TABLES:
+        raise InputError(
+            f"{source} is neither a folder nor a table; a table ends in .csv, .tsv or .parquet"
+        )
+    return sources.from_table(source, image_column=image_column, caption_column=caption_column)
+
+
+def _tell(console: "Console", packed: "Packed", list_of_skipped: Path) -> None:
+    samples = sum(shard.num_samples for shard in packed.shards)
+    captions = sum(shard.num_captions for shard in packed.shards)
+    first, last = packed.shards[0].path, packed.shards[-1].path
+    to = "" if first == last else f" to {last.name}"
+    console.print(f"{samples:,} pictures with {captions:,} captions are now in {first}{to}")
+    if packed.skipped:
+        console.print(
+            f"[yellow]{len(packed.skipped):,} were left out; {list_of_skipped} says why[/]"
+        )

@@ -1,0 +1,115 @@
+"""`groupvit pairs`: what shards of image-caption pairs hold."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from groupvit.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.table import Table
+
+    from groupvit.data.report import Report, Spread
+
+Shards = tyro.conf.Positional[
+    Annotated[tuple[str, ...], tyro.conf.arg(metavar="SHARD [SHARD ...]")]
+]
+
+
+def pairs(
+    shards: Shards,
+    /,
+    *,
+    nouns: Literal["pattern", "perceptron"] = "pattern",
+    sheet: Path | None = None,
+    json: Path | None = None,
+) -> int:
+    """Show what tar shards of pictures and captions hold, and what of it is damaged.
+
+    The index of each shard, which training uses too, is written beside it.
+
+    Args:
+        shards: Tar files; ranges in braces are expanded: "pairs/train-{000000..000331}.tar".
+        nouns: Who finds the nouns: TextBlob's rules, or NLTK's tagger with the verbs, as published.
+        sheet: A picture file to write, with 24 samples and their captions.
+        json: A file to write, with the same numbers.
+    """
+    from dataclasses import asdict
+    from json import dumps
+
+    from rich.console import Console
+
+    from groupvit.cli.progress import bar
+    from groupvit.data import index, patterns
+    from groupvit.data import report as reports
+
+    with bar("shards indexed") as progress:
+        prepared = index.prepare(patterns.expand(shards), nouns, progress=progress)
+    with bar("shards read") as progress:
+        report = reports.report(prepared, progress=progress)
+    console = Console(highlight=False, soft_wrap=True)
+    for table in _tables(report):
+        console.print(table)
+    if json is not None:
+        text = dumps(asdict(report), indent=2, ensure_ascii=False) + "\n"
+        _write(json, lambda: json.write_text(text, "utf-8"))
+    if sheet is not None:
+        picture = reports.sheet(prepared)
+        _write(sheet, lambda: picture.save(sheet))
+    return 0
+
+
+def _write(path: Path, save: "Callable[[], object]") -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save()
+    except (OSError, ValueError) as error:  # the latter for suffixes that Pillow does not know
+        raise InputError(f"{path} cannot be written: {error}") from error
+
+
+def _tables(report: "Report") -> "list[Table]":
+    from rich import box
+    from rich.table import Table
+
+    counts = Table(show_header=False, box=None, padding=(0, 2))
+    counts.add_row("shards", f"{report.shards:,}")
+    counts.add_row("samples", f"{report.samples:,}")
+    counts.add_row("captions", f"{report.captions:,}")
+    share = report.captions_without_nouns / max(1, report.captions)
+    counts.add_row("captions without nouns", f"{report.captions_without_nouns:,} ({share:.1%})")
+    counts.add_row("size", f"{report.bytes / 1e6:,.1f} MB")
+    for kind, number in sorted(report.damage.items()):
+        counts.add_row(f"damage: {kind}", f"[yellow]{number:,}[/]")
+    if report.unreadable:
+        drawn = f"{report.unreadable} of {report.measured} drawn"
+        counts.add_row("damage: unreadable pictures", f"[yellow]{drawn}[/]")
+    spreads = Table(box=box.SIMPLE)
+    for name in ("", "smallest", "median", "95 % up to", "largest"):
+        spreads.add_column(name, justify="right" if name else "left")
+    spreads.add_row("width, pixels", *_cells(report.width))
+    spreads.add_row("height, pixels", *_cells(report.height))
+    spreads.add_row("caption, words", *_cells(report.words))
+    return [counts, spreads, _nouns(report)]
+
+
+def _cells(spread: "Spread") -> list[str]:
+    values = (spread.smallest, spread.median, spread.percentile_95, spread.largest)
+    return [f"{value:,.0f}" for value in values]
+
+
+def _nouns(report: "Report") -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title="commonest nouns", box=box.SIMPLE, title_justify="left", show_header=False)
+    cells = [(noun, f"{count:,}") for noun, count in report.nouns.items()]
+    rows = -(-len(cells) // 3)
+    for _ in range(3):
+        table.add_column()
+        table.add_column(justify="right")
+    for row in range(rows):
+        table.add_row(*(text for cell in cells[row::rows] for text in cell))
+    return table

@@ -1,0 +1,1 @@
+"""Image-caption pairs in tar shards: found, shuffled, decoded, batched and augmented."""

@@ -1,0 +1,84 @@
+"""Settings of the data: which pairs, how they are read, and how pictures are varied."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from groupvit.errors import InputError
+
+Nouns = Literal["pattern", "perceptron"]
+"""Who finds the nouns of a caption; see `groupvit.text.nouns`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AugmentationConfig:
+    """How pictures are varied on the device. The defaults are those of GroupViT and DeiT."""
+
+    flip: bool = True
+    """Mirror half of the pictures left to right."""
+    rand_augment_ops: int = 2
+    """Operations of RandAugment for each picture, each left out half of the time; 0: none."""
+    rand_augment_magnitude: float = 9.0
+    """Mean strength of these operations, 0 to 10; it varies by a standard deviation of 0.5."""
+    erasing: float = 0.25
+    """Share of the pictures in which a rectangle becomes noise, [0, 1]."""
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range."""
+        if self.rand_augment_ops < 0:
+            raise InputError(f"rand_augment_ops is {self.rand_augment_ops}; give 0 or more")
+        if not 0 <= self.rand_augment_magnitude <= 10:
+            raise InputError(
+                f"rand_augment_magnitude is {self.rand_augment_magnitude}; give 0 to 10"
+            )
+        if not 0 <= self.erasing <= 1:
+            raise InputError(f"erasing is {self.erasing}; give a share between 0 and 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataConfig:
+    """Which pairs a training reads, and how."""
+
+    shards: tuple[str, ...] = ()
+    """Tar shards; ranges and lists in braces are expanded: "pairs/train-{000000..000006}.tar"."""
+    image_size: int = 224
+    """Height and width of the pictures that the network gets [pixels]."""
+    batch_size: int = 256
+    """Pairs that one rank gets in a step."""
+    num_prompts: int = 3
+    """Nouns of a caption that become prompts (K); 0 trains without the multi-label loss."""
+    nouns: Nouns = "pattern"
+    """Who finds the nouns: TextBlob's rules, or NLTK's tagger with the verbs, as published."""
+    templates: str = "full"
+    """Sentences that nouns are put into: simple, subset (7), full (80), or a text file."""
+    crop_scale_min: float = 0.08
+    """Smallest share of a picture's area that a random crop keeps, (0, 1]."""
+    crop_scale_max: float = 1.0
+    """Largest share, (0, 1]."""
+    crop_ratio_min: float = 3 / 4
+    """Narrowest crop, width by height; with all four at 1.0, square pictures stay whole."""
+    crop_ratio_max: float = 4 / 3
+    """Widest crop."""
+    num_workers: int = 2
+    """Processes that prepare batches; 0: the training itself does."""
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    """How pictures are varied on the device."""
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range."""
+        for name, least in _LEAST.items():
+            value = getattr(self, name)
+            if value < least:
+                raise InputError(f"{name} is {value}; give at least {least}")
+        if not 0 < self.crop_scale_min <= self.crop_scale_max <= 1:
+            raise InputError(
+                f"crop_scale_min and crop_scale_max are {self.crop_scale_min} and "
+                f"{self.crop_scale_max}; they should rise within 0 and 1"
+            )
+        if not 0 < self.crop_ratio_min <= self.crop_ratio_max:
+            raise InputError(
+                f"crop_ratio_min and crop_ratio_max are {self.crop_ratio_min} and "
+                f"{self.crop_ratio_max}; they should rise from above 0"
+            )
+
+
+_LEAST = {"image_size": 1, "batch_size": 1, "num_prompts": 0, "num_workers": 0}

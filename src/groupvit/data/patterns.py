@@ -1,0 +1,54 @@
+"""Paths of shards from patterns with braces: "pairs/train-{000000..000331}.tar"."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from groupvit.errors import InputError
+
+_BRACES = re.compile(r"\{([^{}]*)\}")
+_RANGE = re.compile(r"(\d+)\.\.(\d+)")
+
+
+def expand(patterns: Sequence[str]) -> tuple[Path, ...]:
+    """The files that patterns stand for, in their order; a file named twice counts twice.
+
+    A range such as {08..11} counts with as many digits as are written; a list such as {train,dev}
+    gives each of its parts. "~" is the home folder.
+
+    Raises:
+        InputError: There are no patterns, or a file is missing; the first missing one is named.
+    """
+    if not patterns:
+        raise InputError('no shards given; name tar files, such as "pairs/train-{000..011}.tar"')
+    return tuple(_existing(pattern) for given in patterns for pattern in _expand(given))
+
+
+def _existing(name: str) -> Path:
+    path = Path(name).expanduser()
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; name the tar files in it")
+    if not path.exists():
+        raise InputError(f"no shard {path}; check the path, and the numbers in its braces if any")
+    return path
+
+
+def _expand(pattern: str) -> Iterator[str]:
+    """One name after the other, so that a mistaken range ends at its first missing file."""
+    found = _BRACES.search(pattern)
+    if found is None:
+        yield pattern
+        return
+    before, after = pattern[: found.start()], pattern[found.end() :]
+    for part in _parts(found.group(1)):
+        yield from _expand(before + part + after)
+
+
+def _parts(inside: str) -> Iterable[str]:
+    numbers = _RANGE.fullmatch(inside)
+    if numbers is None:
+        return inside.split(",")
+    first, last = numbers.groups()
+    step = 1 if int(first) <= int(last) else -1
+    digits = len(first) if first.startswith("0") else 1
+    return (str(n).zfill(digits) for n in range(int(first), int(last) + step, step))

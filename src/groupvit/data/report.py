@@ -1,0 +1,190 @@
+"""What shards hold, in numbers and as a sheet of pictures."""
+
+import random
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Final
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageOps
+
+from groupvit import images
+from groupvit.data.decoding import DamagedError, opened
+from groupvit.data.index import Progress, Shard
+from groupvit.data.shards import Caption, Shards
+from groupvit.errors import InputError
+from groupvit.visualization.lettering import INK, PAPER, font, printable, wrap
+
+_MEASURED: Final = 200
+"""Pictures whose size is looked at."""
+
+_NOUNS: Final = 30
+"""Nouns that are listed."""
+
+_SHOWN: Final = 24
+"""Samples of a sheet."""
+
+_COLUMNS, _CELL, _GAP, _TEXT, _LINES = 6, 256, 16, 15, 4
+"""Of a sheet: cells in a row; their side, what is between, and text [pixels]; lines of text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """How some numbers are spread; zeros if there are none."""
+
+    smallest: float
+    median: float
+    percentile_95: float
+    largest: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What shards hold."""
+
+    shards: int
+    """Tar files."""
+    samples: int
+    """Pictures with at least one caption."""
+    captions: int
+    """Captions of all samples."""
+    bytes: int
+    """Size of the tar files."""
+    damage: dict[str, int]
+    """How often something was left out, by kind; see `members.Contents`."""
+    measured: int
+    """Pictures that were drawn to look at their size."""
+    unreadable: int
+    """Those of them that are damaged."""
+    width: Spread
+    """Of these pictures [pixels]."""
+    height: Spread
+    """Of these pictures [pixels]."""
+    words: Spread
+    """Length of captions [words]."""
+    captions_without_nouns: int
+    """Captions that give no prompts."""
+    nouns: dict[str, int]
+    """The commonest nouns and how often they stand in captions."""
+
+
+def report(shards: Sequence[Shard], *, progress: Progress | None = None) -> Report:
+    """Look through shards.
+
+    Args:
+        shards: What to look through.
+        progress: Is told of every shard.
+
+    Raises:
+        InputError: A shard cannot be read.
+    """
+    samples = Shards(shards)
+    lengths: Counter[int] = Counter()
+    nouns: Counter[str] = Counter()
+    without = 0
+    for number in range(len(shards)):
+        for caption in _captions(samples, number):
+            lengths[len(caption.text.split())] += 1
+            nouns.update(caption.nouns)
+            without += not caption.nouns
+        if progress is not None:
+            progress(number + 1, len(shards))
+    drawn = _drawn(shards, _MEASURED)
+    sizes = [size for site in drawn if (size := _size(samples.reader(site[0]).image(site[1])))]
+    return Report(
+        shards=len(shards),
+        samples=sum(shard.num_samples for shard in shards),
+        captions=lengths.total(),
+        bytes=sum(shard.path.stat().st_size for shard in shards),
+        damage=dict(sum((Counter(shard.damage) for shard in shards), Counter())),
+        measured=len(drawn),
+        unreadable=len(drawn) - len(sizes),
+        width=_spread(Counter(width for width, _ in sizes)),
+        height=_spread(Counter(height for _, height in sizes)),
+        words=_spread(lengths),
+        captions_without_nouns=without,
+        nouns=dict(nouns.most_common(_NOUNS)),
+    )
+
+
+def sheet(shards: Sequence[Shard]) -> Image.Image:
+    """A sheet of 24 drawn samples: each picture with its captions, as many as there is room for.
+
+    Raises:
+        InputError: There are no samples, or a shard cannot be read.
+    """
+    samples, drawn = Shards(shards), _drawn(shards, _SHOWN)
+    if not drawn:
+        raise InputError("the shards hold no samples, so there is nothing to show")
+    columns = min(_COLUMNS, len(drawn))
+    height = _CELL + _GAP // 2 + round(1.3 * _TEXT * _LINES)
+    rows = -(-len(drawn) // columns)
+    size = columns * (_CELL + _GAP) + _GAP, rows * (height + _GAP) + _GAP
+    canvas = Image.new("RGB", size, PAPER)
+    for place, (shard, sample) in enumerate(drawn):
+        row, column = divmod(place, columns)
+        corner = _GAP + column * (_CELL + _GAP), _GAP + row * (height + _GAP)
+        reader = samples.reader(shard)
+        _draw(canvas, corner, reader.image(sample), reader.captions(sample))
+    return canvas
+
+
+def _captions(samples: Shards, shard: int) -> Iterator[Caption]:
+    reader = samples.reader(shard)
+    for sample in range(samples.shards[shard].num_samples):
+        yield from reader.captions(sample)
+
+
+def _drawn(shards: Sequence[Shard], number: int) -> list[tuple[int, int]]:
+    """Shard and number of drawn samples, always the same ones."""
+    starts = [0, *accumulate(shard.num_samples for shard in shards)]
+    places = random.Random(0).sample(range(starts[-1]), min(number, starts[-1]))
+    found = [(bisect_right(starts, place) - 1, place) for place in sorted(places)]
+    return [(shard, place - starts[shard]) for shard, place in found]
+
+
+def _size(data: bytes) -> tuple[int, int] | None:
+    try:
+        with opened(data) as image:
+            image.load()
+            return image.size
+    except DamagedError:
+        return None
+
+
+def _spread(counts: Counter[int]) -> Spread:
+    if not counts:
+        return Spread(smallest=0.0, median=0.0, percentile_95=0.0, largest=0.0)
+    values = np.array(sorted(counts))
+    reached = np.cumsum([counts[value] for value in values.tolist()]) / counts.total()
+    median, percentile = (values[np.searchsorted(reached, share)] for share in (0.5, 0.95))
+    return Spread(
+        smallest=float(values[0]),
+        median=float(median),
+        percentile_95=float(percentile),
+        largest=float(values[-1]),
+    )
+
+
+def _draw(
+    canvas: Image.Image, corner: tuple[int, int], data: bytes, captions: Sequence[Caption]
+) -> None:
+    draw, (left, top) = ImageDraw.Draw(canvas), corner
+    try:
+        with opened(data) as image:
+            picture = Image.fromarray(images.read(image))
+        picture = ImageOps.contain(picture, (_CELL, _CELL))
+        canvas.paste(picture, (left, top + _CELL - picture.height))
+    except DamagedError:
+        draw.rectangle((left, top, left + _CELL - 1, top + _CELL - 1), outline=INK)
+        draw.text((left + _GAP, top + _CELL // 2), "damaged", fill=INK, font=font(_TEXT))
+    face, lines = font(_TEXT), list[str]()
+    for caption in captions:
+        if len(lines) < _LINES:
+            lines += wrap(printable(caption.text), _CELL, face, most=_LINES - len(lines))
+    for number, line in enumerate(lines):
+        y = top + _CELL + _GAP // 2 + round(1.3 * _TEXT * number)
+        draw.text((left, y), line, fill=INK, font=face)

@@ -1,0 +1,168 @@
+"""Pictures with their captions as people keep them: in folders, tables, or COCO's JSON."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from groupvit import images
+from groupvit.errors import InputError
+
+TABLES = (".csv", ".tsv", ".parquet")
+"""Suffixes of tables."""
+
+CAPTION_FILES = ("captions.csv", "captions.txt")
+"""What a folder's captions may be in, all of them together."""
+
+
+class Pair(NamedTuple):
+    """A picture file and its captions."""
+
+    image: Path
+    """The file; it may be missing."""
+    captions: tuple[str, ...]
+    """Lines that are not empty; there may be none."""
+
+
+def from_folder(folder: Path) -> list[Pair]:
+    """All pictures in a folder and the folders below, with captions from text files.
+
+    The captions of `a.jpg` are the lines of `a.txt` beside it. If there is `captions.csv` or
+    `captions.txt` in the folder, its lines are instead: file name, comma or tab, caption; a first
+    line that says "image" and "caption" is passed over.
+
+    Raises:
+        InputError: There are no pictures, or the captions cannot be read.
+    """
+    for name in CAPTION_FILES:
+        if (folder / name).exists():
+            lines = list(_rows(folder / name))
+            first = [cell.strip().lower() for cell in lines[0][:2]] if lines else []
+            told = lines[1:] if "caption" in first else lines
+            return _grouped((folder / row[0].strip(), ",".join(row[1:])) for row in told if row)
+    found = [picture.path for picture in images.find([folder])]
+    return [Pair(path, _lines_beside(path)) for path in found]
+
+
+def from_table(path: Path, *, image_column: str, caption_column: str) -> list[Pair]:
+    """The pictures that a CSV, TSV or Parquet table names; rows of one picture are put together.
+
+    Args:
+        path: The table; a CSV or TSV file begins with the names of its columns.
+        image_column: Column of picture files, in relation to the table's folder.
+        caption_column: Column of captions.
+
+    Raises:
+        InputError: The table cannot be read, lacks a column, or is Parquet and pyarrow is missing.
+    """
+    columns = (image_column, caption_column)
+    if path.suffix.lower() == ".parquet":
+        cells = _parquet(path, columns)
+    else:
+        rows = _rows(path)
+        header = [name.strip() for name in next(rows, [])]
+        _check_columns(path, header, columns)
+        places = [header.index(name) for name in columns]
+        cells = ((row[places[0]], row[places[1]]) for row in rows if len(row) > max(places))
+    return _grouped((path.parent / image.strip(), caption) for image, caption in cells)
+
+
+def from_coco(path: Path, folder: Path) -> list[Pair]:
+    """The pictures of a COCO caption file, which lie in a folder.
+
+    Raises:
+        InputError: The file cannot be read or is no COCO caption file, or it names a picture
+            outside of the folder.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        files = {image["id"]: str(image["file_name"]) for image in values["images"]}
+        told = [(note["image_id"], str(note["caption"])) for note in values["annotations"]]
+        pairs = _grouped((folder / files[image], caption) for image, caption in told)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path} is no COCO caption file; it should have images with id and file_name, and "
+            "annotations with image_id and caption"
+        ) from error
+    for pair in pairs:
+        if not pair.image.resolve().is_relative_to(folder.resolve()):
+            raise InputError(f"{path} names {pair.image}, which is outside of {folder}")
+    return pairs
+
+
+def _grouped(told: Iterable[tuple[Path, str]]) -> list[Pair]:
+    """Captions by picture, in the order in which pictures are first named."""
+    found: dict[Path, list[str]] = {}
+    for image, caption in told:
+        found.setdefault(image, []).append(_line(caption))
+    return [Pair(image, tuple(filter(None, captions))) for image, captions in found.items()]
+
+
+def _line(caption: str) -> str:
+    return " ".join(caption.replace("\0", " ").split())
+
+
+def _lines_beside(image: Path) -> tuple[str, ...]:
+    path = image.with_suffix(".txt")
+    return tuple(filter(None, map(_line, _read(path).split("\n")))) if path.exists() else ()
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text; save it as UTF-8") from error
+
+
+def _rows(path: Path) -> Iterator[list[str]]:
+    """Rows of a table as text; columns are parted by tabs if its first line has one."""
+    text = _read(path)
+    delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise InputError(
+            f"{path}, line {reader.line_num}: {error}; check the quotation marks"
+        ) from error
+
+
+def _check_columns(path: Path, header: list[str], wanted: tuple[str, str]) -> None:
+    for name in wanted:
+        if name not in header:
+            raise InputError(
+                f"{path} has no column {name!r}; it has {', '.join(map(repr, header))}. "
+                "Name yours with --image-column and --caption-column"
+            )
+
+
+def _parquet(path: Path, columns: tuple[str, str]) -> Iterable[tuple[str, str]]:
+    try:
+        parquet: Any = import_module("pyarrow.parquet")
+    except ImportError as error:
+        raise InputError(
+            f"{path} is read by pyarrow, which is missing; install it with: pip install pyarrow"
+        ) from error
+    try:
+        _check_columns(path, parquet.read_schema(path).names, columns)
+        table = parquet.read_table(path, columns=list(columns))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+    # pyarrow's own errors are `ValueError`, as `InputError` is, which must pass unchanged.
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(f"{path} is no Parquet table: {error}") from error
+    images_, captions = (table.column(name).to_pylist() for name in columns)
+    return [
+        (str(image), "" if caption is None else str(caption))
+        for image, caption in zip(images_, captions, strict=True)
+        if image is not None
+    ]

@@ -1,0 +1,1 @@
+"""How well a model segments what it was never shown masks of."""

@@ -1,0 +1,43 @@
+"""What an evaluation asks of a benchmark: labels, and pictures with their masks, one by one."""
+
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import UInt8
+
+
+class Sample(NamedTuple):
+    """A picture and the class of its every pixel."""
+
+    picture: UInt8[np.ndarray, "height width 3"]
+    """RGB, 0 to 255."""
+    mask: UInt8[np.ndarray, "height width"]
+    """Number of the class, from 0; 255 does not count."""
+
+
+@runtime_checkable
+class Benchmark(Protocol):
+    """Pictures with masks, in an order that never changes."""
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+        ...
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What the model is asked for, such as `car|taxi`, without a background."""
+        ...
+
+    @property
+    def has_background(self) -> bool:
+        """Whether class 0 of the masks is what no label claims; the labels then count from 1."""
+        ...
+
+    def __len__(self) -> int:
+        """How many pictures there are."""
+        ...
+
+    def __getitem__(self, index: int) -> Sample:
+        """One of them, read when asked for."""
+        ...

@@ -1,0 +1,51 @@
+"""What is written down of an evaluation, so that others know what was measured, and how."""
+
+from dataclasses import fields
+from typing import Any, NamedTuple
+
+from groupvit.evaluation.benchmark import Benchmark
+from groupvit.evaluation.evaluate import Evaluation
+from groupvit.segmentation.protocol import PROTOCOLS, Protocol
+from groupvit.segmentation.segmenter import Segmenter
+
+
+class Deviation(NamedTuple):
+    """A setting that is not the one of the protocol."""
+
+    name: str
+    """Of the setting, a field of `Protocol`."""
+    value: object
+    """What it is."""
+    original: object
+    """What the protocol has."""
+
+    def __str__(self) -> str:
+        value, original = map(_shown, (self.value, self.original))
+        return f"{self.name} {value} instead of {original}"
+
+
+def deviations(protocol: Protocol) -> list[Deviation]:
+    """The settings in which a protocol is not the known one of its name."""
+    original = PROTOCOLS[protocol.name]
+    pairs = {
+        field.name: (getattr(protocol, field.name), getattr(original, field.name))
+        for field in fields(Protocol)
+    }
+    return [Deviation(name, *pair) for name, pair in pairs.items() if pair[0] != pair[1]]
+
+
+def report(evaluation: Evaluation, segmenter: Segmenter, benchmark: Benchmark) -> dict[str, Any]:
+    """The scores, with what was measured and by which protocol, as values for JSON."""
+    return {
+        "weights": segmenter.origin.source if segmenter.origin else None,
+        "benchmark": benchmark.name,
+        "protocol": segmenter.protocol.name,
+        "deviations": [deviation._asdict() for deviation in deviations(segmenter.protocol)],
+        "dtype": str(segmenter.dtype).removeprefix("torch."),
+        **evaluation.to_values(),
+    }
+
+
+def _shown(value: object) -> str:
+    """Templates are told by their number."""
+    return str(len(value)) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,110 @@
+"""A layout as pixels: the picture, and beside it the class of every pixel."""
+
+import random
+
+from PIL import Image, ImageDraw
+
+from groupvit.storybook.layout import Layout
+from groupvit.storybook.pen import Light, Pen, lit, shade
+from groupvit.storybook.placing import Placed
+from groupvit.storybook.regions import Region
+from groupvit.storybook.road import mark
+from groupvit.storybook.stuff import STUFF, paint, paint_sky
+from groupvit.storybook.things import THINGS
+
+INDEX = {name: index for index, name in enumerate((*STUFF, *THINGS))}
+"""What a pixel can be, stuff first, and its number in masks."""
+
+
+def draw(
+    layout: Layout, rng: random.Random, side: int
+) -> tuple[Image.Image, Image.Image, dict[str, tuple[str, ...]]]:
+    """Give the picture, its mask, and words that suit each class.
+
+    The words are empty where things of a kind differ.
+
+    Args:
+        layout: What is where.
+        rng: Decides on colours and shapes.
+        side: Height and width in pixels.
+    """
+    image = Image.new("RGB", (side, side))
+    mask = Image.new("L", (side, side))
+    words: dict[str, tuple[str, ...]] = {}
+    for region in layout.regions:
+        words[region.stuff] = _fill(image, mask, region, layout.light, rng)
+    pen = Pen(image, mask, layout.light)
+    for placed in layout.things:
+        adjective = _put(image, pen, placed, rng)
+        # Several of a kind share an adjective only if it suits all.
+        same = words.get(placed.kind, (adjective,)) == (adjective,)
+        words[placed.kind] = (adjective,) if same else ()
+    return image, mask, words
+
+
+def _fill(
+    image: Image.Image, mask: Image.Image, region: Region, light: Light, rng: random.Random
+) -> tuple[str, ...]:
+    side = image.width
+    if region.stuff == "sky":
+        mask.paste(INDEX["sky"], (0, 0, side, side))
+        return paint_sky(image, rng, light=light, horizon=region.bottom)
+    points = [(x * side, y * side) for x, y in region.outline]
+    top = max(0, int(min((y for _, y in points), default=0)))
+    layer, words = paint(region.stuff, rng, side=side, height=side - top, light=light)
+    if not points:
+        image.paste(layer, (0, 0))
+        mask.paste(INDEX[region.stuff], (0, 0, side, side))
+    else:
+        shape = Image.new("L", layer.size)
+        ImageDraw.Draw(shape).polygon([(x, y - top) for x, y in points], fill=255)
+        image.paste(layer, (0, top), shape)
+        mask.paste(INDEX[region.stuff], (0, top), shape)
+    if region.stuff == "road":
+        mark(image, region, light, rng)
+    elif region.top:
+        _trim(image, region, light)
+    return words
+
+
+def _trim(image: Image.Image, region: Region, light: Light) -> None:
+    """A skirting board on floors, foam before sea; an edge that a child would draw too."""
+    side = image.width
+    edge = [(x * side, y * side) for x, y in region.outline[:-2]]
+    draw = ImageDraw.Draw(image, "RGBA")
+    if region.stuff == "floor":
+        draw.line(edge, fill=(*lit((250, 246, 236), light), 200), width=max(1, side // 54))
+    elif region.stuff == "sea":
+        draw.line(edge, fill=(255, 255, 255, 90), width=max(1, side // 90))
+    else:
+        draw.line(edge, fill=(40, 40, 40, 40), width=max(1, side // 100))
+
+
+def _put(image: Image.Image, pen: Pen, placed: Placed, rng: random.Random) -> str:
+    x, foot, height = placed.x, placed.foot, placed.height
+    wide = THINGS[placed.kind].wide
+    if placed.on_shelf:
+        _shelf(image, placed, pen.light)
+    pen.place(INDEX[placed.kind], x=x, foot=foot, height=height)
+    if placed.ground not in ("sky", "sea", "wall") and placed.kind != "balloon":
+        pen.ellipse(0.06, 0.0, wide * 0.46, 0.055, (20, 22, 40, 58), detail=True)
+    pen.place(
+        INDEX[placed.kind],
+        x=x,
+        foot=foot,
+        height=height,
+        flipped=placed.flipped,
+        tilt=placed.tilt,
+    )
+    return THINGS[placed.kind].draw(pen, rng, placed.ground)
+
+
+def _shelf(image: Image.Image, placed: Placed, light: Light) -> None:
+    """A plank to stand on; it belongs to the wall."""
+    side, draw = image.width, ImageDraw.Draw(image)
+    left, _, right, bottom = (value * side for value in placed.box)
+    wood, thick = lit((166, 120, 80), light), max(1, side // 36)
+    reach = 0.05 * side
+    draw.rectangle((left - reach, bottom - 1, right + reach, bottom + thick), fill=wood)
+    under = (left - reach, bottom + thick, right + reach, bottom + thick * 1.4)
+    draw.rectangle(under, fill=shade(wood, -0.4))

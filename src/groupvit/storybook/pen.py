@@ -1,0 +1,158 @@
+"""A pen that draws a thing's parts into a picture and into its mask."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+from PIL import Image, ImageDraw
+
+Colour = tuple[int, int, int] | tuple[int, int, int, int]
+"""Red, green, blue and perhaps opacity, 0 to 255."""
+RGB = tuple[int, int, int]
+Point = tuple[float, float]
+Light = Literal["day", "dusk", "night"]
+
+_CIRCLE = [(math.cos(i * math.tau / 28), math.sin(i * math.tau / 28)) for i in range(28)]
+_DIM: dict[Light, tuple[RGB, float]] = {
+    "day": ((0, 0, 0), 0.0),
+    "dusk": ((150, 84, 96), 0.2),
+    "night": ((26, 26, 70), 0.4),
+}
+"""The colour that everything is mixed with, and how much."""
+
+
+def shade(colour: RGB, by: float) -> RGB:
+    """Give a colour darker (`by` from -1, black) or lighter (up to 1, white)."""
+    red, green, blue = colour
+    if by < 0:
+        keep = 1 + by
+        return int(red * keep), int(green * keep), int(blue * keep)
+    return (
+        int(red + (255 - red) * by),
+        int(green + (255 - green) * by),
+        int(blue + (255 - blue) * by),
+    )
+
+
+def mix(first: RGB, second: RGB, share: float) -> RGB:
+    """Give the colour between two; `share` is that of the second, 0 to 1."""
+    return (
+        int(first[0] + (second[0] - first[0]) * share),
+        int(first[1] + (second[1] - first[1]) * share),
+        int(first[2] + (second[2] - first[2]) * share),
+    )
+
+
+def lit(colour: RGB, light: Light) -> RGB:
+    """Give a colour as it looks by day, at dusk or at night."""
+    tint, share = _DIM[light]
+    return mix(colour, tint, share) if share else colour
+
+
+class Pen:
+    """Draws one thing: its own units become pixels, and every part marks the mask too.
+
+    The foot of the thing is (0, 0), v goes up, and its height is 1. Parts that lie wholly on
+    others are marked as details and leave the mask alone.
+    """
+
+    def __init__(self, image: Image.Image, mask: Image.Image, light: Light) -> None:
+        self.light: Light = light
+        self._side = image.width
+        self._image = ImageDraw.Draw(image, "RGBA")
+        self._mask = ImageDraw.Draw(mask)
+        self.place(0, x=0.5, foot=1.0, height=1.0)
+
+    def place(
+        self,
+        label: int,
+        *,
+        x: float,
+        foot: float,
+        height: float,
+        flipped: bool = False,
+        tilt: float = 0.0,
+    ) -> None:
+        """Go to the next thing; x, foot and height are shares of the side, tilt is in radians."""
+        scale = height * self._side
+        self._label = label
+        self._scale = scale
+        self._flip = -1.0 if flipped else 1.0
+        self._cos, self._sin = scale * math.cos(tilt), scale * math.sin(tilt)
+        # A tilted thing turns about its middle.
+        self._x = x * self._side - self._sin * 0.5
+        self._y = foot * self._side - (scale - self._cos) * 0.5
+
+    def polygon(
+        self, points: Sequence[Point], colour: Colour, *, detail: bool = False, glows: bool = False
+    ) -> None:
+        """Fill an outline; what glows keeps its colour at night."""
+        x, y, cos, sin, flip = self._x, self._y, self._cos, self._sin, self._flip
+        cos_u, sin_u = cos * flip, sin * flip
+        pixels = [(x + cos_u * u + sin * v, y + sin_u * u - cos * v) for u, v in points]
+        self._image.polygon(pixels, fill=colour if glows else self._lit(colour))
+        if not detail:
+            self._mask.polygon(pixels, fill=self._label)
+
+    def ellipse(
+        self,
+        u: float,
+        v: float,
+        across: float,
+        up: float,
+        colour: Colour,
+        *,
+        detail: bool = False,
+        glows: bool = False,
+    ) -> None:
+        """Fill an ellipse about (u, v) with these radii."""
+        points = [(u + across * cos, v + up * sin) for cos, sin in _CIRCLE]
+        self.polygon(points, colour, detail=detail, glows=glows)
+
+    def blob(self, u: float, v: float, across: float, up: float, colour: RGB) -> None:
+        """Fill an ellipse that is lighter towards the upper left."""
+        left = -self._flip
+        self.ellipse(u, v, across, up, shade(colour, -0.14))
+        self.ellipse(
+            u + 0.12 * left * across, v + 0.12 * up, 0.84 * across, 0.84 * up, colour, detail=True
+        )
+        self.ellipse(
+            u + 0.34 * left * across,
+            v + 0.38 * up,
+            0.38 * across,
+            0.34 * up,
+            (255, 255, 255, 46),
+            detail=True,
+        )
+
+    def box(
+        self,
+        left: float,
+        bottom: float,
+        right: float,
+        top: float,
+        colour: Colour,
+        *,
+        detail: bool = False,
+        glows: bool = False,
+    ) -> None:
+        """Fill a rectangle."""
+        corners = [(left, bottom), (right, bottom), (right, top), (left, top)]
+        self.polygon(corners, colour, detail=detail, glows=glows)
+
+    def line(
+        self, points: Sequence[Point], width: float, colour: Colour, *, detail: bool = False
+    ) -> None:
+        """Draw a line of some width, at least a pixel and a half."""
+        x, y, cos, sin, flip = self._x, self._y, self._cos, self._sin, self._flip
+        pixels = [(x + cos * flip * u + sin * v, y + sin * flip * u - cos * v) for u, v in points]
+        pixels_wide = max(1, round(width * self._scale))
+        self._image.line(pixels, fill=self._lit(colour), width=pixels_wide, joint="curve")
+        if not detail:
+            self._mask.line(pixels, fill=self._label, width=pixels_wide, joint="curve")
+
+    def _lit(self, colour: Colour) -> Colour:
+        if self.light == "day":
+            return colour
+        red, green, blue = lit(colour[:3], self.light)
+        return (red, green, blue, colour[3]) if len(colour) == 4 else (red, green, blue)

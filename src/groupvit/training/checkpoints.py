@@ -1,0 +1,182 @@
+"""One checkpoint of a training: a model folder, and beside the model what going on needs.
+
+`config.json` and `model.safetensors` are those of any model folder; they hold the averaged weights
+where an average is kept. `training.safetensors` holds what the optimizer remembers and, beside an
+average, the weights themselves; `training.json` the counters. Random numbers need no place here:
+the trainer seeds every step from the step's number. `complete` is written last. Nothing is pickled.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.optim import AdamW
+
+from groupvit.config import from_values, to_values
+from groupvit.errors import InputError
+from groupvit.model.groupvit import GroupViT
+from groupvit.training import optim
+from groupvit.training.average import Average
+from groupvit.weights import checkpoint
+from groupvit.weights.checkpoint import Origin
+
+TENSORS_FILE = "training.safetensors"
+COUNTERS_FILE = "training.json"
+COMPLETE_FILE = "complete"
+WEIGHTS, OPTIMIZER = "weights/", "optimizer/"
+"""What the names in `training.safetensors` begin with."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Progress:
+    """How far a run has come."""
+
+    global_batch_size: int
+    """Pairs in a step, those of all ranks."""
+    step: int = 0
+    """Steps done, skipped ones included."""
+    damaged: int = 0
+    """Pairs that could not be read and were replaced, on all ranks."""
+    skipped: int = 0
+    """Steps without update, as the loss or the gradient was infinite or no number."""
+    skipped_in_a_row: int = 0
+    """Those of them since the last update."""
+    miou: float | None = None
+    """Score of the last evaluation."""
+    best_miou: float | None = None
+    """Highest score of an evaluation."""
+
+    def count(self, *, damaged: int, skipped: bool) -> None:
+        """Note that a step is done."""
+        self.step += 1
+        self.damaged += damaged
+        self.skipped += skipped
+        self.skipped_in_a_row = self.skipped_in_a_row + 1 if skipped else 0
+
+    def score(self, miou: float) -> bool:
+        """Note a score; returns whether it is the best so far."""
+        self.miou = miou
+        if self.best_miou is not None and miou <= self.best_miou:
+            return False
+        self.best_miou = miou
+        return True
+
+
+class TrainingState(NamedTuple):
+    """Everything that a checkpoint holds."""
+
+    model: GroupViT
+    optimizer: AdamW
+    average: Average | None
+    progress: Progress
+
+    @property
+    def evaluated(self) -> GroupViT:
+        """The model that is evaluated and saved: the average, where one is kept."""
+        return self.average.model if self.average else self.model
+
+
+def write(folder: Path, state: TrainingState, *, run: str) -> None:
+    """Write a checkpoint folder beside its place, and move it there once all of it is on disk.
+
+    Raises:
+        InputError: The disk refuses; what was there before stays.
+    """
+    beside = folder.with_name(f".{folder.name}")
+    try:
+        remove(beside)
+        origin = Origin(source=f"trained in {run} for {state.progress.step} steps")
+        checkpoint.save(beside, state.evaluated, origin)
+        save_file(_tensors(state), beside / TENSORS_FILE, metadata={"format": "pt"})
+        counters = checkpoint.as_json(to_values(state.progress))
+        (beside / COUNTERS_FILE).write_text(counters, encoding="utf-8")
+        for path in beside.iterdir():
+            flush(path)
+        (beside / COMPLETE_FILE).touch()
+        flush(beside)
+        remove(folder)
+        beside.rename(folder)
+        flush(folder.parent)
+    except (OSError, SafetensorError, InputError) as error:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise InputError(f"{folder} cannot be written: {error.__cause__ or error}") from error
+
+
+def read(folder: Path, state: TrainingState) -> TrainingState:
+    """The state that the checkpoint holds; model, optimizer and average are changed in place.
+
+    Raises:
+        InputError: The checkpoint is incomplete or damaged, or its steps had another batch size.
+    """
+    if not (folder / COMPLETE_FILE).exists():
+        raise InputError(
+            f"{folder} is no whole checkpoint; write the name of an older one into "
+            f"{folder.parent / 'latest'}, or pass --fresh to begin anew"
+        )
+    progress = read_progress(folder)
+    if progress.global_batch_size != state.progress.global_batch_size:
+        raise InputError(
+            f"{folder} was trained with {progress.global_batch_size} pairs in a step, and now "
+            f"there are {state.progress.global_batch_size} (ranks x data.batch_size); "
+            "change data.batch_size"
+        )
+    saved = checkpoint.read_safetensors(folder / checkpoint.WEIGHTS_FILE)
+    tensors = checkpoint.read_safetensors(folder / TENSORS_FILE)
+    if state.average:
+        state.average.restore(saved)
+    state.model.load_state_dict(_below(WEIGHTS, tensors) if state.average else saved)
+    optim.restore(state.optimizer, _below(OPTIMIZER, tensors))
+    return state._replace(progress=progress)
+
+
+def read_progress(folder: Path) -> Progress:
+    """How far the run had come."""
+    path = folder / COUNTERS_FILE
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+    return from_values(Progress, values, where=str(path))
+
+
+def remove(folder: Path) -> None:
+    """Delete a checkpoint folder if it is there; a half deleted one is never taken for whole."""
+    if folder.exists():
+        (folder / COMPLETE_FILE).unlink(missing_ok=True)
+        shutil.rmtree(folder)
+
+
+def flush(path: Path) -> None:
+    """Wait until the file or folder is on disk; a power cut after this does not harm it."""
+    if path.is_dir():
+        if os.name == "posix":  # elsewhere folders cannot be opened, and need not be
+            _synchronise(os.open(path, os.O_RDONLY))
+    else:
+        _synchronise(os.open(path, os.O_RDWR))
+
+
+def _synchronise(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _tensors(state: TrainingState) -> dict[str, Tensor]:
+    remembered = optim.state_of(state.optimizer)
+    tensors = {OPTIMIZER + name: tensor for name, tensor in remembered.items()}
+    if state.average:
+        weights = state.model.state_dict()
+        tensors |= {WEIGHTS + name: tensor.contiguous() for name, tensor in weights.items()}
+    return tensors
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}

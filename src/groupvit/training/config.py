@@ -1,0 +1,188 @@
+"""Settings of a training run; the defaults are the recipe of the paper and its release."""
+
+import math
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Literal
+
+import tyro
+
+from groupvit.data.config import DataConfig
+from groupvit.errors import InputError
+from groupvit.model.config import GroupViTConfig
+
+Frozen = Literal["text", "all-but-groups"]
+"""Parts that may stay as they are: the text encoder with its projector, or everything but the
+group tokens, what hands them from stage to stage, and the grouping blocks."""
+Switch = tyro.conf.FlagCreatePairsOff[bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectiveConfig:
+    """The losses."""
+
+    caption: Literal["contrastive", "sigmoid"] = "contrastive"
+    """Between images and captions: a choice among all of the batch, or pair by pair (SigLIP)."""
+    form: Literal["code", "paper"] = "code"
+    """Of the contrastive and the multi-label loss: the released code's, or the paper's, which is
+    about twice as large and content if an image finds one of its prompts."""
+    caption_weight: float = 1.0
+    """Weight of the loss between images and captions."""
+    multi_label_weight: float = 1.0
+    """Weight of the loss between images and prompts."""
+    segment_nouns_weight: float = 0.0
+    """Weight of the loss by which every noun is found in some segment of its images."""
+    token_nouns_weight: float = 0.0
+    """Weight of the same for patches before they are grouped; needs model.token_projector."""
+    naming_weight: float = 0.0
+    """Weight of the loss by which every segment bears some noun of its image's caption."""
+    every_stage: Switch = False
+    """Whether these losses on segments look at those of every stage, or only at the last."""
+    purity_weight: float = 0.0
+    """Weight of the loss by which the patches of a group go by one noun, as patches see it; needs
+    token_nouns_weight."""
+    grouping_weight: float = 0.0
+    """Weight, in every stage, of minus the information that the groups hold of the tokens."""
+
+    @property
+    def of_segments(self) -> bool:
+        """Whether a loss looks at single segments."""
+        return self.segment_nouns_weight > 0 or self.naming_weight > 0
+
+    def __post_init__(self) -> None:
+        """Check that the weights are none below 0."""
+        for name in [setting.name for setting in fields(self) if setting.name.endswith("_weight")]:
+            weight = getattr(self, name)
+            if not 0 <= weight < math.inf:
+                raise ValueError(f"{name} is {weight}; it must be at least 0")
+        if self.purity_weight and not self.token_nouns_weight:
+            raise InputError("objective.purity_weight needs objective.token_nouns_weight too")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptimConfig:
+    """AdamW with a linear warm-up and a cosine."""
+
+    lr: float = 1.6e-3
+    """Highest learning rate; for a global batch of 4,096, and to be scaled with it."""
+    first_lr: float = 4e-6
+    """Learning rate of the first step; it rises linearly from here."""
+    last_lr: float = 4e-5
+    """Learning rate that the cosine ends at."""
+    warmup_steps: int = 14_000
+    """Steps until the learning rate has risen; the default is two epochs of the paper's data."""
+    weight_decay: float = 0.05
+    """Decay of everything but biases and norms."""
+    beta1: float = 0.9
+    """Memory of the mean gradient, [0, 1)."""
+    beta2: float = 0.999
+    """Memory of the mean squared gradient, [0, 1)."""
+    eps: float = 1e-8
+    """What is added to the root of the mean squared gradient."""
+    clip: float = 5.0
+    """Largest length of all gradients together; longer ones are scaled down."""
+
+    def __post_init__(self) -> None:
+        """Check that the numbers describe a schedule."""
+        for name in ("lr", "eps", "clip"):
+            _check_positive(name, getattr(self, name))
+        for name in ("first_lr", "last_lr", "warmup_steps", "weight_decay"):
+            _check(name, getattr(self, name), least=0)
+        for name in ("beta1", "beta2"):
+            _check_memory(name, getattr(self, name))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingConfig:
+    """One training run. Paths are relative to the folder that the command runs in."""
+
+    model: Annotated[GroupViTConfig, tyro.conf.Suppress] = field(default_factory=GroupViTConfig)
+    """The architecture."""
+    data: DataConfig = field(default_factory=DataConfig)
+    """The pairs."""
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    """The losses."""
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    """The optimizer."""
+    out: str = "runs/groupvit"
+    """Folder of the run; the same command continues a run that lies there."""
+    start: str = ""
+    """Model to start from: a folder, a file of weights or a hub id; empty: drawn from the seed."""
+    freeze: tuple[Frozen, ...] = ()
+    """Parts that stay as they are: text (encoder and projector), all-but-groups."""
+    steps: int = 210_000
+    """Length of the run; the default is 30 epochs of the paper's data."""
+    seed: int = 0
+    """Of first weights, order of samples, augmentation and noise."""
+    device: str = "auto"
+    """Where to compute: auto, cpu, cuda, mps."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the towers' arithmetic; weights, losses and the optimizer stay float32."""
+    compile: Switch = False
+    """Compile the towers: slow first steps, then faster ones."""
+    chunk: int = 0
+    """Pairs that go through the towers at once, for batches that do not fit the memory
+    (gradient caching); 0: the whole batch."""
+    average_decay: float = 0.0
+    """Memory of the running average of weights that is evaluated and saved, [0, 1); 0: none."""
+    log_every: int = 20
+    """Steps between lines of the log."""
+    evaluate_every: int = 2_000
+    """Steps between evaluations."""
+    evaluate_folder: str = ""
+    """Folder with images/, masks/ and classes.txt to evaluate on; empty: no evaluation."""
+    evaluate_limit: int = 200
+    """Pictures of that folder that are used, the first ones; 0: all."""
+    save_every: int = 1_000
+    """Steps between checkpoints."""
+    keep_last: int = 2
+    """Newest checkpoints that stay; the best one always does."""
+    max_skipped: int = 10
+    """Steps in a row whose loss or gradient may be infinite or no number; one more ends the run."""
+    tensorboard: Switch = False
+    """Write the log for TensorBoard too, into the run's folder."""
+
+    def __post_init__(self) -> None:
+        """Check that the parts fit each other."""
+        for name in ("steps", "log_every", "evaluate_every", "save_every", "keep_last"):
+            _check(name, getattr(self, name), least=1)
+        for name in ("seed", "chunk", "evaluate_limit", "max_skipped"):
+            _check(name, getattr(self, name), least=0)
+        _check_memory("average_decay", self.average_decay)
+        if not self.out:
+            raise InputError("out is empty; name a folder for the run, such as runs/first")
+        if self.optim.warmup_steps > self.steps:
+            raise InputError(
+                f"optim.warmup_steps is {self.optim.warmup_steps}, more than the {self.steps} "
+                "steps; lower it too"
+            )
+        if self.chunk and self.model.image.stem == "convolutions":
+            raise InputError(
+                f"chunk is {self.chunk}, but the batch norms of the convolutional stem need the "
+                "whole batch at once; leave chunk at 0 or take model.image.stem 'patches'"
+            )
+        wants_patches = self.objective.token_nouns_weight > 0
+        if wants_patches != self.model.token_projector:
+            raise InputError(
+                f"objective.token_nouns_weight is {self.objective.token_nouns_weight} and "
+                f"model.token_projector {self.model.token_projector}; set both or neither"
+            )
+        if self.data.image_size != self.model.image.image_size:
+            raise InputError(
+                f"data.image_size is {self.data.image_size} and model.image.image_size "
+                f"{self.model.image.image_size}; they must be equal"
+            )
+
+
+def _check(name: str, number: int | float, *, least: int) -> None:
+    if not least <= number < math.inf:
+        raise InputError(f"{name} is {number}; it must be at least {least}")
+
+
+def _check_positive(name: str, number: float) -> None:
+    if not 0 < number < math.inf:
+        raise InputError(f"{name} is {number}; it must be above 0")
+
+
+def _check_memory(name: str, number: float) -> None:
+    if not 0 <= number < 1:
+        raise InputError(f"{name} is {number}; it must be at least 0 and below 1")

@@ -1,0 +1,187 @@
+"""Losses between the nouns of captions and the parts of images, and what keeps groups apart.
+
+The multi-label loss compares prompts with the embedding of the whole image, so that no segment has
+to be anything by itself. Here nouns meet the parts: the segments, or the patches. A noun that
+several captions of the joint batch share is one noun, whose embedding is the mean of its prompts,
+and it is wanted in all of their images.
+
+Axes: `image` counts the images of this rank, `noun` the different nouns among the prompts of all
+ranks, `part` the segments or patches of an image.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+Gather = Callable[[Tensor], Tensor]
+
+
+class Nouns(NamedTuple):
+    """The different nouns of a joint batch."""
+
+    embeddings: Float[Tensor, "noun embedding"]
+    """L2-normalised."""
+    wanted: Bool[Tensor, "image noun"]
+    """Which of them the captions of this rank's images name."""
+    prior: Float[Tensor, ""]
+    """Share of all images and nouns that belong together."""
+
+
+def collect(
+    prompts: Float[Tensor, "image prompt embedding"],
+    prompt_nouns: Int[Tensor, "image prompt"],
+    caption_nouns: Int[Tensor, "image place"],
+    *,
+    gather: Gather,
+) -> Nouns | None:
+    """The nouns that were drawn as prompts, on any rank; None if there are none at all.
+
+    Args:
+        prompts: Embeddings of the prompts, L2-normalised.
+        prompt_nouns: Which noun each is of; ids that no caption has are left out, as those of
+            captions that stand in for missing nouns are.
+        caption_nouns: The nouns of each caption, padded with 0.
+        gather: The rows of all ranks from those of this one; the identity in one process.
+    """
+    embeddings = rearrange(gather(prompts), "image prompt embedding -> (image prompt) embedding")
+    named = gather(caption_nouns)
+    ids, which = gather(prompt_nouns).unique(return_inverse=True)  # type: ignore[no-untyped-call]
+    kept = torch.isin(ids, named) & (ids != 0)
+    if not kept.any():
+        return None
+    # As a product, not by index_add_, whose order of adding is not fixed on every device.
+    members = F.one_hot(which.flatten(), len(ids)).to(embeddings.dtype)
+    means = F.normalize(members.T @ embeddings, dim=-1)[kept]
+    everywhere = (named[:, :, None] == ids[kept]).any(dim=1)
+    wanted = (caption_nouns[:, :, None] == ids[kept]).any(dim=1)
+    return Nouns(means, wanted, everywhere.float().mean())
+
+
+def logits(
+    parts: Float[Tensor, "image part embedding"],
+    nouns: Nouns,
+    scale: Float[Tensor, ""],
+) -> Float[Tensor, "image part noun"]:
+    """The scaled similarity of every part and every noun, in float32 at least."""
+    with torch.autocast(parts.device.type, enabled=False):
+        dtype = torch.promote_types(parts.dtype, torch.float32)
+        result: Tensor = (scale * parts.to(dtype)) @ nouns.embeddings.to(dtype).T
+        return result
+
+
+def found(
+    similarity: Float[Tensor, "image part noun"],
+    nouns: Nouns,
+    *,
+    present: Bool[Tensor, "image part"] | None = None,
+) -> Float[Tensor, ""]:
+    """Every noun of a caption should be found in some part of its image, and no other noun.
+
+        z_in = log mean over the parts p of exp(s_ipn) + b
+        sum_in of the binary cross-entropy of z_in / number of pairs that belong together
+
+    The bias b is the log odds that an image and a noun belong together, so that parts which say
+    nothing predict just that. Pairs are judged one by one, as in the sigmoid loss (Zhai et al.
+    2023), for images share nouns; the sum over the parts is multiple-instance learning with
+    log-sum-exp (Pinheiro and Collobert 2015).
+
+    Args:
+        similarity: s, from `logits`.
+        nouns: The nouns it was made with.
+        present: Which parts there are; None: all.
+    """
+    if present is None:
+        present = similarity.new_ones(similarity.shape[:2], dtype=torch.bool)
+    absent = ~present[:, :, None]
+    count = present.sum(dim=1, keepdim=True).clamp(min=1)
+    pooled = similarity.masked_fill(absent, float("-inf")).logsumexp(dim=1) - count.log()
+    wanted = nouns.wanted.to(pooled.dtype)
+    losses = F.binary_cross_entropy_with_logits(
+        pooled + torch.logit(nouns.prior, eps=1e-6), wanted, reduction="sum"
+    )
+    return losses / (nouns.prior * wanted.numel()).clamp(min=1)
+
+
+def named(
+    similarity: Float[Tensor, "image part noun"],
+    nouns: Nouns,
+    *,
+    present: Bool[Tensor, "image part"],
+) -> Float[Tensor, ""]:
+    """Every part should bear one of the nouns of its image's caption, whichever.
+
+        - mean over images i and their parts p of log sum over the nouns n of i of softmax_n(s_ipn)
+
+    What several captions with the same part have in common decides, as in learning from partial
+    labels (Jin and Ghahramani 2002). Images whose nouns were not drawn count nothing.
+    """
+    nameless = ~nouns.wanted.any(dim=1, keepdim=True)
+    allowed = (nouns.wanted | nameless)[:, None]  # where all are allowed, the loss is 0
+    own = similarity.masked_fill(~allowed, float("-inf")).logsumexp(dim=-1)
+    shares = (own - similarity.logsumexp(dim=-1)) * present
+    means = shares.sum(dim=1) / present.sum(dim=1).clamp(min=1)
+    return -means.mean()
+
+
+def impurity(
+    assignments: Sequence[Float[Tensor, "image _ _"]],
+    similarity: Float[Tensor, "image patch noun"],
+    nouns: Nouns,
+) -> Float[Tensor, ""]:
+    """How many nouns the patches of a group go by, on average over groups and stages [nats].
+
+        mean over images of sum_g a_g H(p_g),    p_g = sum_j A_gj q_j / sum_j A_gj
+
+    A is the chained assignment of patches to the groups of a stage, a_g the share of the patches
+    that g takes, and q_j how patch j shares itself out over the nouns of its caption. q teaches and
+    does not learn: what patches have found out about nouns decides what belongs together.
+
+    Args:
+        assignments: Of every stage that groups, soft.
+        similarity: Of patches and nouns, from `logits`.
+        nouns: The nouns it was made with.
+    """
+    nameless = ~nouns.wanted.any(dim=1, keepdim=True)
+    allowed = (nouns.wanted | nameless)[:, None]
+    shares = similarity.detach().masked_fill(~allowed, float("-inf")).softmax(dim=-1)
+    losses, chain = [], None
+    for assignment in assignments:
+        chain = assignment if chain is None else assignment @ chain
+        held = torch.einsum("igp,ipn->ign", chain, shares)
+        mass = chain.sum(dim=-1, keepdim=True)
+        mixed = torch.special.entr((held / mass.clamp(min=1e-6)).clamp(min=1e-8)).sum(dim=-1)
+        of_images = (mixed * mass[..., 0]).sum(dim=1) / chain.shape[-1]
+        losses.append((of_images * ~nameless[:, 0]).mean())
+    return torch.stack(losses).mean()
+
+
+def indecision(
+    assignment: Float[Tensor, "image group token"],
+    *,
+    present: Bool[Tensor, "image token"] | None = None,
+) -> Float[Tensor, ""]:
+    """How little the assignment tells of the tokens: 0 at most, -log(groups) at best [nats].
+
+        mean over images of [ mean over tokens of H(A_j) - H(mean over tokens of A_j) ]
+
+    It is minus the mutual information of token and group: small where every token is assigned with
+    confidence and an image's tokens to different groups (Krause et al. 2010, information
+    maximisation).
+
+    Args:
+        assignment: A, soft.
+        present: Which tokens there are; None: all.
+    """
+    if present is None:
+        present = assignment.new_ones(assignment.shape[0], assignment.shape[2], dtype=torch.bool)
+    weight = present / present.sum(dim=1, keepdim=True).clamp(min=1)
+    shares = assignment.clamp(min=1e-8)  # at 0 the entropy has no gradient
+    of_tokens = torch.einsum("igt,it->i", torch.special.entr(shares), weight)
+    together = torch.einsum("igt,it->ig", shares, weight)
+    result: Tensor = (of_tokens - torch.special.entr(together).sum(dim=1)).mean()
+    return result

@@ -1,0 +1,157 @@
+"""The folder of a run: settings, log, and checkpoints of which `latest` and `best` name one each.
+
+`latest` and `best` are text files that hold a folder's name: links would not survive Windows or
+every archive, and a text file can be moved into place in one step, and mended by hand.
+"""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from groupvit.config import differences, from_values, to_values
+from groupvit.errors import InputError
+from groupvit.training import checkpoints
+from groupvit.training.checkpoints import TrainingState
+from groupvit.training.config import TrainingConfig
+from groupvit.weights.checkpoint import as_json
+
+CONFIG_FILE, LOG_FILE = "config.json", "log.jsonl"
+LATEST, BEST = "latest", "best"
+FORMAT = "groupvit-run-1"
+"""What `config.json` says of itself."""
+CHANGEABLE = frozenset(
+    {
+        "out",
+        "steps",
+        "device",
+        "compile",
+        "chunk",
+        "log_every",
+        "evaluate_every",
+        "evaluate_folder",
+        "evaluate_limit",
+        "save_every",
+        "keep_last",
+        "max_skipped",
+        "tensorboard",
+        "data.batch_size",  # the trainer compares the global batch
+        "data.num_workers",
+    }
+)
+"""Settings that may change while a run goes on."""
+
+
+class Run:
+    """The folder of one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.log = path / LOG_FILE
+        self.tensorboard = path / "tensorboard"
+
+    def prepare(self, config: TrainingConfig, *, fresh: bool) -> None:
+        """Make the folder, or check that the run in it is this one; write the settings down.
+
+        Raises:
+            InputError: The folder holds something else or a run with other settings, or cannot be
+                written.
+        """
+        try:
+            if fresh and self.path.exists():
+                self._values()  # refuses what is no run
+                shutil.rmtree(self.path)
+            if self.path.exists() and any(self.path.glob("[!.]*")):
+                self._check_settings(config)
+            self.path.mkdir(parents=True, exist_ok=True)
+            for left_over in self.path.glob(".*step-*"):  # of a run that was killed
+                shutil.rmtree(left_over)
+            values = {"format": FORMAT, "settings": to_values(config)}
+            self._write(CONFIG_FILE, as_json(values))
+        except OSError as error:
+            raise InputError(
+                f"the run folder {self.path} cannot be written: {error.strerror or error}"
+            ) from error
+
+    def settings(self) -> TrainingConfig:
+        """The settings that the run was last started with.
+
+        Raises:
+            InputError: The folder is no run.
+        """
+        where = str(self.path / CONFIG_FILE)
+        return from_values(TrainingConfig, self._values().get("settings"), where=where)
+
+    def _values(self) -> dict[str, Any]:
+        try:
+            values = json.loads((self.path / CONFIG_FILE).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            values = None
+        if not isinstance(values, dict) or values.get("format") != FORMAT:
+            raise InputError(f"{self.path} holds something else than a run; choose another --out")
+        return values
+
+    def latest(self) -> Path | None:
+        """The newest checkpoint."""
+        return self._named(LATEST)
+
+    def best(self) -> Path | None:
+        """The checkpoint with the highest score."""
+        return self._named(BEST)
+
+    def save(self, state: TrainingState, *, best: bool, keep: int) -> Path:
+        """Write a checkpoint, let `latest` and, if it is the best, `best` name it, delete old ones.
+
+        Raises:
+            InputError: The disk refuses; the message names the last whole checkpoint.
+        """
+        folder = self.path / f"step-{state.progress.step:06d}"
+        try:
+            checkpoints.write(folder, state, run=self.path.name)
+            self._write(LATEST, f"{folder.name}\n")
+            if best:
+                self._write(BEST, f"{folder.name}\n")
+            self._thin_out(keep)
+        except (OSError, InputError) as error:
+            raise InputError(f"{error}; {self.way_on()}") from error
+        return folder
+
+    def way_on(self) -> str:
+        """What to do after the run has broken off."""
+        latest = self.latest()
+        if latest is None:
+            return "no checkpoint was written before; the same command begins anew"
+        return f"{latest} is whole, and the same command goes on from it"
+
+    def _named(self, pointer: str) -> Path | None:
+        try:
+            name = (self.path / pointer).read_text(encoding="utf-8").strip()
+        except FileNotFoundError:
+            return None
+        return self.path / name
+
+    def _write(self, name: str, text: str) -> None:
+        """Replace a small file in one step."""
+        beside = self.path / f".{name}"
+        beside.write_text(text, encoding="utf-8")
+        checkpoints.flush(beside)
+        beside.replace(self.path / name)
+
+    def _thin_out(self, keep: int) -> None:
+        """Delete all checkpoints but the newest ones and those that a file names."""
+        folders = sorted(self.path.glob("step-*"), key=lambda folder: int(folder.name[5:]))
+        for folder in folders[:-keep]:
+            if folder not in (self.latest(), self.best()):
+                checkpoints.remove(folder)
+
+    def _check_settings(self, config: TrainingConfig) -> None:
+        changed = [
+            f"{name} was {before!r} and is {after!r}"
+            for name, (before, after) in differences(self.settings(), config).items()
+            if name not in CHANGEABLE
+        ]
+        if changed:
+            raise InputError(
+                f"{self.path} holds a run with other settings: {'; '.join(changed)}; choose "
+                "another --out, or pass --fresh to delete that run"
+            )

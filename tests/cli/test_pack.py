@@ -1,0 +1,91 @@
+import json
+
+import pytest
+
+from groupvit.data import index
+from groupvit.data.shards import Reader
+from tests.data.pairs import encoded, photo
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(4):
+        (folder / f"{number}.jpg").write_bytes(encoded(photo(number, 60, 80)))
+        (folder / f"{number}.txt").write_text(f"a dog, number {number}\nthe dog", encoding="utf-8")
+    return folder
+
+
+def shard(path):
+    return index.prepare([path], "pattern")[0]
+
+
+def test_a_folder_becomes_shards(run, folder, tmp_path):
+    code, printed, complaint = run("pack", folder, "--out", tmp_path / "out", "--shard-size", 3)
+    assert (code, complaint) == (0, "")
+    told = "4 pictures with 8 captions are now in"
+    assert told in printed
+    assert printed.strip().endswith("train-000000.tar to train-000001.tar")
+    assert shard(tmp_path / "out" / "train-000000.tar").num_captions == 6
+
+
+def test_options_reach_the_shards(run, folder, tmp_path):
+    options = ("--name", "mine", "--image-size", 30, "--quality", 50, "--shuffle-seed", 3)
+    assert run("pack", folder, "--out", tmp_path / "out", *options)[0] == 0
+    small = Reader(shard(tmp_path / "out" / "mine-000000.tar")).image(0)
+    assert len(small) < min(len(path.read_bytes()) for path in folder.glob("*.jpg"))
+
+
+def test_a_table_becomes_shards(run, folder, tmp_path):
+    (folder / "t.csv").write_text("file,text\n0.jpg,a cat\n0.jpg,the cat\n", encoding="utf-8")
+    columns = ("--image-column", "file", "--caption-column", "text")
+    assert run("pack", folder / "t.csv", "--out", tmp_path / "out", *columns)[0] == 0
+    made = Reader(shard(tmp_path / "out" / "train-000000.tar"))
+    assert [caption.text for caption in made.captions(0)] == ["a cat", "the cat"]
+
+
+def test_captions_of_coco_become_shards(run, folder, tmp_path):
+    values = {
+        "images": [{"id": 1, "file_name": "2.jpg"}],
+        "annotations": [{"image_id": 1, "caption": "a bird"}],
+    }
+    (tmp_path / "coco.json").write_text(json.dumps(values), encoding="utf-8")
+    source = ("--coco", tmp_path / "coco.json", "--images", folder)
+    code, printed, _ = run("pack", *source, "--out", tmp_path / "out")
+    assert code == 0
+    assert "1 pictures with 1 captions" in printed
+
+
+def test_what_is_left_out_is_told(run, folder, tmp_path):
+    (folder / "3.jpg").write_bytes(b"no picture")
+    code, printed, _ = run("pack", folder, "--out", tmp_path / "out")
+    assert code == 0
+    assert "1 were left out;" in printed
+    assert "3.jpg" in (tmp_path / "out" / "train.skipped.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "give either a folder or table, or --coco; one of them"),
+        (["FOLDER", "--coco", "x.json"], "give either a folder or table, or --coco"),
+        (["--coco", "x.json"], "--coco and --images belong together; give both"),
+        (["FOLDER", "--images", "x"], "--coco and --images belong together; give both"),
+        (["FOLDER/0.jpg"], "0.jpg is neither a folder nor a table; a table ends in .csv"),
+        (["none.csv"], "none.csv cannot be read: No such file"),
+        (["FOLDER", "--quality", "0"], "quality is 0; give 1 to 100"),
+    ],
+)
+def test_mistakes_are_told_in_one_sentence(run, folder, tmp_path, arguments, sentence):
+    given = [argument.replace("FOLDER", str(folder)) for argument in arguments]
+    code, _, complaint = run("pack", *given, "--out", tmp_path / "out")
+    assert code == 2
+    assert sentence in complaint
+    assert not (tmp_path / "out").exists()
+
+
+def test_shards_are_not_overwritten_unasked(run, folder, tmp_path):
+    assert run("pack", folder, "--out", tmp_path / "out")[0] == 0
+    assert run("pack", folder, "--out", tmp_path / "out")[0] == 2
+    assert run("pack", folder, "--out", tmp_path / "out", "--overwrite")[0] == 0

@@ -1,0 +1,115 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.data.pairs import write_shards
+from tests.training.conftest import SETTINGS
+
+
+@pytest.fixture
+def settings(tmp_path):
+    """A settings file of a run that takes a moment."""
+    shards = write_shards(tmp_path / "shards", 9)
+    path = tmp_path / "tiny.toml"
+    path.write_text(SETTINGS.format(out=tmp_path / "run", shards=shards))
+    return path
+
+
+def written(tmp_path):
+    return json.loads((tmp_path / "run" / "config.json").read_text())["settings"]
+
+
+def test_a_run_is_trained_and_its_model_segments(run, settings, photos, tmp_path):
+    code, printed, complaint = run("train", settings, "--steps", "3")
+    assert (code, complaint) == (0, "")
+    assert "step 3/3, loss " in printed
+    assert f"--model {tmp_path / 'run'}" in printed
+    out = tmp_path / "out"
+    words = ("--labels", "dog", "cat", "--model", tmp_path / "run")
+    assert run("segment", photos / "dog.jpg", *words, "--out", out)[0] == 0
+
+
+def test_options_change_single_settings_of_the_file(run, settings, tmp_path):
+    options = ("--optim.lr", "5e-3", "--steps", "2", "--data.batch-size", "3", "--freeze", "text")
+    assert run("train", settings, *options)[0] == 0
+    values = written(tmp_path)
+    assert (values["optim"]["lr"], values["steps"], values["freeze"]) == (5e-3, 2, ["text"])
+    assert (values["data"]["batch_size"], values["data"]["image_size"]) == (3, 16)
+
+
+def test_the_same_command_goes_on_and_fresh_begins_anew(run, settings, tmp_path):
+    run("train", settings, "--steps", "3")
+    assert "goes on after step 3 of 4" in run("train", settings, "--steps", "4")[1]
+    code, _, complaint = run("train", settings, "--seed", "9")
+    assert code == 2
+    assert "seed was 3 and is 9; choose another --out, or pass --fresh" in complaint
+    assert run("train", settings, "--seed", "9", "--fresh")[0] == 0
+    assert written(tmp_path)["seed"] == 9
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("steps = ", "tiny.toml is no TOML: Invalid value"),
+        ("stepps = 1", "tiny.toml: unknown setting stepps"),
+        ("[optim]\nlr = -1.0", "tiny.toml: optim: lr is -1.0; it must be above 0"),
+        ("device = 'abacus'", "the device 'abacus' cannot be used here"),
+        ("[data]\nshards = ['none.tar']", "none.tar"),
+        ("start = 'groupvit-large'", "there is no model 'groupvit-large'"),
+        ("evaluate_folder = 'none'", "none"),
+    ],
+)
+def test_a_mistake_in_the_file_is_one_sentence(run, settings, text, says):
+    given = settings.read_text()
+    name = text.split(" ")[0]
+    kept = [line for line in given.splitlines() if not line.startswith(f"{name} ")]
+    settings.write_text("\n".join([text, *kept]) if text[0] != "[" else text)
+    code, _, complaint = run("train", settings)
+    assert (code, complaint.count("\n")) == (2, 1)
+    assert says in complaint
+
+
+def test_a_missing_file_is_named(run):
+    code, _, complaint = run("train", "none.toml")
+    assert (code, complaint) == (
+        2,
+        "groupvit: there is no settings file none.toml; give a TOML file\n",
+    )
+
+
+def test_the_file_stands_before_the_options(run, settings):
+    code, _, complaint = run("train", "--seed", "3", settings)
+    assert code == 2
+    assert "before all options" in complaint
+
+
+def test_an_option_that_does_not_fit_is_refused(run, settings, capsys):
+    code, _, complaint = run("train", settings, "--steps", "-3")
+    assert (code, complaint) == (2, "groupvit: steps is -3; it must be at least 1\n")
+    with pytest.raises(SystemExit) as stop:
+        run("train", settings, "--optim.lr", "-3")
+    assert stop.value.code == 2
+    assert "lr is -3.0" in capsys.readouterr().err
+
+
+def test_help_shows_the_values_of_the_file_and_no_architecture(run, settings, capsys):
+    with pytest.raises(SystemExit) as stop:
+        run("train", settings, "--help")
+    assert stop.value.code == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "usage: groupvit train" in shown
+    assert "(default: 0.01)" in shown
+    assert "--model" not in shown
+
+
+def test_help_does_not_wait_for_torch():
+    code = (
+        "import sys, groupvit.cli\n"
+        "try: groupvit.cli.main(['train', '--help'])\n"
+        "except SystemExit: pass\n"
+        "assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

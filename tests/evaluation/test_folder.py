@@ -1,0 +1,134 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from groupvit.errors import InputError
+from groupvit.evaluation.benchmark import Benchmark
+from groupvit.evaluation.folder import Folder
+from groupvit.storybook.scene import CLASSES, scene
+from tests.evaluation.folders import SIZE, with_background, write_folder
+
+
+def test_a_folder_is_a_benchmark(book):
+    folder = Folder.read(book)
+    assert isinstance(folder, Benchmark)
+    assert (len(folder), folder.labels, folder.has_background) == (5, CLASSES, False)
+    assert folder.name == str(book)
+
+
+def test_pictures_come_in_the_order_of_their_names(book):
+    folder = Folder.read(str(book))
+    for index in range(len(folder)):
+        page = scene(index, split="test", size=SIZE)
+        np.testing.assert_array_equal(folder[index].picture, page.image)
+        np.testing.assert_array_equal(folder[index].mask, page.mask)
+
+
+def test_a_first_line_background_is_no_label(folder):
+    found = Folder.read(with_background(folder))
+    assert found.has_background
+    assert found.labels == CLASSES[1:]
+
+
+def test_a_palette_does_not_change_the_values(folder):
+    mask = Image.open(folder / "masks/000.png")
+    mask.putpalette([255 - value % 256 for value in range(768)])
+    mask.save(folder / "masks/000.png")
+    np.testing.assert_array_equal(
+        Folder.read(folder)[0].mask, scene(0, split="test", size=SIZE).mask
+    )
+
+
+def test_folders_below_keep_their_names(folder):
+    for kind in ("images", "masks"):
+        (folder / kind / "trip").mkdir()
+        (folder / kind / "001.png").rename(folder / kind / "trip/b.png")
+    assert [pair.mask.name for pair in Folder.read(folder).pairs] == ["000.png", "b.png"]
+
+
+def test_a_picture_may_have_any_format(folder):
+    Image.open(folder / "images/001.png").save(folder / "images/001.webp")
+    (folder / "images/001.png").unlink()
+    assert Folder.read(folder)[1].picture.shape == (SIZE, SIZE, 3)
+
+
+def test_blank_lines_at_the_end_are_no_classes(folder):
+    (folder / "classes.txt").write_text("\n".join(CLASSES) + "\n\n  \n")
+    assert Folder.read(folder).labels == CLASSES
+
+
+def remove(name):
+    return lambda folder: (folder / name).unlink()
+
+
+def write_classes(text):
+    return lambda folder: (folder / "classes.txt").write_text(text)
+
+
+def write_mask(mode, size=(SIZE, SIZE), colour=0):
+    return lambda folder: Image.new(mode, size, colour).save(folder / "masks/001.png")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "complaint"),
+    [
+        (lambda folder: folder.rename(folder.parent / "gone"), "no folder .*own; give one with"),
+        (lambda folder: (folder / "masks").rename(folder / "m"), "no folder masks/ under .*own;"),
+        (remove("classes.txt"), "no file .*classes.txt; write one"),
+        (write_classes(" \n"), "classes.txt is empty"),
+        (write_classes("sky\n\ngrass"), "line 2 is blank"),
+        (write_classes("sky\nSky"), "classes.txt: the label 'Sky' is given twice"),
+        (write_classes("sky\nbackground"), "classes.txt: 'background' is what no word claims"),
+        (write_classes("background"), "classes.txt: labels is empty"),
+        (lambda folder: (folder / "classes.txt").write_bytes(b"\xff\xfe\xff"), "as UTF-8 text"),
+        (remove("masks/001.png"), "images/001.png has no mask .*masks/001.png"),
+        (remove("images/001.png"), "masks/001.png has no picture under"),
+    ],
+)
+def test_what_is_missing_is_said_before_anything_is_read(folder, spoil, complaint):
+    spoil(folder)
+    with pytest.raises(InputError, match=complaint):
+        Folder.read(folder)
+
+
+def test_a_folder_without_pictures_is_refused(folder):
+    for file in (folder / "images").iterdir():
+        file.unlink()
+    with pytest.raises(InputError, match="no JPEG, PNG or WebP pictures"):
+        Folder.read(folder)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "complaint"),
+    [
+        (write_mask("L", size=(9, 7)), "001.png has 9 x 7 pixels, its picture 24 x 24"),
+        (write_mask("RGB"), "the mode RGB; save it as a PNG of 8 bits"),
+        (write_mask("L", colour=200), "has the value 200, but .*classes.txt has 23 lines"),
+        (lambda folder: (folder / "masks/001.png").write_text("a letter"), "is no PNG picture"),
+        (lambda folder: cut(folder / "masks/001.png"), "masks/001.png cannot be read"),
+        (lambda folder: cut(folder / "images/001.png"), "images/001.png is damaged"),
+    ],
+)
+def test_a_pair_that_cannot_be_used_is_named(folder, spoil, complaint):
+    spoil(folder)
+    found = Folder.read(folder)
+    assert found[0].mask.shape == (SIZE, SIZE)
+    with pytest.raises(InputError, match=complaint):
+        found[1]
+
+
+def cut(path):
+    """Leave half of a file."""
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+
+
+def test_a_mask_may_hold_pixels_that_do_not_count(folder):
+    write_mask("L", colour=255)(folder)
+    assert (Folder.read(folder)[1].mask == 255).all()
+
+
+def test_a_large_benchmark_is_listed_without_reading_it(tmp_path):
+    path = write_folder(tmp_path, num=1)
+    (path / "images/000.png").write_bytes(b"")
+    assert len(Folder.read(path)) == 1

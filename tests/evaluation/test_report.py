@@ -1,0 +1,35 @@
+import json
+from dataclasses import replace
+
+from groupvit.evaluation.evaluate import evaluate
+from groupvit.evaluation.folder import Folder
+from groupvit.evaluation.report import deviations, report
+from groupvit.segmentation.protocol import GROUPVIT, OURS
+from groupvit.segmentation.segmenter import Segmenter
+from groupvit.text.prompts import SUBSET
+from groupvit.weights.checkpoint import Origin
+
+
+def test_known_protocols_deviate_in_nothing():
+    assert deviations(OURS) == deviations(GROUPVIT) == []
+
+
+def test_every_changed_setting_is_a_deviation():
+    changed = replace(GROUPVIT, stride=100, templates=SUBSET)
+    assert [deviation.name for deviation in deviations(changed)] == ["stride", "templates"]
+    assert list(map(str, deviations(changed))) == [
+        "stride 100 instead of 224",
+        "templates 7 instead of 1",
+    ]
+
+
+def test_a_report_names_what_was_measured_and_how(lively_model, book):
+    protocol = replace(OURS, short_side=40)
+    segmenter = Segmenter(lively_model, protocol=protocol, origin=Origin(source="a test"))
+    folder = Folder.read(book)
+    values = report(evaluate(segmenter, folder, limit=1), segmenter, folder)
+    assert values == json.loads(json.dumps(values))
+    assert values["weights"] == "a test"
+    assert (values["protocol"], values["dtype"]) == ("ours", "float32")
+    assert values["deviations"] == [{"name": "short_side", "value": 40, "original": None}]
+    assert values["benchmark"] == str(book)

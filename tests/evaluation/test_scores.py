@@ -1,0 +1,123 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from groupvit.evaluation.scores import IGNORED, Confusion, overlap
+
+LABELS = ("sky", "grass", "dog", "cat")
+
+
+@st.composite
+def pairs(draw):
+    """A truth with ignored pixels and a prediction, of one size."""
+    height, width = draw(st.integers(1, 6)), draw(st.integers(1, 6))
+    labels = st.integers(0, len(LABELS) - 1)
+    truth = st.lists(labels | st.just(IGNORED), min_size=height * width, max_size=height * width)
+    prediction = st.lists(labels, min_size=height * width, max_size=height * width)
+    shape = (height, width)
+    return (
+        np.array(draw(truth), np.uint8).reshape(shape),
+        np.array(draw(prediction), np.uint8).reshape(shape),
+    )
+
+
+def slow_iou(maps, label):
+    """Pixel by pixel; None without a pixel in truth and prediction."""
+    both = either = 0
+    for truth, prediction in maps:
+        for right, said in zip(truth.ravel().tolist(), prediction.ravel().tolist(), strict=True):
+            if right != IGNORED:
+                both += right == said == label
+                either += label in (right, said)
+    return both / either if either else None
+
+
+def slow_accuracy(maps, label):
+    said = [
+        prediction_of
+        for truth, prediction in maps
+        for truth_of, prediction_of in zip(truth.flat, prediction.flat, strict=True)
+        if truth_of == label
+    ]
+    return said.count(label) / len(said) if said else None
+
+
+def scores_of(maps):
+    confusion = Confusion(len(LABELS))
+    for truth, prediction in maps:
+        confusion.add(truth, prediction)
+    return confusion.scores(LABELS)
+
+
+@given(st.lists(pairs(), min_size=1, max_size=3))
+def test_every_score_is_that_of_a_count_pixel_by_pixel(maps):
+    scores = scores_of(maps)
+    assert scores.iou == tuple(slow_iou(maps, label) for label in range(len(LABELS)))
+    assert scores.accuracy == tuple(slow_accuracy(maps, label) for label in range(len(LABELS)))
+    truth = np.concatenate([truth.ravel() for truth, _ in maps])
+    said = np.concatenate([prediction.ravel() for _, prediction in maps])
+    if (truth != IGNORED).any():
+        right = (truth == said)[truth != IGNORED].mean()
+        assert scores.pixel_accuracy == pytest.approx(right, abs=1e-15)
+
+
+@given(pairs())
+def test_a_map_with_itself_scores_one(maps):
+    _, prediction = maps
+    scores = scores_of([(prediction, prediction)])
+    assert scores.miou == scores.mean_accuracy == scores.pixel_accuracy == 1.0
+
+
+@given(st.lists(pairs(), min_size=2, max_size=4))
+def test_the_order_of_pictures_does_not_matter(maps):
+    assert repr(scores_of(maps)) == repr(scores_of(maps[::-1]))
+
+
+def test_a_class_that_occurs_nowhere_is_in_no_mean():
+    truth = np.array([[0, 0, 1, 1]], np.uint8)
+    scores = scores_of([(truth, np.array([[0, 0, 1, 2]], np.uint8))])
+    assert scores.iou == (1.0, 0.5, 0.0, None)
+    assert scores.accuracy == (1.0, 0.5, None, None)
+    assert scores.miou == 0.5
+    assert scores.mean_accuracy == 0.75
+
+
+def test_ignored_pixels_do_not_count_whatever_is_predicted():
+    truth = np.array([[0, IGNORED, IGNORED]], np.uint8)
+    assert scores_of([(truth, np.array([[0, 1, 2]], np.uint8))]).iou == (1.0, None, None, None)
+
+
+def test_without_a_pixel_there_is_no_mean():
+    nothing = np.full((2, 2), IGNORED, np.uint8)
+    scores = scores_of([(nothing, np.zeros((2, 2), np.uint8))])
+    assert math.isnan(scores.miou)
+    assert math.isnan(scores.mean_accuracy)
+    assert math.isnan(scores.pixel_accuracy)
+
+
+def test_counts_beyond_32_bits_stay_exact():
+    confusion = Confusion(2)
+    confusion.table[:] = [[2**53, 1], [0, 2**53]]
+    scores = confusion.scores(LABELS[:2])
+    assert scores.iou == (2**53 / (2**53 + 1), 2**53 / (2**53 + 1))
+
+
+def test_a_prediction_of_16_bits_counts_as_well():
+    truth = np.arange(4, dtype=np.uint8)[None]
+    confusion = Confusion(4)
+    confusion.add(truth, truth.astype(np.uint16))
+    assert confusion.table.tolist() == np.eye(4, dtype=int).tolist()
+
+
+def test_a_prediction_beyond_the_labels_is_our_mistake():
+    with pytest.raises(AssertionError):
+        Confusion(2).add(np.ones((1, 1), np.uint8), np.full((1, 1), 2, np.uint8))
+
+
+@given(pairs())
+def test_the_overlap_counts_every_pixel_that_is_not_ignored_once(maps):
+    truth, parts = maps
+    assert overlap(truth, parts, (4, 4)).sum() == (truth != IGNORED).sum()

@@ -1,0 +1,95 @@
+import math
+from dataclasses import replace
+
+import pytest
+
+from groupvit.config import from_values, to_values
+from groupvit.data.config import DataConfig
+from groupvit.errors import InputError
+from groupvit.training.config import ObjectiveConfig, OptimConfig, TrainingConfig
+
+
+def test_the_defaults_are_the_recipe_of_the_paper():
+    config = TrainingConfig()
+    optim = config.optim
+    assert (optim.lr, optim.first_lr, optim.last_lr) == (1.6e-3, 4e-6, 4e-5)
+    assert (optim.beta1, optim.beta2, optim.eps) == (0.9, 0.999, 1e-8)
+    assert (optim.weight_decay, optim.clip) == (0.05, 5.0)
+    assert config.steps * 4096 == pytest.approx(30 * 28_663_147, rel=1e-2)
+    assert config.average_decay == 0
+
+
+def test_settings_written_and_read_are_the_same(config):
+    for one in (config, TrainingConfig(), replace(config, freeze=("text",), start="random")):
+        assert from_values(TrainingConfig, to_values(one), where="here") == one
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("lr", 0.0),
+        ("lr", -1.0),
+        ("lr", math.nan),
+        ("lr", math.inf),
+        ("first_lr", -1e-6),
+        ("last_lr", math.nan),
+        ("warmup_steps", -1),
+        ("weight_decay", -0.1),
+        ("beta1", 1.0),
+        ("beta2", -0.5),
+        ("eps", 0.0),
+        ("clip", 0.0),
+    ],
+)
+def test_an_optimizer_refuses_nonsense_by_name(name, value):
+    with pytest.raises(ValueError, match=f"{name} is .*; it must be"):
+        OptimConfig(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("steps", 0),
+        ("seed", -1),
+        ("chunk", -1),
+        ("average_decay", 1.0),
+        ("log_every", 0),
+        ("evaluate_every", 0),
+        ("evaluate_limit", -1),
+        ("save_every", 0),
+        ("keep_last", 0),
+        ("max_skipped", -1),
+        ("out", ""),
+    ],
+)
+def test_a_training_refuses_nonsense_by_name(config, name, value):
+    with pytest.raises(ValueError, match=f"{name} is "):
+        replace(config, **{name: value})
+
+
+def test_a_warm_up_longer_than_the_run_is_refused(config):
+    with pytest.raises(ValueError, match="more than the 1 steps; lower it too"):
+        replace(config, steps=1)
+
+
+def test_pictures_of_another_size_than_the_model_wants_are_refused(config):
+    with pytest.raises(ValueError, match=r"image_size is 224 and model.image.image_size 16"):
+        replace(config, data=DataConfig())
+
+
+def test_pieces_are_refused_where_batch_norms_need_the_whole_batch(config):
+    image = replace(config.model.image, stem="convolutions")
+    with pytest.raises(InputError, match="leave chunk at 0"):
+        replace(config, model=replace(config.model, image=image), chunk=4)
+
+
+def test_the_loss_on_patches_comes_with_its_projector(config):
+    with pytest.raises(InputError, match="set both or neither"):
+        replace(config, objective=ObjectiveConfig(token_nouns_weight=1.0))
+    with pytest.raises(InputError, match="set both or neither"):
+        replace(config, model=replace(config.model, token_projector=True))
+
+
+def test_only_known_parts_can_be_frozen():
+    with pytest.raises(InputError, match="'eyes', which is not 'text' or 'all-but-groups'"):
+        from_values(TrainingConfig, {"freeze": ["eyes"]}, where="here")

@@ -1,0 +1,175 @@
+import math
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from groupvit.training.noun_losses import (
+    Nouns,
+    collect,
+    found,
+    impurity,
+    indecision,
+    logits,
+    named,
+)
+
+APPLE, BOAT, CAR, CAPTION = 11, 12, 13, 99
+
+
+def alone(x):
+    return x
+
+
+def normalised(*shape, seed=0):
+    return F.normalize(torch.randn(*shape, generator=torch.Generator().manual_seed(seed)), dim=-1)
+
+
+@pytest.fixture
+def prompts():
+    """Three images with two prompts each: apple boat, boat car, car and the raw caption."""
+    ids = torch.tensor([[APPLE, BOAT], [BOAT, CAR], [CAR, CAPTION]])
+    named_by = torch.tensor([[APPLE, BOAT, 0], [BOAT, CAR, APPLE], [CAR, 0, 0]])
+    return normalised(3, 2, 8), ids, named_by
+
+
+@pytest.fixture
+def nouns(prompts):
+    return collect(*prompts, gather=alone)
+
+
+def test_a_noun_of_several_captions_is_one_noun(prompts, nouns):
+    embeddings, _, _ = prompts
+    assert nouns.embeddings.shape == (3, 8)
+    boat = F.normalize(embeddings[0, 1] + embeddings[1, 0], dim=0)
+    torch.testing.assert_close(nouns.embeddings[1], boat)
+
+
+def test_a_noun_is_wanted_wherever_a_caption_names_it(nouns):
+    expected = [[True, True, False], [True, True, True], [False, False, True]]
+    assert nouns.wanted.tolist() == expected
+    assert nouns.prior == pytest.approx(6 / 9)
+
+
+def test_raw_captions_and_padding_are_no_nouns(prompts):
+    embeddings, ids, named_by = prompts
+    assert collect(embeddings, torch.full_like(ids, CAPTION), named_by, gather=alone) is None
+    assert collect(embeddings, torch.zeros_like(ids), named_by, gather=alone) is None
+
+
+def test_two_ranks_see_the_nouns_of_one_joint_batch(prompts, nouns):
+    def joint(x):
+        return next(
+            whole
+            for whole in prompts
+            if whole.shape[1:] == x.shape[1:] and whole.dtype == x.dtype and (whole[:1] == x).all()
+        )
+
+    first = collect(*(x[:1] for x in prompts), gather=joint)
+    torch.testing.assert_close(first.embeddings, nouns.embeddings)
+    assert torch.equal(first.wanted, nouns.wanted[:1])
+    assert first.prior == nouns.prior
+
+
+def test_finding_nouns_equals_a_slow_sum(nouns):
+    parts, present = normalised(3, 4, 8, seed=1), torch.rand(3, 4) < 0.7
+    present[:, 0] = True
+    similarity = logits(parts, nouns, torch.tensor(5.0))
+    total, bias = 0.0, math.log(nouns.prior / (1 - nouns.prior))
+    for image in range(3):
+        for noun in range(3):
+            values = [
+                math.exp(5 * parts[image, part] @ nouns.embeddings[noun])
+                for part in range(4)
+                if present[image, part]
+            ]
+            z = math.log(sum(values) / len(values)) + bias
+            chance = 1 / (1 + math.exp(-z))
+            total -= math.log(chance if nouns.wanted[image, noun] else 1 - chance)
+    result = found(similarity, nouns, present=present)
+    assert result.item() == pytest.approx(total / nouns.wanted.sum().item(), rel=1e-5)
+
+
+def test_parts_that_say_nothing_predict_how_often_nouns_occur(nouns):
+    chance = nouns.prior.item()
+    entropy = -(chance * math.log(chance) + (1 - chance) * math.log(1 - chance))
+    silent = torch.zeros(3, 5, 3)
+    assert found(silent, nouns).item() == pytest.approx(entropy / chance, rel=1e-5)
+
+
+def test_an_absent_part_changes_nothing(nouns):
+    similarity, present = torch.randn(3, 4, 3), torch.tensor([[True, True, True, False]] * 3)
+    other = similarity.clone()
+    other[:, 3] += 100
+    for loss in (found, named):
+        torch.testing.assert_close(
+            loss(similarity, nouns, present=present), loss(other, nouns, present=present)
+        )
+
+
+def test_naming_is_content_with_any_noun_of_the_caption(nouns):
+    similarity, present = torch.zeros(3, 2, 3), torch.ones(3, 2, dtype=torch.bool)
+    similarity[0, 0, 0] = similarity[0, 1, 1] = similarity[1, :, 2] = similarity[2, :, 2] = 50
+    assert named(similarity, nouns, present=present).item() == pytest.approx(0, abs=1e-5)
+    similarity[0, 1] = torch.tensor([0.0, 0.0, 50.0])
+    assert named(similarity, nouns, present=present).item() == pytest.approx(
+        (50 - math.log(2)) / 6, rel=1e-3
+    )
+
+
+def test_an_image_without_drawn_nouns_counts_nothing_and_keeps_gradients_finite():
+    nouns = Nouns(
+        normalised(2, 8), torch.tensor([[True, False], [False, False]]), torch.tensor(0.25)
+    )
+    similarity = torch.randn(2, 3, 2, requires_grad=True)
+    present = torch.ones(2, 3, dtype=torch.bool)
+    named(similarity, nouns, present=present).backward()
+    assert similarity.grad.isfinite().all()
+    assert not similarity.grad[1].any()
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("even", 0), ("same", 0), ("told", -math.log(4))])
+def test_groups_that_tell_of_their_tokens_are_rewarded(kind, expected):
+    assignment = {
+        "even": torch.full((2, 4, 8), 0.25),
+        "same": torch.eye(4)[:, :1].expand(2, 4, 8),
+        "told": torch.eye(4).repeat(1, 2).expand(2, 4, 8),
+    }[kind]
+    assert indecision(assignment).item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_tokens_that_are_not_there_tell_nothing():
+    assignment, present = torch.eye(4)[None], torch.tensor([[True, True, False, False]])
+    assert indecision(assignment, present=present).item() == pytest.approx(-math.log(2), abs=1e-5)
+
+
+def test_a_certain_assignment_keeps_gradients_finite():
+    assignment = torch.eye(4)[None].requires_grad_()
+    indecision(assignment).backward()
+    assert assignment.grad.isfinite().all()
+
+
+def test_a_group_of_one_noun_is_pure_and_a_mixed_one_is_not(nouns):
+    similarity = torch.zeros(3, 4, 3)
+    similarity[:, :2, 0] = similarity[:, 2:, 1] = 100.0
+    apart = torch.tensor([[1.0, 1, 0, 0], [0, 0, 1, 1]]).expand(3, 2, 4)
+    across = torch.tensor([[1.0, 0, 1, 0], [0, 1, 0, 1]]).expand(3, 2, 4)
+    assert impurity([apart], similarity, nouns).item() == pytest.approx(0, abs=1e-5)
+    mixed = math.log(2) * 2 / 3  # the third image names neither, and so nothing tells its patches
+    assert impurity([across], similarity, nouns).item() == pytest.approx(mixed, abs=1e-4)
+
+
+def test_purity_teaches_the_groups_and_not_the_patches(nouns):
+    similarity = torch.randn(3, 4, 3, requires_grad=True)
+    logits_of_groups = torch.randn(3, 2, 4, requires_grad=True)
+    impurity([logits_of_groups.softmax(dim=1)], similarity, nouns).backward()
+    assert similarity.grad is None
+    assert logits_of_groups.grad.abs().sum() > 0
+
+
+def test_purity_counts_every_stage_by_its_patches(nouns):
+    similarity = torch.randn(3, 4, 3)
+    first, second = torch.randn(3, 3, 4).softmax(dim=1), torch.randn(3, 2, 3).softmax(dim=1)
+    alone = [impurity([chain], similarity, nouns) for chain in (first, second @ first)]
+    both = impurity([first, second], similarity, nouns)
+    torch.testing.assert_close(both, torch.stack(alone).mean())

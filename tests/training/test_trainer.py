@@ -1,0 +1,259 @@
+"""What a run does: it learns, speaks, skips, stops, scores and saves."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from groupvit.config import to_values
+from groupvit.errors import InputError
+from groupvit.training import learner
+from groupvit.training.run import Run
+from groupvit.training.trainer import train
+from groupvit.weights import checkpoint
+from tests.data.pairs import photo
+from tests.training.runs import DRAWN, equal, trace, weights
+
+
+@pytest.fixture
+def at_step(monkeypatch):
+    """Does something to the pictures when they are augmented at a step, counted from 1."""
+
+    def at_step(steps, do):
+        augment = learner.Augmentation.__call__
+        passed = iter(range(1, 1000))
+
+        def changed(self, images, *, generator):
+            done = augment(self, images, generator=generator)
+            return do(done) if next(passed) in steps else done
+
+        monkeypatch.setattr(learner.Augmentation, "__call__", changed)
+
+    return at_step
+
+
+def test_a_run_leaves_a_model_that_can_be_loaded(config, capsys):
+    assert train(config) == 0
+    model, origin = checkpoint.load(Run(Path(config.out)).latest())
+    assert model.config == config.model
+    assert origin.source == "trained in run for 8 steps"
+    assert "--model" in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_the_loss_falls(config):
+    calm = replace(config.optim, lr=3e-3, warmup_steps=5)
+    train(replace(config, steps=60, optim=calm, average_decay=0.0, save_every=60))
+    losses = [step[1] for step in trace(config.out)]
+    assert sum(losses[-10:]) < 0.8 * sum(losses[:10])
+
+
+def test_every_line_tells_what_one_wants_to_know(config):
+    train(config)
+    line = json.loads((Path(config.out) / "log.jsonl").read_text().splitlines()[-1])
+    wanted = {*DRAWN, "step", "damaged", "skipped", "images_per_second", "waiting", "memory_gib"}
+    groups = {f"stage1/{name}" for name in ("groups_used", "entropy", "largest")}
+    assert set(line) == (wanted | groups) - {"miou"}
+
+
+def test_two_runs_of_one_seed_are_equal_and_of_another_differ(config, tmp_path):
+    runs = [replace(config, out=str(tmp_path / name)) for name in "abc"]
+    runs[2] = replace(runs[2], seed=4)
+    for one in runs:
+        train(one)
+    first, same, other = (trace(one.out) for one in runs)
+    assert first == same != other
+    assert equal(weights(runs[0].out), weights(runs[1].out))
+
+
+def test_a_finished_run_has_nothing_left_to_do(config):
+    train(config)
+    before = trace(config.out)
+    assert train(config) == 0
+    assert trace(config.out) == before
+
+
+def test_a_run_can_be_made_longer(config):
+    train(config)
+    assert train(replace(config, steps=10)) == 0
+    assert [step for step, *_ in trace(config.out)] == list(range(1, 11))
+
+
+def test_a_step_that_is_no_number_is_skipped(config, at_step, capsys):
+    at_step({3}, lambda images: images * torch.nan)
+    assert train(replace(config, average_decay=0.0, save_every=1, keep_last=9)) == 0
+    assert equal(weights(config.out, 2), weights(config.out, 3))
+    assert not equal(weights(config.out, 3), weights(config.out, 4))
+    assert all(value.isfinite().all() for value in weights(config.out).values())
+    assert "step 3 is skipped" in capsys.readouterr().out
+    assert trace(config.out)[2][1] is None
+
+
+def test_too_many_skipped_steps_end_the_run_and_name_what_is_left(config, at_step):
+    at_step({4, 6, 7, 8}, lambda images: images * torch.inf)
+    with pytest.raises(InputError, match=r"3 steps in a row; .* --start .*step-000006$"):
+        train(replace(config, max_skipped=2, save_every=2))
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_run_that_is_asked_to_stop_saves_and_can_go_on(config, tmp_path, at_step, number, code):
+    train(replace(config, out=str(tmp_path / "whole")))
+
+    def ask(images):
+        os.kill(os.getpid(), number)
+        return images
+
+    at_step({4}, ask)
+    assert train(config) == code
+    assert Run(Path(config.out)).latest().name == "step-000004"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert train(config) == 0
+    assert trace(config.out) == trace(tmp_path / "whole")
+    assert equal(weights(config.out), weights(tmp_path / "whole"))
+
+
+def test_a_second_ctrl_c_stops_at_once(config, at_step):
+    def ask(images):
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        return images
+
+    at_step({2}, ask)
+    with pytest.raises(KeyboardInterrupt):
+        train(config)
+
+
+@pytest.fixture
+def scenes(tmp_path):
+    """A folder to evaluate on: two pictures of a dog on the left."""
+    folder = tmp_path / "scenes"
+    for name in ("images", "masks"):
+        (folder / name).mkdir(parents=True)
+    mask = np.repeat([[1, 0]], 24, axis=0).repeat(16, axis=1).astype(np.uint8)
+    for number in range(2):
+        Image.fromarray(photo(number)).save(folder / "images" / f"{number}.png")
+        Image.fromarray(mask).save(folder / "masks" / f"{number}.png")
+    (folder / "classes.txt").write_text("background\ndog\ncat\n")
+    return str(folder)
+
+
+@pytest.fixture
+def scored(monkeypatch):
+    """Lets evaluations give these scores, one after the other; returns the models that came."""
+    seen = []
+
+    def scored(*mious):
+        left = iter(mious)
+
+        def quick_scores(model, _folder, **_):
+            torch.randn(1000)  # an evaluation may draw numbers
+            seen.append(model)
+            return {"miou": next(left), "oracle_miou": 0.9}
+
+        monkeypatch.setattr(learner, "quick_scores", quick_scores)
+        return seen
+
+    return scored
+
+
+def test_the_best_checkpoint_is_that_of_the_highest_score_and_stays(config, scenes, scored):
+    scored(0.1, 0.5, 0.3, 0.2)
+    train(replace(config, evaluate_folder=scenes, evaluate_every=2, keep_last=1, save_every=8))
+    run = Run(Path(config.out))
+    assert (run.best().name, run.latest().name) == ("step-000004", "step-000008")
+    assert [line[-1] for line in trace(run.path) if line[0] % 2 == 0] == [0.1, 0.5, 0.3, 0.2]
+
+
+def test_scores_stand_in_the_line_of_their_step(config, scenes):
+    train(replace(config, evaluate_folder=scenes, average_decay=0.0))
+    lines = list(map(json.loads, (Path(config.out) / "log.jsonl").read_text().splitlines()))
+    assert [line["step"] for line in lines if "miou" in line] == [4, 8]
+    assert 0 <= lines[-1]["miou"] <= lines[-1]["oracle_miou"] <= 1
+
+
+def test_a_folder_that_is_no_benchmark_is_refused_before_the_first_step(config, tmp_path):
+    with pytest.raises(InputError, match="nowhere"):
+        train(replace(config, evaluate_folder=str(tmp_path / "nowhere")))
+    assert not (Path(config.out) / "log.jsonl").exists()
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.5])
+def test_evaluations_do_not_change_the_training(config, tmp_path, scenes, scored, decay):
+    scored(*[0.1] * 8)
+    quiet = replace(config, average_decay=decay, out=str(tmp_path / "quiet"))
+    train(quiet)
+    train(replace(quiet, evaluate_folder=scenes, evaluate_every=1, out=config.out))
+    assert equal(weights(quiet.out), weights(config.out))
+
+
+def test_the_average_is_what_is_evaluated(config, scenes, scored):
+    seen = scored(0.1, 0.2)
+    train(replace(config, evaluate_folder=scenes))
+    assert equal(seen[-1].state_dict(), weights(config.out))
+
+
+def test_frozen_parts_stay_as_they_are(config):
+    frozen = replace(config, freeze=("text",), save_every=1, keep_last=9, average_decay=0.0)
+    train(frozen)
+    first, last = weights(config.out, 1), weights(config.out)
+    text = {name for name in first if name.startswith("text")}
+    assert equal({name: first[name] for name in text}, last)
+    assert not equal({name: first[name] for name in first.keys() - text}, last)
+
+
+def test_a_run_can_start_from_a_model(config, tmp_path):
+    train(config)
+    still = replace(config.optim, lr=1e-30, first_lr=0.0, last_lr=0.0)
+    start = str(Run(Path(config.out)).latest())
+    train(replace(config, start=start, optim=still, out=str(tmp_path / "second")))
+    before, after = weights(config.out), weights(tmp_path / "second")
+    assert equal({name: before[name] for name in before if ".norm." not in name}, after)
+
+
+def test_a_start_of_another_architecture_is_refused(config, tmp_path):
+    train(config)
+    wider = replace(config.model, embedding_dim=4)
+    start = str(Run(Path(config.out)).latest())
+    with pytest.raises(InputError, match=r"wrong shape: .*projector"):
+        train(replace(config, model=wider, start=start, out=str(tmp_path / "second")))
+
+
+def test_bfloat16_and_pieces_of_a_batch_train_too(config):
+    assert train(replace(config, precision="bfloat16", chunk=2)) == 0
+
+
+@pytest.mark.slow
+def test_two_ranks_speak_once_and_one_rank_goes_on(config, settings):
+    """Four pairs in a step: two of each rank, then four of one."""
+    code = (
+        "import sys; from pathlib import Path; from groupvit.config import load_toml\n"
+        "from groupvit.training.config import TrainingConfig\n"
+        "from groupvit.training.trainer import train\n"
+        "sys.exit(train(load_toml(TrainingConfig, Path(sys.argv[1]))))\n"
+    )
+    script = settings.with_name("both.py")
+    script.write_text(code)
+    text = settings.read_text().replace("batch_size = 4", "batch_size = 2")
+    settings.write_text(text.replace("steps = 8", "steps = 6", 1))
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [sys.executable, *torchrun, script, settings],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [step for step, *_ in trace(config.out)] == [1, 2, 3, 4, 5, 6]
+    assert done.stdout.count("step 6/6") == 1
+    assert train(config) == 0
+    assert [step for step, *_ in trace(config.out)] == list(range(1, 9))
+    assert to_values(Run(Path(config.out)).settings())["data"]["batch_size"] == 4

@@ -1,0 +1,163 @@
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from groupvit import distributed
+from groupvit.data.batch import Batch
+from groupvit.distributed import Ranks
+from groupvit.model.config import GroupingConfig
+from groupvit.model.groupvit import GroupViT
+from groupvit.training.config import ObjectiveConfig
+from groupvit.training.step import forward_backward
+from groupvit.training.towers import Heads, Towers
+from tests.lively import LIVELY
+from tests.ranks import WORLD_SIZE, launch
+
+SIZE, STEPS = 8, 2
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass(frozen=True)
+class Case:
+    """One way to train."""
+
+    config: ObjectiveConfig = ObjectiveConfig()  # noqa: RUF009 - it is frozen
+    chunk: int | None = None
+    num_prompts: int = 2
+    pooling: str = "tokens"
+    frozen: tuple[str, ...] = ()
+    ours: bool = False
+    stem: str = "patches"
+
+
+PAPER = ObjectiveConfig(form="paper", multi_label_weight=0.5)
+SIGMOID = ObjectiveConfig(caption="sigmoid")
+NOUNS = ObjectiveConfig(
+    multi_label_weight=0.0,
+    segment_nouns_weight=1.0,
+    token_nouns_weight=0.7,
+    naming_weight=0.4,
+    grouping_weight=0.2,
+    every_stage=True,
+)
+CASES = {
+    "plain": Case(),
+    "plain, the paper's form": Case(PAPER),
+    "in pieces": Case(chunk=3),
+    "in pieces, the paper's form": Case(PAPER, chunk=3),
+    "sigmoid": Case(SIGMOID),
+    "without prompts": Case(num_prompts=0),
+    "without prompts, in pieces": Case(num_prompts=0, chunk=2),
+    "pooled embeddings": Case(pooling="embeddings", chunk=3),
+    "nouns and segments": Case(NOUNS, ours=True, stem="convolutions", pooling="embeddings"),
+    "nouns and segments, in pieces": Case(NOUNS, ours=True, pooling="embeddings", chunk=3),
+    "frozen texts": Case(frozen=("text",), chunk=3),
+    "frozen heads": Case(
+        frozen=("image_projector", "text_projector", "log_scale", "multi_label_log_scale"), chunk=3
+    ),
+}
+
+
+def build(case):
+    """A small model with nothing random in training, the same on every rank."""
+    grouping = GroupingConfig(noise=False)
+    if case.ours:
+        grouping = GroupingConfig(
+            assignment="soft", similarity="centred", look=False, residual=False, token_std=1.0
+        )
+    image = replace(
+        LIVELY.image, drop_path=0.0, grouping=grouping, pooling=case.pooling, stem=case.stem
+    )
+    text = replace(LIVELY.text, vocabulary_size=60)
+    torch.manual_seed(3)
+    config = replace(LIVELY, image=image, text=text, centred=case.ours, token_projector=case.ours)
+    model = GroupViT(config).train()
+    with torch.no_grad():
+        for parameter in model.image_encoder.parameters():
+            if parameter.dim() > 1:
+                parameter.normal_(std=0.3)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(not name.startswith(case.frozen))
+    return model.double()
+
+
+def joint_batch(case):
+    """Images and texts of all ranks; those of the last half are shorter, and some are repeated."""
+    generator = torch.Generator().manual_seed(5)
+    images = torch.randn(SIZE, 3, 32, 32, generator=generator).double()
+    tokens = torch.randint(1, 50, (SIZE, 1 + case.num_prompts, 9), generator=generator)
+    tokens[:, :, 7] = tokens[SIZE // 2 :, :, 4] = 59
+    tokens[SIZE // 2 :, :, 5:] = 0
+    tokens[0, -1] = tokens[6, -1] = tokens[1, 0]
+    nouns = torch.randint(0, 6, (SIZE, 16), generator=generator)
+    batch = Batch(
+        torch.zeros(SIZE, 3, 32, 32).byte(), tokens, nouns[:, : case.num_prompts], nouns, 0
+    )
+    return images, batch
+
+
+def train(case, ranks):
+    """Two steps of plain descent on this rank's share of the joint batch."""
+    model = build(case)
+    ranks.synchronise_norms(model)
+    towers = ranks.wrap(Towers(model, every_stage=case.config.every_stage))
+    heads = Heads(model, with_prompts=case.num_prompts > 0, with_segments=case.config.of_segments)
+    heads = ranks.wrap(heads)
+    images, batch = joint_batch(case)
+    share = SIZE // ranks.world_size
+    rows = slice(ranks.rank * share, (ranks.rank + 1) * share)
+    mine = Batch(*(part[rows] for part in batch[:4]), 0)
+    for _ in range(STEPS):
+        model.zero_grad()
+        result = forward_backward(
+            towers, heads, images[rows], mine, case.config, ranks, chunk=case.chunk, autocast=None
+        )
+        with torch.no_grad():
+            for parameter in model.parameters():
+                if parameter.grad is not None:
+                    parameter -= 0.05 * parameter.grad
+    return {
+        "losses": {name: ranks.mean(loss) for name, loss in result.losses.items()},
+        "told": [ranks.mean(values) for values in (result.accuracy, *result.health)],
+        "gradients": {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None},
+        "buffers": dict(model.named_buffers()),
+    }
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """What each of two ranks found in each case."""
+    return launch(Path(__file__), tmp_path_factory.mktemp("ranks"))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_two_ranks_train_as_one_with_the_joint_batch(both, name):
+    with torch.random.fork_rng(devices=[]):
+        joint = train(CASES[name], Ranks())
+    assert len(both) == WORLD_SIZE
+    for found in (one[name] for one in both):
+        torch.testing.assert_close(found["losses"], joint["losses"], rtol=1e-6, atol=0)
+        torch.testing.assert_close(found["told"], joint["told"])
+        torch.testing.assert_close(found["buffers"], joint["buffers"], rtol=1e-5, atol=1e-9)
+        assert found["gradients"].keys() == joint["gradients"].keys()
+        largest = max(gradient.norm() for gradient in joint["gradients"].values())
+        for parameter, gradient in joint["gradients"].items():
+            away = (found["gradients"][parameter] - gradient).norm()
+            assert away <= 1e-5 * (gradient.norm() + 1e-3 * largest), parameter
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_all_ranks_hold_the_same_gradient_to_the_bit(both, name):
+    first, second = (one[name]["gradients"] for one in both)
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    with distributed.session("cpu") as here:
+        found = {name: train(case, here) for name, case in CASES.items()}
+        torch.save(found, Path(sys.argv[1]) / f"{here.rank}.pt")
