@@ -50,7 +50,7 @@ class GroupingConfig:
     """How every grouping block assigns tokens to groups; the defaults are the paper's.
 
     The other values keep a group from seeing the picture but through the tokens that it takes;
-    what each is worth is measured in docs/grouping.md.
+    docs/grouping.md says why, and how to measure what each is worth.
     """
 
     assignment: Literal["hard", "soft"] = "hard"

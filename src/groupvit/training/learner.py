@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.autograd.graph import increment_version
 
 from groupvit.data.augmentation import Augmentation
 from groupvit.data.batch import Batch
@@ -115,8 +114,6 @@ class Learner:
         else:
             optim.set_lr(optimizer, lr)
             optimizer.step()
-            # A fused optimizer does not; what the model remembers of older weights would count.
-            increment_version(model.parameters())
             if average:
                 average.update(model, progress.step)
         progress.count(damaged=damaged, skipped=num_broken > 0)

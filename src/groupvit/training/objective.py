@@ -68,7 +68,11 @@ def _nouns(
     scale, parts = projected.multi_label_logit_scale, {}
     if config.of_segments and projected.segments is not None:
         stages = [*projected.earlier, projected.segments]
-        held = [occupied(projected.assignments[: -later or None]) for later in _down(len(stages))]
+        count = len(projected.assignments)
+        held = [
+            occupied(projected.assignments[:stage])
+            for stage in range(count - len(stages) + 1, count + 1)
+        ]
         similar = [noun_losses.logits(segments, nouns, scale) for segments in stages]
         for name, loss in (("segment_nouns", noun_losses.found), ("naming", noun_losses.named)):
             if getattr(config, f"{name}_weight"):
@@ -80,11 +84,6 @@ def _nouns(
         if config.purity_weight:
             parts["purity"] = noun_losses.impurity(projected.assignments, similarity, nouns)
     return parts
-
-
-def _down(count: int) -> range:
-    """From one less than a count to 0."""
-    return range(count - 1, -1, -1)
 
 
 def _caption(projected: Projected, config: ObjectiveConfig, ranks: Ranks) -> Float[Tensor, ""]:
