@@ -12,7 +12,7 @@ from groupvit.weights import checkpoint, find
 from groupvit.weights.checkpoint import Origin
 
 OUT = Path(__file__).parents[1] / "src" / "groupvit" / "weights" / "storybook"
-SOURCE = "configs/storybook-quick.toml: 20,000 drawn scenes with 60,000 captions, and no mask"
+SOURCE = "configs/storybook.toml: 100,000 drawn scenes with 300,000 captions, and no mask"
 
 model, _ = find.load(sys.argv[1])
 checkpoint.save(OUT, model.half(), Origin(source=SOURCE), overwrite=True)

@@ -173,3 +173,10 @@ def test_a_wrong_choice_is_refused_by_the_parser(run, photos, model):
     with pytest.raises(SystemExit) as stop:
         run("segment", photos, "--labels", "dog", "--model", model, "--protocol", "theirs")
     assert stop.value.code == 2
+
+
+def test_under_torchrun_every_process_says_who_it_is(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("RANK", "3")
+    code, _, complaint = run("evaluate", tmp_path / "none", "--model", "random")
+    assert code == 2
+    assert complaint.startswith("groupvit, rank 3: ")

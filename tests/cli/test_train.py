@@ -61,7 +61,8 @@ def test_the_same_command_goes_on_and_fresh_begins_anew(run, settings, tmp_path)
         ("evaluate_folder = 'none'", "none"),
     ],
 )
-def test_a_mistake_in_the_file_is_one_sentence(run, settings, text, says):
+def test_a_mistake_in_the_file_is_one_sentence(run, settings, tmp_path, monkeypatch, text, says):
+    monkeypatch.chdir(tmp_path)  # where the default folder of a run would lie
     given = settings.read_text()
     name = text.split(" ")[0]
     kept = [line for line in given.splitlines() if not line.startswith(f"{name} ")]

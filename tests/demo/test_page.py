@@ -128,14 +128,24 @@ def test_captions_are_told(scenes, text):
     ("trained", "lead"), [(True, "This model has never seen a mask."), (False, "is untrained")]
 )
 def test_it_says_whether_the_model_has_learnt(demo, scenes, trained, lead):
-    about = About("storybook", "drawn pictures", trained=trained, num_parameters=1)
+    about = About(
+        "storybook", "drawn pictures", trained=trained, num_parameters=1, naming="segments"
+    )
     text = build(about, scenes, demo.evaluation, [])
     assert lead in text
     assert Reader(text).all("img") == []
 
 
+@pytest.mark.parametrize(
+    ("naming", "taken"), [("segments", "A group takes the word"), ("levels", "A patch takes")]
+)
+def test_it_says_what_takes_the_words(demo, scenes, naming, taken):
+    about = About("storybook", "drawn", trained=True, num_parameters=1, naming=naming)
+    assert taken in build(about, scenes, demo.evaluation, [])
+
+
 def test_a_caption_can_do_no_harm(demo, segmenter, scenes):
     page = scenes.page(0)._replace(captions=('"><script>alert(1)</script>',))
     row = draw_row(segmenter, page, CLASSES)
-    about = About("storybook", "drawn pictures", trained=True, num_parameters=1)
+    about = About("storybook", "drawn pictures", trained=True, num_parameters=1, naming="segments")
     assert Reader(build(about, scenes, demo.evaluation, [row])).all("script") == []

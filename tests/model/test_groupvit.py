@@ -177,6 +177,7 @@ def test_autocast_trains_in_bfloat16(tiny_model, draw, tokens):
 
 
 def test_centred_embeddings_do_not_crowd_together(draw):
+    torch.manual_seed(0)
     rows = draw(256, 16) + 2
     plain = F.normalize(Projector(16, 32, 8)(rows), dim=-1)
     centred = F.normalize(Projector(16, 32, 8, centred=True)(rows), dim=-1)
@@ -189,3 +190,30 @@ def test_a_pooled_embedding_counts_only_segments_that_hold_something(draw):
     held = torch.tensor([[True, False, True]])
     expected = F.normalize(segments[0, 0] + segments[0, 2], dim=0)
     torch.testing.assert_close(mean_embedding(segments, held)[0], expected)
+
+
+def of_levels(model, features, embedding):
+    """The similarity of every patch to an embedding, level by level."""
+    one, two = features.assignments
+    first = model.embed_segments(features.earlier[0]) @ embedding
+    last = model.embed_segments(features.segments) @ embedding
+    return [
+        torch.einsum("bgt,bg->bt", one, first),
+        torch.einsum("bhg,bgt,bh->bt", two, one, last),
+    ]
+
+
+@pytest.mark.parametrize("with_patches", [False, True])
+def test_the_similarity_of_a_patch_is_the_mean_of_those_of_its_levels(
+    tiny_config, build, enliven, draw, with_patches
+):
+    model = enliven(build(replace(tiny_config, token_projector=with_patches)), std=0.1)
+    with torch.no_grad():
+        features = model.encode_image(draw(2, 3, 32, 32))
+        word = F.normalize(draw(16), dim=0)
+        levels = of_levels(model, features, word)
+        if with_patches:
+            rows = model.token_projector(features.tokens.flatten(0, 1))
+            levels.append(F.normalize(rows, dim=-1).unflatten(0, (2, -1)) @ word)
+        found = model.embed_patches(features) @ word
+    assert torch.allclose(found, torch.stack(levels).mean(dim=0), atol=1e-5)

@@ -57,12 +57,15 @@ def test_every_pixel_belongs_to_the_window_with_the_nearest_centre(in_windows):
     assert owners.unique().tolist() == [0, 1, 2]
 
 
-def test_a_network_without_groups_has_each_patch_for_itself(lively_model, street):
+@pytest.mark.parametrize("naming", ["segments", "levels"])
+def test_a_network_without_groups_has_each_patch_for_itself(lively_model, street, naming):
     image = replace(lively_model.config.image, stages=(StageConfig(depth=1),))
     model = GroupViT(replace(lively_model.config, image=image))
-    grouped = Segmenter(model, protocol=replace(OURS, short_side=16)).group([street(16, 24)])[0]
+    protocol = replace(OURS, short_side=16, naming=naming)
+    grouped = Segmenter(model, protocol=protocol).group([street(16, 24)])[0]
     assert grouped.num_stages == 1
     assert len(np.unique(grouped.group_map(0))) == 2 * 3
+    assert torch.equal(grouped.windows[0].speakers, grouped.windows[0].segments)
 
 
 def test_the_groups_can_be_looked_at(grouped):

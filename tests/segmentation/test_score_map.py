@@ -93,3 +93,40 @@ def test_a_pixel_between_two_groups_never_takes_the_label_of_a_third():
     labels = assemble(between, [table], resized="groups").best()
     assert labels.unique().tolist() == [0, 1]
     assert 2 in assemble(between, [table], resized="scores").best()
+
+
+def by_patch(box, grid):
+    """A window whose patches take the words."""
+    num_patches = grid[0] * grid[1]
+    return GroupedWindow(
+        box=box,
+        grid=grid,
+        assignments=(torch.ones(1, num_patches),),
+        embedding=torch.zeros(2),
+        segments=torch.zeros(1, 2),
+        patches=torch.zeros(num_patches, 2),
+    )
+
+
+@pytest.mark.parametrize("resized", ["groups", "scores"])
+def test_scores_of_patches_are_enlarged_bilinearly(resized):
+    table = torch.rand(6, 3, generator=torch.Generator().manual_seed(1))
+    window = by_patch(Box(0, 0, 16, 24), (2, 3))
+    scores = assemble(picture(16, 24, [window], enlarged=2), [table], resized=resized)
+    expected = F.interpolate(table.T.reshape(1, 3, 2, 3), (32, 48), mode="bilinear")[0]
+    assert torch.allclose(scores.dense(), expected, atol=1e-6)
+    assert torch.equal(scores.best(), expected.argmax(dim=0))
+
+
+def test_overlapping_windows_average_the_scores_of_their_patches():
+    windows = [by_patch(box, (2, 2)) for box in boxes(16, 32, window=16, stride=8)]
+    tables = [torch.full((4, 2), float(index)) for index in range(3)]
+    dense = assemble(picture(16, 32, windows), tables, resized="groups").dense()
+    columns = torch.tensor([0, 0.5, 1.5, 2]).repeat_interleave(8)
+    assert torch.allclose(dense, columns.expand(2, 16, 32), atol=1e-6)
+
+
+def test_every_pixel_belongs_to_the_patch_that_covers_it():
+    parts = by_patch(Box(0, 0, 16, 24), (2, 3)).speaker_map((16, 24))
+    assert parts[:8, :8].unique().tolist() == [0]
+    assert parts[8:, 16:].unique().tolist() == [5]

@@ -32,7 +32,15 @@ def window():
 def scores(window, labels=LABELS, background=None, protocol=OURS, words=None):
     asked = query(labels, background)
     words = unit(len(asked.words), 16, seed=3) if words is None else words
-    return score(window, words, asked, logit_scale=SCALE, protocol=protocol, background=background)
+    return score(
+        window.speakers,
+        window.embedding,
+        words,
+        asked,
+        logit_scale=SCALE,
+        protocol=protocol,
+        background=background,
+    )
 
 
 def test_the_scores_of_a_group_are_shared_out_over_the_labels(window):

@@ -6,7 +6,9 @@ import torch
 from PIL import Image
 
 from groupvit import Background, InputError, Segmenter
-from groupvit.segmentation.protocol import GROUPVIT
+from groupvit.model.groupvit import GroupViT
+from groupvit.segmentation.protocol import GROUPVIT, OURS
+from tests.lively import LIVELY
 
 LABELS = ["dog", "cat", "grass"]
 
@@ -145,3 +147,27 @@ def test_torch_is_left_as_it_was(segmenter, street):
     segmenter(street(20, 20), LABELS)
     assert torch.equal(before, torch.random.get_rng_state())
     assert torch.is_grad_enabled()
+
+
+def test_every_level_may_take_the_words(lively_model, street):
+    protocol = replace(OURS, naming="levels")
+    picture = street(40, 60)
+    ours, levels = (Segmenter(lively_model, protocol=p)(picture, LABELS) for p in (OURS, protocol))
+    assert np.array_equal(ours.group_map(), levels.group_map())
+    assert ours.group_labels() == levels.group_labels()
+    assert levels.scores.shape == ours.scores.shape
+    assert (levels.scores.argmax(axis=0) == levels.label_map).mean() > 0.999
+    assert not np.array_equal(ours.scores, levels.scores)
+
+
+def test_the_model_says_what_takes_the_words_unless_the_protocol_does(lively_model, street):
+    levels = GroupViT(replace(LIVELY, naming="levels")).eval()
+    levels.load_state_dict(lively_model.state_dict())
+    picture = street(40, 60)
+
+    def scores(model, naming):
+        return Segmenter(model, protocol=replace(OURS, naming=naming))(picture, LABELS).scores
+
+    assert np.array_equal(scores(levels, None), scores(lively_model, "levels"))
+    assert np.array_equal(scores(levels, "segments"), scores(lively_model, None))
+    assert Segmenter(levels, protocol=GROUPVIT).group([picture])[0].windows[0].patches is None

@@ -1,5 +1,6 @@
 import copy
 import json
+import math
 import resource
 from contextlib import contextmanager
 
@@ -131,7 +132,8 @@ def test_a_disk_that_really_refuses_is_named_too(make, tmp_path, share):
 
 def test_scores_tell_which_is_the_best():
     progress = Progress(global_batch_size=1)
-    assert [progress.score(miou) for miou in (0.2, 0.1, 0.2, 0.3)] == [True, False, False, True]
+    scores = (math.nan, 0.2, 0.1, 0.2, math.nan, 0.3)
+    assert [progress.score(miou) for miou in scores] == [False, True, False, False, False, True]
     assert (progress.miou, progress.best_miou) == (0.3, 0.3)
 
 

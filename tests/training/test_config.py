@@ -90,6 +90,14 @@ def test_the_loss_on_patches_comes_with_its_projector(config):
         replace(config, model=replace(config.model, token_projector=True))
 
 
+@pytest.mark.parametrize("missing", ["token_nouns_weight", "segment_nouns_weight"])
+def test_painting_wants_patches_that_teach_and_segments_that_learn(missing):
+    weights = {"token_nouns_weight": 1.0, "segment_nouns_weight": 1.0, "painting_weight": 1.0}
+    ObjectiveConfig(**weights)
+    with pytest.raises(InputError, match="painting_weight needs"):
+        ObjectiveConfig(**{**weights, missing: 0.0})
+
+
 def test_only_known_parts_can_be_frozen():
     with pytest.raises(InputError, match="'eyes', which is not 'text' or 'all-but-groups'"):
         from_values(TrainingConfig, {"freeze": ["eyes"]}, where="here")

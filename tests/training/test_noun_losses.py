@@ -8,10 +8,10 @@ from groupvit.training.noun_losses import (
     Nouns,
     collect,
     found,
-    impurity,
     indecision,
     logits,
     named,
+    painted,
 )
 
 APPLE, BOAT, CAR, CAPTION = 11, 12, 13, 99
@@ -149,27 +149,51 @@ def test_a_certain_assignment_keeps_gradients_finite():
     assert assignment.grad.isfinite().all()
 
 
-def test_a_group_of_one_noun_is_pure_and_a_mixed_one_is_not(nouns):
-    similarity = torch.zeros(3, 4, 3)
-    similarity[:, :2, 0] = similarity[:, 2:, 1] = 100.0
+def test_groups_that_paint_what_patches_say_lose_nothing(nouns):
+    patches = torch.zeros(3, 4, 3)
+    patches[:, :2, 0] = patches[:, 2:, 1] = 100.0
+    segments = torch.tensor([[100.0, 0, 0], [0, 100.0, 0]]).expand(3, 2, 3)
     apart = torch.tensor([[1.0, 1, 0, 0], [0, 0, 1, 1]]).expand(3, 2, 4)
-    across = torch.tensor([[1.0, 0, 1, 0], [0, 1, 0, 1]]).expand(3, 2, 4)
-    assert impurity([apart], similarity, nouns).item() == pytest.approx(0, abs=1e-5)
-    mixed = math.log(2) * 2 / 3  # the third image names neither, and so nothing tells its patches
-    assert impurity([across], similarity, nouns).item() == pytest.approx(mixed, abs=1e-4)
+    assert painted([apart], [segments], patches, nouns).item() == pytest.approx(0, abs=1e-5)
+    blurred = torch.full((3, 2, 4), 0.5)
+    # The third image names neither, so that its patches are of something else and count nothing.
+    expected = math.log(2) * 2 / 3
+    assert painted([blurred], [segments], patches, nouns).item() == pytest.approx(expected)
 
 
-def test_purity_teaches_the_groups_and_not_the_patches(nouns):
-    similarity = torch.randn(3, 4, 3, requires_grad=True)
-    logits_of_groups = torch.randn(3, 2, 4, requires_grad=True)
-    impurity([logits_of_groups.softmax(dim=1)], similarity, nouns).backward()
-    assert similarity.grad is None
-    assert logits_of_groups.grad.abs().sum() > 0
+def test_painting_teaches_the_groups_and_not_the_patches(nouns):
+    patches = torch.randn(3, 4, 3, requires_grad=True)
+    groups, segments = torch.randn(3, 2, 4, requires_grad=True), torch.randn(3, 2, 3)
+    segments.requires_grad_()
+    painted([groups.softmax(dim=1)], [segments], patches, nouns).backward()
+    assert patches.grad is None
+    assert groups.grad.abs().sum() > 0
+    assert segments.grad.abs().sum() > 0
 
 
-def test_purity_counts_every_stage_by_its_patches(nouns):
-    similarity = torch.randn(3, 4, 3)
+def test_painting_equals_a_loop_over_patches(nouns):
+    generator = torch.Generator().manual_seed(2)
+    patches = 3 * torch.randn(3, 5, 3, generator=generator)
+    segments = torch.randn(3, 2, 3, generator=generator)
+    shares = torch.randn(3, 2, 5, generator=generator).softmax(dim=1)
+    total = 0.0
+    for image, wanted in enumerate(nouns.wanted):
+        for patch in range(5):
+            if not wanted[patches[image, patch].argmax()]:
+                continue
+            says = patches[image, patch][wanted].softmax(dim=0)
+            paint = sum(shares[image, g, patch] * segments[image, g].softmax(0) for g in range(2))
+            total -= (says * paint[wanted].log()).sum().item()
+    found = painted([shares], [segments], patches, nouns).item()
+    assert found == pytest.approx(total / 15, rel=1e-5)
+
+
+def test_painting_averages_the_stages_that_have_segments(nouns):
+    patches = torch.randn(3, 4, 3)
     first, second = torch.randn(3, 3, 4).softmax(dim=1), torch.randn(3, 2, 3).softmax(dim=1)
-    alone = [impurity([chain], similarity, nouns) for chain in (first, second @ first)]
-    both = impurity([first, second], similarity, nouns)
-    torch.testing.assert_close(both, torch.stack(alone).mean())
+    one, two = torch.randn(3, 3, 3), torch.randn(3, 2, 3)
+    of_first = painted([first], [one], patches, nouns)
+    of_second = painted([second @ first], [two], patches, nouns)
+    both = painted([first, second], [one, two], patches, nouns)
+    torch.testing.assert_close(both, (of_first + of_second) / 2)
+    torch.testing.assert_close(painted([first, second], [two], patches, nouns), of_second)

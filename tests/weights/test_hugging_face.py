@@ -106,6 +106,19 @@ def test_what_the_layout_cannot_say_is_refused(tiny_config, build, tmp_path, ima
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("config", "named"),
+    [
+        ({"centred": True}, "no centred projectors"),
+        ({"token_projector": True}, "no projector of patches"),
+        ({"naming": "levels"}, "no naming by levels"),
+    ],
+)
+def test_so_is_what_stands_outside_the_image_encoder(tiny_config, build, tmp_path, config, named):
+    with pytest.raises(InputError, match=named):
+        hugging_face.save(tmp_path / "model", build(replace(tiny_config, **config)))
+
+
 def test_unequal_groups_before_another_grouping_are_refused(lively, tmp_path):
     with pytest.raises(InputError, match="as many groups as group tokens"):
         hugging_face.save(tmp_path / "model", lively(FIRST_UNEQUAL))

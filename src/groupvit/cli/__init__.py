@@ -1,5 +1,6 @@
 """The command line. Commands import what they need when they run, so that help comes at once."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -12,6 +13,7 @@ from groupvit.cli.groups import groups
 from groupvit.cli.info import info
 from groupvit.cli.pack import pack
 from groupvit.cli.pairs import pairs
+from groupvit.cli.retrieve import retrieve
 from groupvit.cli.segment import segment
 from groupvit.cli.storybook import storybook
 from groupvit.cli.train import train, train_with
@@ -22,6 +24,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "groups": groups,
     "train": train,
     "evaluate": evaluate,
+    "retrieve": retrieve,
     "pack": pack,
     "pairs": pairs,
     "storybook": storybook,
@@ -47,8 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return code
     except InputError as error:
-        sys.stderr.write(f"groupvit: {error}\n")
+        sys.stderr.write(f"{_speaker()}: {error}\n")
         return MISTAKE
     except KeyboardInterrupt:
         sys.stderr.write("groupvit: stopped; what was written stays\n")
         return INTERRUPTED
+
+
+def _speaker() -> str:
+    """Who complains: under torchrun every process may."""
+    rank = os.environ.get("RANK")
+    return "groupvit" if rank is None else f"groupvit, rank {rank}"

@@ -25,9 +25,9 @@ def demo(
     from rich.console import Console
 
     from groupvit.cli.evaluate import summary
-    from groupvit.cli.progress import bar
     from groupvit.demo.scenes import Scenes
     from groupvit.demo.writing import write
+    from groupvit.progress import counted
     from groupvit.segmentation.segmenter import Segmenter
 
     console = Console(highlight=False, soft_wrap=True)
@@ -36,7 +36,7 @@ def demo(
         segmenter = Segmenter.load(model, device="auto")
     if segmenter.origin and not segmenter.origin.trained:
         console.print("[yellow]this model is untrained: the words it gives mean nothing[/]")
-    with bar("scenes") as progress:
+    with counted("scenes") as progress:
         page, evaluation = write(segmenter, drawn, out, model=model, num=num, on_progress=progress)
     console.print(summary(evaluation))
     console.print(f"open in a browser: {page}", markup=False)

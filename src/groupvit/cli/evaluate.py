@@ -1,19 +1,18 @@
 """`groupvit evaluate`: how well a model segments a folder of pictures with masks."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from groupvit.cli import json_file
 from groupvit.cli.options import Flag, ModelOptions
-from groupvit.errors import InputError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from groupvit.evaluation.evaluate import Evaluation
-    from groupvit.segmentation.protocol import Protocol
+    from groupvit.segmentation.segmenter import Segmenter
 
 
 def evaluate(
@@ -29,7 +28,8 @@ def evaluate(
     """Score a model on pictures with masks: IoU of every class, mIoU, and what the groups allow.
 
     The oracle is the score that the groups would have if each took the right word; the gap to it
-    is what the words lose.
+    is what the words lose. Where patches take the words, at all levels, the score is not bound by
+    the groups of the last stage, and may pass their oracle.
 
     Args:
         folder: Holds images/, masks/ (PNG of the same names; values are line numbers from 0, 255
@@ -43,19 +43,19 @@ def evaluate(
     """
     from rich.console import Console
 
-    from groupvit.cli.progress import bar
     from groupvit.evaluation.evaluate import evaluate as run
     from groupvit.evaluation.folder import Folder
     from groupvit.evaluation.report import report
+    from groupvit.progress import counted
 
     console = Console(highlight=False, soft_wrap=True)
-    _check_out(out, overwrite=overwrite)
+    json_file.check(out, overwrite=overwrite)
     benchmark = Folder.read(folder)
     with console.status(f"loading {options.model}"):
         segmenter = options.segmenter()
     if segmenter.origin and not segmenter.origin.trained:
         console.print("[yellow]this model is untrained: the words it gives mean nothing[/]")
-    with bar("pictures") as progress:
+    with counted("pictures") as progress:
         found = run(
             segmenter,
             benchmark,
@@ -64,11 +64,11 @@ def evaluate(
             on_progress=progress,
         )
     console.print(class_table(found), summary(found))
-    console.print(_conditions(segmenter.protocol), markup=False)
+    console.print(_conditions(segmenter), markup=False)
     if out is not None:
         threshold = {"background_threshold": background_threshold}
         values = {"model": options.model, **threshold, **report(found, segmenter, benchmark)}
-        _write(out, json.dumps(values, ensure_ascii=False, indent=2) + "\n")
+        json_file.write(out, values)
         console.print(f"wrote {out}", markup=False)
     return 0
 
@@ -116,27 +116,10 @@ def _percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.1f}"
 
 
-def _conditions(protocol: "Protocol") -> str:
+def _conditions(segmenter: "Segmenter") -> str:
     from groupvit.evaluation.report import deviations
 
+    protocol = segmenter.protocol
     changes = ", ".join(map(str, deviations(protocol)))
-    return f"protocol {protocol.name}" + (f", but {changes}" if changes else "")
-
-
-def _check_out(out: Path | None, *, overwrite: bool) -> None:
-    """Refuse, before the work, what could not be written after it."""
-    if out is None:
-        return
-    if out.is_dir():
-        raise InputError(f"--out {out} is a folder; name a file in it, such as {out}/scores.json")
-    if out.exists() and not overwrite:
-        raise InputError(f"{out} would be overwritten; choose another --out or pass --overwrite")
-    if not out.absolute().parent.is_dir():
-        raise InputError(f"--out {out} lies in a folder that does not exist; make it first")
-
-
-def _write(out: Path, text: str) -> None:
-    try:
-        out.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{out} cannot be written: {error.strerror or error}") from error
+    named = f"protocol {protocol.name}" + (f", but {changes}" if changes else "")
+    return f"{named}; words are taken by {segmenter.naming}"

@@ -32,6 +32,9 @@ class ModelOptions:
     """Side of sliding windows [pixels], instead of the protocol's."""
     stride: int | None = None
     """Step between windows [pixels], instead of half a window."""
+    naming: Literal["segments", "levels"] | None = None
+    """What takes the words, instead of what the model asks for: the last segments, or every patch
+    by what it and its segments at all levels say."""
     templates: str | None = None
     """Sentences that words are put into: simple, subset (7), full (80), or a text file with one
     per line."""
@@ -57,6 +60,8 @@ class ModelOptions:
             changes |= {"window": self.window, "stride": max(1, self.window // 2)}
         if self.stride is not None:
             changes["stride"] = self.stride
+        if self.naming is not None:
+            changes["naming"] = self.naming
         if self.templates is not None:
             changes["templates"] = templates(self.templates)
         return Segmenter.load(

@@ -56,9 +56,9 @@ def pack(
     """
     from rich.console import Console
 
-    from groupvit.cli.progress import bar
     from groupvit.data.packing import PackingConfig
     from groupvit.data.packing import pack as write
+    from groupvit.progress import counted
 
     console = Console(highlight=False, soft_wrap=True)
     config = PackingConfig(
@@ -70,7 +70,7 @@ def pack(
         nouns=nouns,
     )
     pairs = _pairs(source, coco, images, image_column, caption_column)
-    with bar("pairs") as progress:
+    with counted("pairs") as progress:
         packed = write(pairs, out, config, overwrite=overwrite, progress=progress)
     _tell(console, packed, out / f"{name}.skipped.txt")
     return 0

@@ -42,13 +42,13 @@ def pairs(
 
     from rich.console import Console
 
-    from groupvit.cli.progress import bar
     from groupvit.data import index, patterns
     from groupvit.data import report as reports
+    from groupvit.progress import counted
 
-    with bar("shards indexed") as progress:
+    with counted("shards indexed") as progress:
         prepared = index.prepare(patterns.expand(shards), nouns, progress=progress)
-    with bar("shards read") as progress:
+    with counted("shards read") as progress:
         report = reports.report(prepared, progress=progress)
     console = Console(highlight=False, soft_wrap=True)
     for table in _tables(report):

@@ -13,22 +13,13 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
 
 from groupvit import images
 from groupvit.cli.options import ModelOptions
 from groupvit.cli.outputs import Outputs
 from groupvit.errors import InputError
 from groupvit.images import Found
+from groupvit.progress import bar
 from groupvit.segmentation.background import Background
 from groupvit.segmentation.groups import GroupedPicture
 from groupvit.segmentation.result import Segmentation
@@ -69,14 +60,6 @@ class Report:
         if not self.failed:
             return 0
         return SOME_FAILED if self.done else ALL_FAILED
-
-
-class Rate(ProgressColumn):
-    """Pictures per second."""
-
-    def render(self, task: Task) -> Text:
-        """The rate of late."""
-        return Text(f"{task.speed:.1f} pictures/s" if task.speed else "")
 
 
 def work_through(paths: Sequence[str], options: ModelOptions, request: Request) -> int:
@@ -130,16 +113,7 @@ def _work(
     console: Console,
 ) -> Report:
     report = Report()
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        Rate(),
-        TimeRemainingColumn(),
-    )
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as progress:
+    with bar("pictures", console) as progress:
         task = progress.add_task("pictures", total=len(found))
         for batch in _batches(found, segmenter.batch_size):
             for picture, grouped in _grouped(segmenter, batch, report):

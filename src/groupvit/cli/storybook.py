@@ -32,24 +32,22 @@ def storybook(
     import time
 
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn as TimeLeft
 
+    from groupvit.progress import bar
     from groupvit.storybook.workers import write
     from groupvit.storybook.writing import Storybook
 
     book = Storybook(num=num, size=size, seed=seed, num_test=test, shard_size=shard_size)
     errors, start = Console(stderr=True), time.perf_counter()
-    columns = BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeLeft()
-    with Progress(
-        *columns, console=errors, transient=True, disable=not errors.is_terminal
-    ) as progress:
-        task = progress.add_task("drawing", total=num + test, rate="")
-
-        def show(done: int) -> None:
-            progress.update(task, completed=done, rate=_rate(done, start))
-
-        shares = write(out, book, workers=workers, overwrite=overwrite, on_progress=show)
+    with bar("pictures", errors) as progress:
+        task = progress.add_task("drawing", total=num + test)
+        shares = write(
+            out,
+            book,
+            workers=workers,
+            overwrite=overwrite,
+            on_progress=lambda done: progress.update(task, completed=done),
+        )
     _report(out, shares, with_test=test > 0)
     Console(highlight=False).print(f"{num + test:,} pictures, {_rate(num + test, start)}")
     return 0

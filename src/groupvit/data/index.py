@@ -70,7 +70,7 @@ def index_path(path: Path) -> Path:
 
 def prepare(
     paths: Sequence[Path],
-    nouns: Nouns,
+    nouns: Nouns | None,
     *,
     first: int = 0,
     progress: Progress | None = None,
@@ -79,7 +79,7 @@ def prepare(
 
     Args:
         paths: Tar files.
-        nouns: Who finds the nouns of the captions.
+        nouns: Who finds the nouns of the captions; None: it does not matter.
         first: The shard to begin with. Processes that begin at different ones share the work.
         progress: Is told of every shard.
 
@@ -92,9 +92,9 @@ def prepare(
     for done, number in enumerate([*range(first, len(paths)), *range(first)], start=1):
         shard = _read(paths[number], nouns)
         if shard is None:
-            finder = finder or NounFinder(nouns)
+            finder = finder or NounFinder(nouns or "pattern")
             logger.info("indexing %s", paths[number])
-            shard, error = _make(paths[number], nouns, finder)
+            shard, error = _make(paths[number], nouns or "pattern", finder)
             unwritten = unwritten or error
         shards[number] = shard
         if progress is not None:
@@ -108,21 +108,21 @@ def prepare(
     return [shards[number] for number in range(len(paths))]
 
 
-def _stamp(path: Path, nouns: Nouns) -> dict[str, str]:
+def _stamp(path: Path, nouns: Nouns | None) -> dict[str, str]:
     """What an index must say of its tar file to be used."""
     try:
         status = path.stat()
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    return {
+    stamp = {
         "version": VERSION,
         "size": str(status.st_size),
         "mtime_ns": str(status.st_mtime_ns),
-        "nouns": nouns,
     }
+    return stamp | ({"nouns": nouns} if nouns else {})
 
 
-def _read(path: Path, nouns: Nouns) -> Shard | None:
+def _read(path: Path, nouns: Nouns | None) -> Shard | None:
     """The shard if its index is there and fits."""
     try:
         with safe_open(index_path(path), framework="numpy") as file:

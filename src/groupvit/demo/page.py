@@ -14,6 +14,7 @@ from groupvit.demo.rows import Panel, Row, Word
 from groupvit.demo.scenes import Scenes
 from groupvit.evaluation.evaluate import Evaluation
 from groupvit.evaluation.scores import Scores
+from groupvit.model.config import Naming
 
 COLOURS = 256
 """Of a picture in the page: a third of the bytes, and no difference to be seen."""
@@ -28,6 +29,8 @@ class About(NamedTuple):
     """Where its weights come from."""
     trained: bool
     num_parameters: int
+    naming: Naming
+    """What takes the words."""
 
 
 def build(about: About, scenes: Scenes, evaluation: Evaluation, rows: Sequence[Row]) -> str:
@@ -65,8 +68,7 @@ def build(about: About, scenes: Scenes, evaluation: Evaluation, rows: Sequence[R
 </section>
 <section aria-labelledby="scenes">
 <h2 id="scenes" tabindex="-1">The first {len(rows)} of them</h2>
-<p>All {len(scenes.labels)} words compete for every group of every picture. A group takes the word
-that fits it best, and all its pixels with it.</p>
+{_contest(about, scenes)}
 {shown}
 </section>
 {_way_on(about, scenes)}
@@ -90,6 +92,22 @@ def _lead(about: About, scenes: Scenes) -> str:
         f'<p class="lead">{never}</p>\n'
         f'<p class="muted"><strong>{_text(about.model)}</strong>: {_text(facts)} {_text(drawn)}</p>'
     )
+
+
+def _contest(about: About, scenes: Scenes) -> str:
+    """How pixels come to their words."""
+    if about.naming == "segments":
+        taken = (
+            "group of every picture. A group takes the word that fits it best, and all its pixels "
+            "with it."
+        )
+    else:
+        taken = (
+            "patch of every picture. A patch takes the word that fits best on average over what "
+            "it says itself and what its groups of all stages say, so that several may outvote "
+            "one that is wrong."
+        )
+    return f"<p>All {len(scenes.labels)} words compete for every {taken}</p>"
 
 
 def _figures(evaluation: Evaluation) -> str:

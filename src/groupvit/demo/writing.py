@@ -65,6 +65,7 @@ def _about(segmenter: Segmenter, model: str) -> About:
         source=origin.source if origin else "weights of unknown origin",
         trained=origin is None or origin.trained,
         num_parameters=sum(parameter.numel() for parameter in segmenter.model.parameters()),
+        naming=segmenter.naming,
     )
 
 

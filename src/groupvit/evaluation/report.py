@@ -41,6 +41,7 @@ def report(evaluation: Evaluation, segmenter: Segmenter, benchmark: Benchmark) -
         "benchmark": benchmark.name,
         "protocol": segmenter.protocol.name,
         "deviations": [deviation._asdict() for deviation in deviations(segmenter.protocol)],
+        "naming": segmenter.naming,
         "dtype": str(segmenter.dtype).removeprefix("torch."),
         **evaluation.to_values(),
     }

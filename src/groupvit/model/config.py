@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+Naming = Literal["segments", "levels"]
+
 
 def _check_positive(**numbers: int | float) -> None:
     for name, number in numbers.items():
@@ -95,6 +97,8 @@ class ImageEncoderConfig:
     """Probability to skip the last block in training; it grows linearly from 0 at the first."""
     stem: Literal["patches", "convolutions"] = "patches"
     """What makes tokens of pixels: one linear map of each patch, or strided convolutions."""
+    stem_dilations: tuple[int, ...] = (1, 1)
+    """Of convolutions, once the grid is reached: how far apart the taps of each lie [patches]."""
     positions: bool = True
     """Whether tokens are told where they stand."""
     grouping: GroupingConfig = field(default_factory=GroupingConfig)
@@ -131,6 +135,7 @@ class ImageEncoderConfig:
             raise ValueError(
                 f"patch_size {self.patch_size} is no power of 2, as strided convolutions need"
             )
+        _check_positive(**{f"stem_dilations[{i}]": d for i, d in enumerate(self.stem_dilations)})
         unequal = any(stage.num_group_tokens != stage.num_groups for stage in self.stages)
         if unequal and not self.grouping.mix:
             raise ValueError("without mix a stage needs as many group tokens as groups")
@@ -189,7 +194,11 @@ class GroupViTConfig:
     centred: bool = False
     """Whether the projectors end in a batch norm, which keeps embeddings from crowding together."""
     token_projector: bool = False
-    """Whether patches too have a projector into the shared space; only training asks for it."""
+    """Whether patches too have a projector into the shared space."""
+    naming: Naming = "segments"
+    """What takes the words: the last segments, as in the paper; or every patch by the mean of its
+    own embedding, where patches have a projector, and those of its segments at every level. The
+    levels want a training that has taught them all (objective.every_stage)."""
 
     def __post_init__(self) -> None:
         """Check that the widths are positive."""

@@ -24,6 +24,10 @@ class ImageFeatures(NamedTuple):
     """The segments of the last stage, before any projection."""
     assignments: tuple[Float[Tensor, "batch _ _"], ...]
     """For every stage that groups, its soft assignment "batch group token"."""
+    tokens: Float[Tensor, "batch token dim"]
+    """The patches before the first grouping."""
+    earlier: tuple[Float[Tensor, "batch _ dim"], ...]
+    """The segments of the stages before the last that groups, before any projection."""
 
 
 class Embeddings(NamedTuple):
@@ -55,6 +59,15 @@ class Projector(nn.Module):
         """Project each row; in training the batch norms run over the rows."""
         projected: Tensor = self.norm_out(self.fc2(F.relu(self.norm(self.fc1(x)))))
         return projected
+
+
+def project(
+    projector: nn.Module, x: Float[Tensor, "*axes dim"]
+) -> Float[Tensor, "*axes embedding"]:
+    """Project each row and normalise it, in float32 at least; batch norms run over all rows."""
+    projected: Tensor = projector(x.reshape(-1, x.shape[-1]))
+    exact = projected.to(torch.promote_types(projected.dtype, torch.float32))
+    return F.normalize(exact, dim=-1).reshape(*x.shape[:-1], -1)
 
 
 def mean_embedding(
@@ -96,12 +109,12 @@ class GroupViT(nn.Module):
 
     def encode_image(self, images: Float[Tensor, "batch 3 height width"]) -> ImageFeatures:
         """Embed and group normalised images (ImageNet mean and deviation) of any size."""
-        pooled, segments, assignments, *_ = self.image_encoder(images)
+        pooled, segments, assignments, tokens, earlier = self.image_encoder(images)
         if self.config.image.pooling == "embeddings":
             embedding = mean_embedding(self.embed_segments(segments), occupied(assignments))
         else:
             embedding = F.normalize(self.image_projector(pooled), dim=-1)
-        return ImageFeatures(embedding, segments, assignments)
+        return ImageFeatures(embedding, segments, assignments, tokens, earlier)
 
     def encode_text(self, tokens: Int[Tensor, "text position"]) -> Float[Tensor, "text embedding"]:
         """Project texts into the shared space, not normalised: prompts are averaged before."""
@@ -112,12 +125,25 @@ class GroupViT(nn.Module):
         self, segments: Float[Tensor, "batch group dim"]
     ) -> Float[Tensor, "batch group embedding"]:
         """Each segment in the space shared with text, L2-normalised."""
-        rows = self.image_projector(rearrange(segments, "batch group dim -> (batch group) dim"))
-        return rearrange(
-            F.normalize(rows, dim=-1),
-            "(batch group) embedding -> batch group embedding",
-            batch=segments.shape[0],
-        )
+        return project(self.image_projector, segments)
+
+    def embed_patches(self, features: ImageFeatures) -> Float[Tensor, "batch token embedding"]:
+        """What speaks at each patch, on average over the levels: itself, and its segments.
+
+        Its similarity to a word is the mean of theirs. A patch itself speaks where the model has a
+        projector for patches; of the segments of a stage each speaks as far as it holds the patch.
+        Without any grouping the segments are the patches.
+        """
+        if not features.assignments:
+            return self.embed_segments(features.segments)
+        voices, shares = [], None
+        if self.token_projector is not None:
+            voices.append(project(self.token_projector, features.tokens))
+        stages = *features.earlier, features.segments
+        for segments, assignment in zip(stages, features.assignments, strict=True):
+            shares = assignment if shares is None else assignment @ shares
+            voices.append(shares.mT @ self.embed_segments(segments).to(shares.dtype))
+        return torch.stack(voices).mean(dim=0)
 
     def forward(
         self,

@@ -151,9 +151,12 @@ class ImageEncoder(nn.Module):
 
     def __init__(self, config: ImageEncoderConfig) -> None:
         super().__init__()
-        stem = ConvolutionalStem if config.stem == "convolutions" else PatchEmbedding
         self.config = config
-        self.patches = stem(config.patch_size, config.dim)
+        self.patches = (
+            ConvolutionalStem(config.patch_size, config.dim, config.stem_dilations)
+            if config.stem == "convolutions"
+            else PatchEmbedding(config.patch_size, config.dim)
+        )
         self.positions = PositionEmbedding(config.grid, config.dim) if config.positions else None
         depths = [stage.depth for stage in config.stages]
         last = max(1, sum(depths) - 1)

@@ -1,5 +1,6 @@
 """The parts that both towers are made of: attention, MLP, transformer block, drop path, patches."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -185,10 +186,10 @@ class PatchEmbedding(nn.Module):
 class ResidualConvolution(nn.Module):
     """A 3 x 3 convolution added to what came in; it is normalised and activated before."""
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, dilation: int = 1) -> None:
         super().__init__()
         self.norm = nn.BatchNorm2d(dim)
-        self.conv = nn.Conv2d(dim, dim, kernel_size=3, padding=1)
+        self.conv = _convolution(dim, dim, dilation=dilation)
 
     def forward(
         self, x: Float[Tensor, "batch dim height width"]
@@ -202,25 +203,39 @@ class ConvolutionalStem(PatchEmbedding):
     """Tokens by 3 x 3 convolutions, which see a little beyond their patch.
 
     Every halving of the sides is a convolution of stride 2; the width doubles each time up to that
-    of the tokens. From the second on a residual convolution follows, after the last one two.
+    of the tokens. A residual convolution follows each, but for the first; the last is followed by
+    one for each dilation, which is how far apart its taps lie: a finer grid needs wider ones to see
+    as much of the picture.
     Normalisation is over the batch: normalised image by image, it learns much more slowly (docs/
     grouping.md).
     Sources: Xiao et al. 2021, Early Convolutions Help Transformers See Better; He et al. 2016,
     Identity Mappings in Deep Residual Networks.
     """
 
-    def __init__(self, patch_size: int, dim: int) -> None:
+    def __init__(self, patch_size: int, dim: int, dilations: Sequence[int]) -> None:
         super().__init__(patch_size, dim)
         halvings = patch_size.bit_length() - 1
         widths = [dim >> (halvings - 1 - index) for index in range(halvings)]
-        layers: list[nn.Module] = [_halving(3, widths[0])]
+        layers: list[nn.Module] = [_convolution(3, widths[0], stride=2)]
         for width, wider in pairwise(widths):
-            layers += [nn.BatchNorm2d(width), nn.GELU(), _halving(width, wider)]
-            layers += [ResidualConvolution(wider)]
-        layers += [ResidualConvolution(dim), nn.BatchNorm2d(dim), nn.GELU()]
+            layers += [nn.BatchNorm2d(width), nn.GELU(), _convolution(width, wider, stride=2)]
+            if wider < dim:
+                layers += [ResidualConvolution(wider)]
+        layers += [ResidualConvolution(dim, dilation) for dilation in dilations]
+        layers += [nn.BatchNorm2d(dim), nn.GELU()]
         self.proj = nn.Sequential(*layers)
         self.norm = nn.Identity()
 
+    def forward(
+        self, images: Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch token dim"]:
+        """Tokens row by row, as of patches."""
+        # Channels last: on a CPU in bfloat16 the convolutions are up to twice as fast.
+        return super().forward(images.contiguous(memory_format=torch.channels_last))
 
-def _halving(dim: int, wider: int) -> nn.Conv2d:
-    return nn.Conv2d(dim, wider, kernel_size=3, stride=2, padding=1)
+
+def _convolution(dim: int, wider: int, *, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
+    # Padded with zeros, the border of a picture is a thing of its own, and gets groups of its own.
+    return nn.Conv2d(
+        dim, wider, 3, stride, padding=dilation, dilation=dilation, padding_mode="replicate"
+    )

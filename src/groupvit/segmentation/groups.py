@@ -40,6 +40,8 @@ class GroupedWindow:
     """The window in the space shared with text, L2-normalised."""
     segments: Float[Tensor, "group embedding"]
     """Its segments in that space, L2-normalised."""
+    patches: Float[Tensor, "token embedding"] | None = None
+    """Its patches there, where they take the words; None: the segments do."""
 
     @property
     def num_stages(self) -> int:
@@ -58,6 +60,21 @@ class GroupedWindow:
         for assignment in self.assignments[1 : stage + 1]:
             shares = assignment @ shares
         return shares
+
+    @property
+    def speakers(self) -> Float[Tensor, "part embedding"]:
+        """The parts that take the words: patches or segments."""
+        return self.segments if self.patches is None else self.patches
+
+    def speaker_map(self, size: tuple[int, int]) -> Int[Tensor, "height width"]:
+        """Which of them every pixel belongs to when the window is drawn at this (height, width)."""
+        if self.patches is None:
+            return self.group_map(self.num_stages - 1, size)
+        rows, columns = (
+            torch.arange(length, device=self.patches.device) * count // length
+            for length, count in zip(size, self.grid, strict=True)
+        )
+        return (rows[:, None] * self.grid[1] + columns).int()
 
     def group_map(self, stage: int, size: tuple[int, int]) -> Int[Tensor, "height width"]:
         """The group of every pixel when the window is drawn at this (height, width).

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from groupvit.errors import InputError
+from groupvit.model.config import Naming
 from groupvit.text.prompts import SIMPLE
 
 
@@ -33,6 +34,8 @@ class Protocol:
     resized: Literal["groups", "scores"]
     """What is brought to the size of the picture: the groups, so that every pixel has the label of
     its group; or the scores of the pixels that the network saw, as published."""
+    naming: Naming | None = None
+    """What takes the words; None: what the model asks for."""
     scoring: Literal["softmax", "product"]
     """Softmax over the labels kept, or that times the softmax over all labels (the original)."""
 
@@ -56,6 +59,7 @@ GROUPVIT = Protocol(
     window=448,
     top_labels=5,
     resized="scores",
+    naming="segments",
     scoring="product",
 )
 """The published pipeline: sliding windows of 448, the five likeliest labels of each."""

@@ -20,9 +20,10 @@ CHUNK = 1 << 22
 class ScoreMap:
     """Scores of every label at every pixel.
 
-    The pixels of a piece lie in the same group of every window that covers them. If the pieces were
-    drawn at the size that the network saw, the picture's own pixels lie between theirs: scores are
-    mixed bilinearly, which makes a difference only where pieces of different labels meet.
+    The pixels of a piece lie in the same group, or patch, of every window that covers them. If the
+    pieces were drawn at the size that the network saw, the picture's own pixels lie between theirs:
+    scores are mixed bilinearly, which makes a difference only where pieces of different labels
+    meet.
     """
 
     pieces: Int[Tensor, "height width"]
@@ -88,7 +89,7 @@ def _between(
 
 def assemble(
     grouped: GroupedPicture,
-    tables: Sequence[Float[Tensor, "group label"]],
+    tables: Sequence[Float[Tensor, "part label"]],
     *,
     resized: Literal["groups", "scores"],
 ) -> ScoreMap:
@@ -96,24 +97,26 @@ def assemble(
 
     Args:
         grouped: The picture's groups.
-        tables: The scores of the groups of each window.
+        tables: The scores of what takes the words in each window.
         resized: Whether the groups are drawn at the size of the picture, or at the size that the
-            network saw, so that the scores are brought to that of the picture.
+            network saw, so that the scores are brought to that of the picture. Patches have no
+            borders to be drawn: theirs are always brought there.
     """
     device = tables[0].device
-    at_picture = resized == "groups"
+    by_patch = grouped.windows[0].patches is not None
+    at_picture = resized == "groups" and not by_patch
     seen = grouped.size if at_picture else grouped.working_size
     if len(tables) == 1:
         [window] = grouped.windows
-        groups = window.group_map(window.num_stages - 1, seen)
-        return ScoreMap(pieces=groups, table=tables[0], size=grouped.size)
+        pieces = window.speaker_map(window.grid if by_patch else seen)
+        return ScoreMap(pieces=pieces, table=tables[0], size=grouped.size)
     pieces = torch.zeros(seen, dtype=torch.int32, device=device)
     sums = tables[0].new_zeros(1, tables[0].shape[1])
     counts = tables[0].new_zeros(1)
     for window, table in zip(grouped.windows, tables, strict=True):
         box = grouped.in_picture(window.box) if at_picture else window.box
-        groups = window.group_map(window.num_stages - 1, (box.height, box.width))
-        pairs = pieces[box.rows, box.columns] * len(table) + groups
+        parts = window.speaker_map((box.height, box.width))
+        pairs = pieces[box.rows, box.columns] * len(table) + parts
         present = torch.zeros(len(sums) * len(table), dtype=torch.bool, device=device)
         present[pairs] = True
         used = present.nonzero()[:, 0]

@@ -1,6 +1,6 @@
-"""Scores: how well every group of a window fits every label.
+"""Scores: how well every part of a window, group or patch, fits every label.
 
-A pixel's scores are those of its group, so that everything here is a small table per window.
+A pixel's scores are those of its part, so that everything here is a small table per window.
 """
 
 import torch
@@ -8,27 +8,27 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from groupvit.segmentation.background import Background
-from groupvit.segmentation.groups import GroupedWindow
 from groupvit.segmentation.protocol import Protocol
 from groupvit.segmentation.vocabulary import Query
 
 
 def score(
-    window: GroupedWindow,
+    parts: Float[Tensor, "part embedding"],
+    window: Float[Tensor, " embedding"],
     words: Float[Tensor, "word embedding"],
     query: Query,
     *,
     logit_scale: Float[Tensor, ""],
     protocol: Protocol,
     background: Background | None,
-) -> Float[Tensor, "group label"]:
-    """The score in [0, 1] of every label for every group; with a background, it comes first."""
-    of_groups = best_word(logit_scale * window.segments @ words.mT, query)
-    of_window = best_word(logit_scale * window.embedding[None] @ words.mT, query)[0]
+) -> Float[Tensor, "part label"]:
+    """The score in [0, 1] of every label for every part; with a background, it comes first."""
+    of_parts = best_word(logit_scale * parts @ words.mT, query)
+    of_window = best_word(logit_scale * window[None] @ words.mT, query)[0]
     kept = top_labels(of_window, protocol.top_labels)
-    scores = of_groups.masked_fill(~kept, float("-inf")).softmax(dim=-1)
+    scores = of_parts.masked_fill(~kept, float("-inf")).softmax(dim=-1)
     if protocol.scoring == "product":
-        scores = scores * of_groups.softmax(dim=-1)
+        scores = scores * of_parts.softmax(dim=-1)
     return with_background(scores, query, background) if background else scores
 
 
@@ -51,8 +51,8 @@ def top_labels(logits: Float[Tensor, " label"], count: int | None) -> Bool[Tenso
 
 
 def with_background(
-    scores: Float[Tensor, "group label"], query: Query, background: Background
-) -> Float[Tensor, "group label_or_background"]:
+    scores: Float[Tensor, "part label"], query: Query, background: Background
+) -> Float[Tensor, "part label_or_background"]:
     """The scores with a first column for the background: 1 where it wins for certain.
 
     Background words have competed; the best of them becomes the score of the background.
@@ -65,12 +65,12 @@ def with_background(
 
 
 def _below(
-    scores: Float[Tensor, "group any_label"],
-    labels: Float[Tensor, "group label"],
+    scores: Float[Tensor, "part any_label"],
+    labels: Float[Tensor, "part label"],
     query: Query,
     background: Background,
-) -> Bool[Tensor, " group"]:
-    """Which groups are too uncertain of their best label."""
+) -> Bool[Tensor, " part"]:
+    """Which parts are too uncertain of their best label."""
     best, winner = labels.max(dim=1)
     below = torch.zeros_like(best, dtype=torch.bool)
     if background.threshold is not None:

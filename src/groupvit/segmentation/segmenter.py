@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple, overload
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from groupvit import images
 from groupvit.errors import InputError
+from groupvit.model.config import Naming
 from groupvit.model.groupvit import GroupViT
 from groupvit.segmentation import protocol as protocols
 from groupvit.segmentation.background import Background
@@ -114,6 +116,11 @@ class Segmenter:
             batch_size=batch_size,
         )
 
+    @property
+    def naming(self) -> Naming:
+        """What takes the words: what the protocol says, or else the model asks for."""
+        return self.protocol.naming or self.model.config.naming
+
     @overload
     def __call__(
         self,
@@ -198,24 +205,24 @@ class Segmenter:
             words = self._vocabulary.embed(asked.words, protocol.templates)
             logit_scale = self.model.logit_scale
         with torch.inference_mode():
-            tables = tuple(
-                score(
-                    window,
-                    words,
-                    asked,
-                    logit_scale=logit_scale,
-                    protocol=protocol,
-                    background=background,
-                )
-                for window in grouped.windows
+            fit = partial(
+                score,
+                words=words,
+                query=asked,
+                logit_scale=logit_scale,
+                protocol=protocol,
+                background=background,
             )
-            scores = assemble(grouped, tables, resized=protocol.resized)
+            windows = grouped.windows
+            of_groups = tuple(fit(one.segments, one.embedding) for one in windows)
+            of_speakers = tuple(fit(one.speakers, one.embedding) for one in windows)
+            scores = assemble(grouped, of_speakers, resized=protocol.resized)
             return Segmentation(
                 labels=_names(asked, has_background=background is not None),
                 label_map=_compact(scores.best()),
                 groups=grouped,
                 score_map=scores,
-                group_scores=tables,
+                group_scores=of_groups,
             )
 
     def _cut(
@@ -249,6 +256,8 @@ class Segmenter:
         with self._computing():
             features = self.model.encode_image(normalise(pixels))
             segments = self.model.embed_segments(features.segments)
+            by_patch = self.naming == "levels"
+            patches = self.model.embed_patches(features) if by_patch else None
         return [
             GroupedWindow(
                 box=crop.box,
@@ -256,6 +265,7 @@ class Segmenter:
                 assignments=tuple(assignment[index] for assignment in features.assignments),
                 embedding=features.embedding[index].float(),
                 segments=segments[index].float(),
+                patches=None if patches is None else patches[index].float(),
             )
             for index, crop in enumerate(crops)
         ]

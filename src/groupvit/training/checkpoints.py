@@ -7,6 +7,7 @@ the trainer seeds every step from the step's number. `complete` is written last.
 """
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Mapping
@@ -61,12 +62,12 @@ class Progress:
         self.skipped_in_a_row = self.skipped_in_a_row + 1 if skipped else 0
 
     def score(self, miou: float) -> bool:
-        """Note a score; returns whether it is the best so far."""
+        """Note a score; returns whether it is the best so far, which no NaN ever is."""
         self.miou = miou
-        if self.best_miou is not None and miou <= self.best_miou:
-            return False
-        self.best_miou = miou
-        return True
+        improved = miou > (-math.inf if self.best_miou is None else self.best_miou)
+        if improved:
+            self.best_miou = miou
+        return improved
 
 
 class TrainingState(NamedTuple):

@@ -37,9 +37,9 @@ class ObjectiveConfig:
     """Weight of the loss by which every segment bears some noun of its image's caption."""
     every_stage: Switch = False
     """Whether these losses on segments look at those of every stage, or only at the last."""
-    purity_weight: float = 0.0
-    """Weight of the loss by which the patches of a group go by one noun, as patches see it; needs
-    token_nouns_weight."""
+    painting_weight: float = 0.0
+    """Weight of the loss by which segments paint on patches the nouns that these go by; needs
+    token_nouns_weight, and one of the weights of segments."""
     grouping_weight: float = 0.0
     """Weight, in every stage, of minus the information that the groups hold of the tokens."""
 
@@ -54,8 +54,11 @@ class ObjectiveConfig:
             weight = getattr(self, name)
             if not 0 <= weight < math.inf:
                 raise ValueError(f"{name} is {weight}; it must be at least 0")
-        if self.purity_weight and not self.token_nouns_weight:
-            raise InputError("objective.purity_weight needs objective.token_nouns_weight too")
+        if self.painting_weight and not (self.token_nouns_weight and self.of_segments):
+            raise InputError(
+                "objective.painting_weight needs objective.token_nouns_weight too, and "
+                "objective.segment_nouns_weight or naming_weight"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

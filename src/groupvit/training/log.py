@@ -11,18 +11,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
 
 from groupvit.errors import InputError
+from groupvit.progress import bar
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -60,16 +51,7 @@ class Log:
         if path is not None:
             trim(path, start)
         self._board = board(tensorboard, start) if path is not None and tensorboard else None
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            Rate(),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
+        self._progress = bar("steps", console)
         self._task = self._progress.add_task("steps", total=steps, completed=start)
 
     def __enter__(self) -> "Log":
@@ -113,14 +95,6 @@ class Log:
         for name, value in record.items():
             if self._board:
                 self._board.add_scalar(name, value, step)
-
-
-class Rate(ProgressColumn):
-    """Steps per second."""
-
-    def render(self, task: Task) -> Text:
-        """The rate of late."""
-        return Text(f"{task.speed:.2f} steps/s" if task.speed else "")
 
 
 class Meter:

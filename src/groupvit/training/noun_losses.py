@@ -128,35 +128,40 @@ def named(
     return -means.mean()
 
 
-def impurity(
+def painted(
     assignments: Sequence[Float[Tensor, "image _ _"]],
-    similarity: Float[Tensor, "image patch noun"],
+    segments: Sequence[Float[Tensor, "image _ noun"]],
+    patches: Float[Tensor, "image patch noun"],
     nouns: Nouns,
 ) -> Float[Tensor, ""]:
-    """How many nouns the patches of a group go by, on average over groups and stages [nats].
+    """Groups should paint on every patch the noun that the patch goes by.
 
-        mean over images of sum_g a_g H(p_g),    p_g = sum_j A_gj q_j / sum_j A_gj
+        - mean over images and patches j of u_j sum_n q_jn log sum_g A_gj p_gn
 
-    A is the chained assignment of patches to the groups of a stage, a_g the share of the patches
-    that g takes, and q_j how patch j shares itself out over the nouns of its caption. q teaches and
-    does not learn: what patches have found out about nouns decides what belongs together.
+    A is the chained assignment of patches to the groups of a stage and p_g the softmax of segment
+    g's similarity to all nouns: the sum is what an inference by segments would paint. q_j is how
+    patch j shares itself out over the nouns of its caption. u_j is 1 where the noun that fits the
+    patch best, of all, is one of these, and 0 elsewhere: there the patch is of something that the
+    caption leaves out. q and u teach and do not learn. The stages' losses are averaged.
 
     Args:
         assignments: Of every stage that groups, soft.
-        similarity: Of patches and nouns, from `logits`.
-        nouns: The nouns it was made with.
+        segments: Similarity of the segments, from `logits`, of the last stages that group.
+        patches: That of the patches.
+        nouns: The nouns they were made with.
     """
     nameless = ~nouns.wanted.any(dim=1, keepdim=True)
-    allowed = (nouns.wanted | nameless)[:, None]
-    shares = similarity.detach().masked_fill(~allowed, float("-inf")).softmax(dim=-1)
+    allowed = (nouns.wanted | nameless)[:, None].expand_as(patches)
+    best = patches.detach().max(dim=-1, keepdim=True).indices
+    sure = allowed.gather(-1, best)[..., 0] & ~nameless
+    shares = patches.detach().masked_fill(~allowed, float("-inf")).softmax(dim=-1)
     losses, chain = [], None
-    for assignment in assignments:
+    for stage, assignment in enumerate(assignments, len(segments) - len(assignments)):
         chain = assignment if chain is None else assignment @ chain
-        held = torch.einsum("igp,ipn->ign", chain, shares)
-        mass = chain.sum(dim=-1, keepdim=True)
-        mixed = torch.special.entr((held / mass.clamp(min=1e-6)).clamp(min=1e-8)).sum(dim=-1)
-        of_images = (mixed * mass[..., 0]).sum(dim=1) / chain.shape[-1]
-        losses.append((of_images * ~nameless[:, 0]).mean())
+        if stage >= 0:
+            paint = torch.einsum("igp,ign->ipn", chain, segments[stage].softmax(dim=-1))
+            likeness = (shares * paint.clamp(min=1e-6).log()).sum(dim=-1)
+            losses.append(-(likeness * sure).mean())
     return torch.stack(losses).mean()
 
 

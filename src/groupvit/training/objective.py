@@ -66,6 +66,7 @@ def _nouns(
     if nouns is None:
         return {}
     scale, parts = projected.multi_label_logit_scale, {}
+    similar: list[Tensor] = []
     if config.of_segments and projected.segments is not None:
         stages = [*projected.earlier, projected.segments]
         count = len(projected.assignments)
@@ -81,8 +82,10 @@ def _nouns(
     if config.token_nouns_weight and projected.tokens is not None:
         similarity = noun_losses.logits(projected.tokens, nouns, scale)
         parts["token_nouns"] = noun_losses.found(similarity, nouns)
-        if config.purity_weight:
-            parts["purity"] = noun_losses.impurity(projected.assignments, similarity, nouns)
+        if config.painting_weight:
+            parts["painting"] = noun_losses.painted(
+                projected.assignments, similar, similarity, nouns
+            )
     return parts
 
 

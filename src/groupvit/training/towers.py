@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from groupvit.model.grouping import occupied
-from groupvit.model.groupvit import GroupViT, mean_embedding
+from groupvit.model.groupvit import GroupViT, mean_embedding, project
 
 
 class Encoded(NamedTuple):
@@ -145,34 +145,25 @@ class Heads(nn.Module):
         """Project, normalise, and add the temperatures."""
         segments, tokens = None, None
         if self.with_segments:
-            segments = _project(self.image_projector, encoded.segments)
+            segments = project(self.image_projector, encoded.segments)
         if self.token_projector is not None and encoded.tokens is not None:
-            tokens = _project(self.token_projector, encoded.tokens)
+            tokens = project(self.token_projector, encoded.tokens)
         if self.pools_embeddings and segments is not None:
             image = mean_embedding(segments, occupied(encoded.assignments))
         else:
-            image = _project(self.image_projector, encoded.pooled)
+            image = project(self.image_projector, encoded.pooled)
         scale = _bounded(self.log_scale)
         second = self.multi_label_log_scale
         return Projected(
             image,
-            _project(self.text_projector, encoded.text),
+            project(self.text_projector, encoded.text),
             segments,
-            tuple(_project(self.image_projector, stage) for stage in encoded.earlier),
+            tuple(project(self.image_projector, stage) for stage in encoded.earlier),
             tokens,
             encoded.assignments,
             scale,
             scale if second is None else _bounded(second),
         )
-
-
-def _project(
-    projector: nn.Module, x: Float[Tensor, "batch *axes dim"]
-) -> Float[Tensor, "batch *axes embedding"]:
-    """Project each row and normalise it, in float32 at least."""
-    projected: Tensor = projector(x.reshape(-1, x.shape[-1]))
-    exact = projected.to(torch.promote_types(projected.dtype, torch.float32))
-    return F.normalize(exact, dim=-1).reshape(*x.shape[:-1], -1)
 
 
 def _bounded(log_scale: Float[Tensor, ""]) -> Float[Tensor, ""]:

@@ -81,6 +81,8 @@ def _refuse_ours(config: GroupViTConfig) -> None:
         "missing positions": not image.positions,
         "pooling of embeddings": image.pooling == "embeddings",
         "centred projectors": config.centred,
+        "projector of patches": config.token_projector,
+        "naming by levels": config.naming == "levels",
         "stage without blocks": any(stage.depth == 0 for stage in image.stages),
     }
     for name, used in beyond.items():

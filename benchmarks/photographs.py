@@ -1,0 +1,96 @@
+r"""The paper's block and ours on photographs: do pictures and captions find each other?
+
+    python benchmarks/photographs.py --train 'data/flickr8k/train-{000000..000006}.tar' \
+        --test data/flickr8k/test-000000.tar --voc data/voc2012 --seeds 0 1 2
+
+Every variant is the recipe of configs/flickr8k.toml with some settings changed, trained for the
+same number of steps. Recall is that of the test shards; the mIoU of a folder such as VOC 2012 with
+a background, by the published threshold of 0.95, is a curiosity at this scale. A run that is
+stopped goes on where it was; one that is done is only read.
+"""
+
+import argparse
+import json
+import platform
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from grouping import VARIANTS, cell
+
+from groupvit.config import load_toml
+from groupvit.data import index, patterns
+from groupvit.evaluation.evaluate import evaluate
+from groupvit.evaluation.folder import Folder
+from groupvit.evaluation.retrieval import retrieval
+from groupvit.segmentation.segmenter import Segmenter
+from groupvit.training.config import TrainingConfig
+from groupvit.training.trainer import train
+from groupvit.weights import find
+
+RECIPE = Path(__file__).parents[1] / "configs" / "flickr8k.toml"
+THRESHOLD = 0.95
+CUTOFFS = ("1", "5", "10")
+
+
+def measure(name: str, seed: int, given: argparse.Namespace) -> dict[str, float]:
+    """Train a variant, unless that is done, and read its scores."""
+    config = VARIANTS[name](load_toml(TrainingConfig, RECIPE))
+    folder = given.out / name.replace(", ", "/").replace(" ", "-") / f"seed-{seed}"
+    config = replace(
+        config,
+        data=replace(config.data, shards=(given.train,)),
+        out=str(folder),
+        seed=seed,
+        steps=given.steps or config.steps,
+        keep_last=1,
+    )
+    scores = folder / "scores.json"
+    if not scores.exists():
+        assert train(config) == 0
+        scores.write_text(json.dumps(scored(folder, given)), encoding="utf-8")
+    measured: dict[str, float] = json.loads(scores.read_text(encoding="utf-8"))
+    return measured
+
+
+def scored(run: Path, given: argparse.Namespace) -> dict[str, float]:
+    """Recall on the test shards and, if there is a folder for it, the mIoU."""
+    model, _ = find.load(str(run))
+    found = retrieval(model.eval(), index.prepare(patterns.expand([given.test]), None))
+    measured = {f"captions at {k}": share for k, share in found.captions.at.items()}
+    measured |= {f"pictures at {k}": share for k, share in found.pictures.at.items()}
+    if given.voc:
+        scores = evaluate(Segmenter(model), Folder.read(given.voc), background_threshold=THRESHOLD)
+        measured |= {"mIoU": scores.scores.miou, "oracle mIoU": scores.oracle.miou}
+    return measured
+
+
+def main() -> None:
+    """Train what is asked for and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--train", required=True, help="shards, with ranges in braces")
+    parser.add_argument("--test", required=True, help="shards to search in")
+    parser.add_argument("--voc", type=Path, help="folder with images/, masks/ and classes.txt")
+    parser.add_argument("--variants", nargs="+", default=["ours", "paper"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--steps", type=int, default=0, help="else those of the recipe")
+    parser.add_argument("--out", type=Path, default=Path("runs/photographs"))
+    given = parser.parse_args()
+    columns = [f"{way} at {k}" for way in ("captions", "pictures") for k in CUTOFFS]
+    columns += ["mIoU", "oracle mIoU"] if given.voc else []
+    table = [
+        f"seeds {given.seeds}, torch {torch.__version__} on {platform.machine()}, "
+        f"{torch.get_num_threads()} threads",
+        "",
+        f"| variant | {' | '.join(columns)} |",
+        "|---" * (1 + len(columns)) + "|",
+    ]
+    for name in given.variants:
+        found = [measure(name, seed, given) for seed in given.seeds]
+        table.append(f"| {name} | {' | '.join(cell([x[c] for x in found]) for c in columns)} |")
+        print("\n".join(table), flush=True)
+        (given.out / "table.md").write_text("\n".join(table) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

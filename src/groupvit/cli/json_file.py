@@ -1,0 +1,36 @@
+"""The JSON file that a command may write at its end."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from groupvit.errors import InputError
+
+
+def check(path: Path | None, *, overwrite: bool) -> None:
+    """Refuse, before the work, what could not be written after it.
+
+    Raises:
+        InputError: It is a folder, would be overwritten, or lies in no folder.
+    """
+    if path is None:
+        return
+    if path.is_dir():
+        raise InputError(f"--out {path} is a folder; name a file in it, such as {path}/scores.json")
+    if path.exists() and not overwrite:
+        raise InputError(f"{path} would be overwritten; choose another --out or pass --overwrite")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"--out {path} lies in a folder that does not exist; make it first")
+
+
+def write(path: Path, values: dict[str, Any]) -> None:
+    """Write the values.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    text = json.dumps(values, ensure_ascii=False, indent=2) + "\n"
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from error

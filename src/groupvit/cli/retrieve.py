@@ -1,0 +1,92 @@
+"""`groupvit retrieve`: how well pictures find their captions, and captions their pictures."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from groupvit.cli import json_file
+from groupvit.cli.options import Flag
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from groupvit.evaluation.retrieval import Retrieval
+
+Shards = tyro.conf.Positional[
+    Annotated[tuple[str, ...], tyro.conf.arg(metavar="SHARD [SHARD ...]")]
+]
+
+
+def retrieve(
+    shards: Shards,
+    /,
+    *,
+    model: str,
+    revision: str | None = None,
+    device: str = "auto",
+    out: Path | None = None,
+    overwrite: Flag = False,
+) -> int:
+    """Search among the pictures and captions of tar shards, each by the other.
+
+    Recall at k is the share of questions that have a right answer among the first k. A picture
+    with several captions is content with any of them.
+
+    Args:
+        shards: Tar files; ranges in braces are expanded: "pairs/test-{000000..000003}.tar".
+        model: A bundled name, a folder, a training run, a file of weights, or a hub id.
+        revision: Branch, tag or commit of a model on the hub.
+        device: Where to compute: auto, cpu, cuda, cuda:1, mps.
+        out: A JSON file for the numbers.
+        overwrite: Replace that file if it exists.
+    """
+    from dataclasses import asdict
+
+    from rich.console import Console
+
+    from groupvit.data import index, patterns
+    from groupvit.evaluation.retrieval import retrieval
+    from groupvit.progress import counted
+    from groupvit.segmentation.segmenter import usable
+    from groupvit.weights import find
+
+    console = Console(highlight=False, soft_wrap=True)
+    json_file.check(out, overwrite=overwrite)
+    place = usable(device)
+    with counted("shards indexed") as progress:
+        prepared = index.prepare(patterns.expand(shards), None, progress=progress)
+    network, origin = find.load(model, revision=revision)
+    if not origin.trained:
+        console.print("[yellow]this model is untrained: what it finds means nothing[/]")
+    with counted("pictures") as progress:
+        found = retrieval(network.to(place).eval(), prepared, device=place, on_progress=progress)
+    console.print(_table(found))
+    console.print(
+        f"{found.num_pictures:,} pictures, {found.num_captions:,} captions"
+        + (f", {found.damaged:,} pictures left out as damaged" if found.damaged else "")
+    )
+    if out is not None:
+        values = {"model": model, "weights": origin.source, "shards": shards, **asdict(found)}
+        json_file.write(out, values)
+        console.print(f"wrote {out}", markup=False)
+    return 0
+
+
+def _table(found: "Retrieval") -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE, title="recall [%]", title_justify="left")
+    table.add_column("")
+    for cutoff in found.captions.at:
+        table.add_column(f"at {cutoff}", justify="right")
+    table.add_column("median rank", justify="right")
+    questions = {
+        "pictures find captions": found.captions,
+        "captions find pictures": found.pictures,
+    }
+    for name, recall in questions.items():
+        cells = [f"{100 * share:.1f}" for share in recall.at.values()]
+        table.add_row(name, *cells, f"{recall.median_rank:,.0f}")
+    return table
