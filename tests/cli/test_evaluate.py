@@ -48,6 +48,19 @@ def test_deviations_from_the_protocol_are_told(evaluate):
     assert f"protocol groupvit, but {told}, templates 7 instead of 1" in printed
 
 
+def test_refinement_and_naming_are_told_and_written(evaluate, tmp_path):
+    out = tmp_path / "scores.json"
+    code, printed, _ = evaluate("--refine", "--naming", "levels", "--limit", 1, "--out", out)
+    assert code == 0
+    told = "naming levels instead of none, refinement PAMR (10 steps, up to 24 pixels) instead"
+    assert told in printed
+    assert "words are taken by levels" in printed
+    values = json.loads(out.read_text())
+    assert values["naming"] == "levels"
+    refinement = {"steps": 10, "dilations": [1, 2, 4, 8, 12, 24], "contrast": 0.1}
+    assert values["deviations"][1] == {"name": "refinement", "value": refinement, "original": None}
+
+
 def test_a_background_takes_a_threshold(evaluate, folder, tmp_path):
     with_background(folder)
     code, printed, _ = evaluate("--background-threshold", 0.4, "--out", tmp_path / "scores.json")

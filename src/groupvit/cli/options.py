@@ -35,6 +35,8 @@ class ModelOptions:
     naming: Literal["segments", "levels"] | None = None
     """What takes the words, instead of what the model asks for: the last segments, or every patch
     by what it and its segments at all levels say."""
+    refine: Flag = False
+    """Move borders to where the colours of the picture change (PAMR); takes longer."""
     templates: str | None = None
     """Sentences that words are put into: simple, subset (7), full (80), or a text file with one
     per line."""
@@ -50,6 +52,7 @@ class ModelOptions:
         from dataclasses import replace
 
         from groupvit.segmentation.protocol import named
+        from groupvit.segmentation.refinement import Refinement
         from groupvit.segmentation.segmenter import Segmenter
         from groupvit.text.prompts import templates
 
@@ -62,6 +65,8 @@ class ModelOptions:
             changes["stride"] = self.stride
         if self.naming is not None:
             changes["naming"] = self.naming
+        if self.refine:
+            changes["refinement"] = Refinement()
         if self.templates is not None:
             changes["templates"] = templates(self.templates)
         return Segmenter.load(

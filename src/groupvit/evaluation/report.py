@@ -1,11 +1,12 @@
 """What is written down of an evaluation, so that others know what was measured, and how."""
 
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any, NamedTuple
 
 from groupvit.evaluation.benchmark import Benchmark
 from groupvit.evaluation.evaluate import Evaluation
 from groupvit.segmentation.protocol import PROTOCOLS, Protocol
+from groupvit.segmentation.refinement import Refinement
 from groupvit.segmentation.segmenter import Segmenter
 
 
@@ -40,13 +41,22 @@ def report(evaluation: Evaluation, segmenter: Segmenter, benchmark: Benchmark) -
         "weights": segmenter.origin.source if segmenter.origin else None,
         "benchmark": benchmark.name,
         "protocol": segmenter.protocol.name,
-        "deviations": [deviation._asdict() for deviation in deviations(segmenter.protocol)],
+        "deviations": [_in_values(deviation) for deviation in deviations(segmenter.protocol)],
         "naming": segmenter.naming,
         "dtype": str(segmenter.dtype).removeprefix("torch."),
         **evaluation.to_values(),
     }
 
 
+def _in_values(deviation: Deviation) -> dict[str, Any]:
+    value, original = (
+        asdict(value) if isinstance(value, Refinement) else value for value in deviation[1:]
+    )
+    return {"name": deviation.name, "value": value, "original": original}
+
+
 def _shown(value: object) -> str:
     """Templates are told by their number."""
-    return str(len(value)) if isinstance(value, tuple) else str(value)
+    if isinstance(value, tuple):
+        return str(len(value))
+    return "none" if value is None else str(value)

@@ -5,6 +5,7 @@ from typing import Literal
 
 from groupvit.errors import InputError
 from groupvit.model.config import Naming
+from groupvit.segmentation.refinement import Refinement
 from groupvit.text.prompts import SIMPLE
 
 
@@ -36,6 +37,8 @@ class Protocol:
     its group; or the scores of the pixels that the network saw, as published."""
     naming: Naming | None = None
     """What takes the words; None: what the model asks for."""
+    refinement: Refinement | None = None
+    """How borders are moved to where colours change; None: not at all."""
     scoring: Literal["softmax", "product"]
     """Softmax over the labels kept, or that times the softmax over all labels (the original)."""
 

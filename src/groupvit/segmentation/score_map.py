@@ -1,7 +1,7 @@
 """Scores of every pixel, kept as pieces: regions of the picture whose pixels score alike."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from groupvit.segmentation.groups import GroupedPicture
+from groupvit.segmentation.refinement import Refinement, refine
 
 CHUNK = 1 << 22
 """Most numbers that a step over the pixels between pieces holds at once."""
@@ -126,3 +127,19 @@ def assemble(
         sums = torch.cat([sums, sums[below] + table[used % len(table)]])
         counts = torch.cat([counts, counts[below] + 1])
     return ScoreMap(pieces=pieces, table=sums / counts.clamp(min=1)[:, None], size=grouped.size)
+
+
+def refined(scores: ScoreMap, grouped: GroupedPicture, refinement: Refinement) -> ScoreMap:
+    """The scores with borders where the colours of the picture change.
+
+    It is done at the size that the network saw, or that of the picture if this is smaller.
+    """
+    size = min(grouped.size, grouped.working_size)
+    pixels = torch.from_numpy(grouped.picture).to(scores.table.device).float()
+    picture = rearrange(pixels, "height width rgb -> 1 rgb height width")
+    if size != grouped.size:
+        picture = F.interpolate(picture, size, mode="bilinear", antialias=True)
+    dense = refine(replace(scores, size=size).dense(), picture[0], refinement)
+    table = rearrange(dense, "label height width -> (height width) label")
+    pieces = torch.arange(len(table), device=table.device).view(size)
+    return ScoreMap(pieces=pieces, table=table, size=grouped.size)

@@ -24,7 +24,7 @@ from groupvit.segmentation.groups import GroupedPicture, GroupedWindow
 from groupvit.segmentation.preparation import normalise, resize, working_size
 from groupvit.segmentation.protocol import OURS, Protocol
 from groupvit.segmentation.result import Segmentation
-from groupvit.segmentation.score_map import assemble
+from groupvit.segmentation.score_map import assemble, refined
 from groupvit.segmentation.scoring import score
 from groupvit.segmentation.vocabulary import Query, Vocabulary, query
 from groupvit.segmentation.windows import Box, boxes
@@ -217,6 +217,8 @@ class Segmenter:
             of_groups = tuple(fit(one.segments, one.embedding) for one in windows)
             of_speakers = tuple(fit(one.speakers, one.embedding) for one in windows)
             scores = assemble(grouped, of_speakers, resized=protocol.resized)
+            if protocol.refinement is not None:
+                scores = refined(scores, grouped, protocol.refinement)
             return Segmentation(
                 labels=_names(asked, has_background=background is not None),
                 label_map=_compact(scores.best()),

@@ -1,0 +1,108 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from groupvit import InputError, Segmenter
+from groupvit.segmentation.protocol import OURS
+from groupvit.segmentation.refinement import Refinement, refine
+
+
+def slow(scores, picture, refinement):
+    """The formulas, pixel by pixel."""
+    _, height, width = scores.shape
+    places = [
+        (distance * down, distance * right)
+        for distance in refinement.dilations
+        for down in (-1, 0, 1)
+        for right in (-1, 0, 1)
+        if down or right
+    ]
+
+    def at(x, row, column):
+        return x[:, min(max(row, 0), height - 1), min(max(column, 0), width - 1)]
+
+    for _ in range(refinement.steps):
+        new = torch.zeros_like(scores)
+        for row in range(height):
+            for column in range(width):
+                here = picture[:, row, column]
+                around = [at(picture, row + d, column + r) for d, r in places]
+                deviation = torch.stack([*around, here]).std(dim=0)
+                likeness = torch.stack(
+                    [
+                        -((there - here).abs() / (refinement.contrast * deviation + 1e-8)).mean()
+                        for there in around
+                    ]
+                )
+                for (d, r), share in zip(places, likeness.softmax(dim=0), strict=True):
+                    new[:, row, column] += share * at(scores, row + d, column + r)
+        scores = new
+    return scores
+
+
+@pytest.fixture
+def scores():
+    return torch.rand(3, 7, 9, generator=torch.Generator().manual_seed(0)).softmax(dim=0)
+
+
+@pytest.fixture
+def picture():
+    return 255 * torch.rand(3, 7, 9, generator=torch.Generator().manual_seed(1))
+
+
+def test_it_equals_the_formulas_pixel_by_pixel(scores, picture):
+    refinement = Refinement(steps=2, dilations=(1, 3), contrast=0.3)
+    expected = slow(scores, picture, refinement)
+    torch.testing.assert_close(refine(scores, picture, refinement), expected)
+
+
+def test_scores_of_a_pixel_keep_their_sum(scores, picture):
+    total = refine(scores, picture, Refinement()).sum(dim=0)
+    torch.testing.assert_close(total, torch.ones_like(total))
+
+
+def test_a_label_that_is_best_nowhere_takes_no_part(scores, picture):
+    scores[2] = 0.0
+    with_hopeless = torch.cat([scores, scores.amin(dim=0, keepdim=True) / 2])
+    found = refine(with_hopeless, picture, Refinement(steps=2))
+    assert (found[2:] == 0).all()
+    torch.testing.assert_close(found[:2], refine(scores[:2], picture, Refinement(steps=2)))
+
+
+def test_a_border_moves_to_where_the_colour_changes():
+    picture = torch.zeros(3, 24, 24)
+    picture[:, :, 12:] = 200.0
+    truth = (torch.arange(24) >= 12).expand(24, 24)
+    blurred = (torch.arange(24) >= 9).expand(24, 24).float() * 0.8 + 0.1
+    scores = torch.stack([1 - blurred, blurred])
+    refined = refine(scores, picture, Refinement()).argmax(dim=0)
+    assert ((scores.argmax(dim=0) == 1) == truth).float().mean() < 0.9
+    assert ((refined == 1) == truth).float().mean() > 0.95
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"steps": 0}, {"dilations": ()}, {"dilations": (0,)}, {"contrast": 0.0}]
+)
+def test_nonsense_is_refused(wrong):
+    with pytest.raises(InputError):
+        Refinement(**wrong)
+
+
+@pytest.mark.parametrize("naming", ["segments", "levels"])
+@pytest.mark.parametrize("size", [(24, 30), (90, 120)])
+def test_a_segmentation_is_refined_at_the_smaller_size(lively_model, street, naming, size):
+    plain = replace(OURS, naming=naming)
+    found, refined = (
+        Segmenter(lively_model, protocol=protocol)(street(*size), ["dog", "cat", "grass"])
+        for protocol in (plain, replace(plain, refinement=Refinement(steps=2)))
+    )
+    assert refined.label_map.shape == size
+    assert refined.scores.shape == found.scores.shape
+    assert not np.array_equal(refined.scores, found.scores)
+    assert np.array_equal(refined.group_map(), found.group_map())
+    assert tuple(refined.score_map.pieces.shape) == min(size, found.groups.working_size)
+    dense = F.interpolate(torch.from_numpy(refined.scores)[None], size)[0]
+    assert (dense.argmax(dim=0).numpy() == refined.label_map).mean() > 0.99
