@@ -57,6 +57,9 @@ def test_refinement_and_naming_are_told_and_written(evaluate, tmp_path):
     assert "words are taken by levels" in printed
     values = json.loads(out.read_text())
     assert values["naming"] == "levels"
+    assert evaluate("--limit", 1, "--out", tmp_path / "plain.json")[0] == 0
+    plain = json.loads((tmp_path / "plain.json").read_text())
+    assert values["oracles"] != plain["oracles"]  # borders of groups are refined too
     refinement = {"steps": 10, "dilations": [1, 2, 4, 8, 12, 24], "contrast": 0.1}
     assert values["deviations"][1] == {"name": "refinement", "value": refinement, "original": None}
 

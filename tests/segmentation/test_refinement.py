@@ -106,3 +106,23 @@ def test_a_segmentation_is_refined_at_the_smaller_size(lively_model, street, nam
     assert tuple(refined.score_map.pieces.shape) == min(size, found.groups.working_size)
     dense = F.interpolate(torch.from_numpy(refined.scores)[None], size)[0]
     assert (dense.argmax(dim=0).numpy() == refined.label_map).mean() > 0.99
+
+
+@pytest.mark.parametrize("window", [None, 32])
+def test_groups_are_refined_as_labels_are(lively_model, street, window):
+    protocol = replace(OURS, window=window, stride=16)
+    [grouped] = Segmenter(lively_model, protocol=protocol).group([street(40, 60)])
+    plain, refined = grouped.group_map(1), grouped.group_map(1, Refinement())
+    assert refined.shape == plain.shape
+    assert set(np.unique(refined)) <= set(np.unique(plain))
+    assert 0 < (refined != plain).mean() < 0.5
+
+
+def test_segments_of_one_label_each_are_refined_to_their_groups(lively_model, street):
+    [grouped] = Segmenter(lively_model).group([street(40, 60)])
+    window, refinement = grouped.windows[0], Refinement(steps=3)
+    pixels = torch.from_numpy(grouped.picture).float().movedim(-1, 0)
+    dense = torch.stack([(window.group_map(1, (40, 60)) == g).float() for g in range(5)])
+    labels = refine(dense, pixels, refinement).argmax(dim=0)
+    found = window.refined_map(1, pixels, refinement)
+    assert (labels == found).float().mean() > 0.8  # shares are softer than winners

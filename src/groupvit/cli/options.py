@@ -36,7 +36,7 @@ class ModelOptions:
     """What takes the words, instead of what the model asks for: the last segments, or every patch
     by what it and its segments at all levels say."""
     refine: Flag = False
-    """Move borders to where the colours of the picture change (PAMR); takes longer."""
+    """Move borders of labels to where the colours of the picture change (PAMR); takes longer."""
     templates: str | None = None
     """Sentences that words are put into: simple, subset (7), full (80), or a text file with one
     per line."""

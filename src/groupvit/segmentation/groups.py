@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from groupvit import visualization
+from groupvit.segmentation.refinement import Refinement, refine
 from groupvit.segmentation.windows import Box
 
 AT_ONCE = 1 << 24
@@ -95,6 +96,25 @@ class GroupedWindow:
             ]
         )
 
+    def refined_map(
+        self, stage: int, picture: Float[Tensor, "rgb height width"], refinement: Refinement
+    ) -> Int[Tensor, "height width"]:
+        """The group of every pixel of the window's part of the picture, borders refined.
+
+        It is done at the size that the network saw, or that of the part if this is smaller.
+        """
+        size = min(tuple(picture.shape[-2:]), (self.box.height, self.box.width))
+        shares = rearrange(
+            self.shares(stage), "group (row column) -> group row column", row=self.grid[0]
+        )
+        down, across = (
+            bilinear(old, new).to(shares.device) for old, new in zip(self.grid, size, strict=True)
+        )
+        colours = F.interpolate(picture[None], size, mode="bilinear", antialias=True)[0]
+        refined = refine(down @ shares @ across.mT, colours.to(shares.device), refinement)
+        large = F.interpolate(refined[None], picture.shape[-2:], mode="bilinear")[0]
+        return large.max(dim=0).indices.int()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class GroupedPicture:
@@ -128,8 +148,12 @@ class GroupedPicture:
         """Groups of a stage in one window."""
         return len(self.windows[0].shares(stage))
 
-    def group_map(self, stage: int) -> UInt16[np.ndarray, "height width"]:
+    def group_map(
+        self, stage: int, refinement: Refinement | None = None
+    ) -> UInt16[np.ndarray, "height width"]:
         """The group of every pixel of the picture at a stage, from 0 for the first grouping.
+
+        With a refinement, borders between groups lie where the colours of the picture change.
 
         Each window has groups of its own: those of window `i` are numbered from
         `i * num_groups(stage)`. Where windows overlap, the one with the nearest centre counts.
@@ -138,7 +162,11 @@ class GroupedPicture:
         result = torch.zeros(self.size, dtype=torch.int32)
         for index, window in enumerate(self.windows):
             place = self.in_picture(window.box)
-            groups = window.group_map(stage, (place.height, place.width)).cpu()
+            if refinement is None:
+                groups = window.group_map(stage, (place.height, place.width)).cpu()
+            else:
+                part = torch.from_numpy(self.picture[place.rows, place.columns]).float()
+                groups = window.refined_map(stage, part.movedim(-1, 0), refinement).cpu()
             region = result[place.rows, place.columns]
             owned = owners[place.rows, place.columns] == index
             region[owned] = groups[owned] + index * self.num_groups(stage)
