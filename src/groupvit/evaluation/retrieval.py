@@ -90,11 +90,12 @@ def retrieval(
     texts: list[Tensor] = []
     owners: list[int] = []
     num_pictures = 0
+    tokenizer = Tokenizer(model.config.text.vocabulary_size)
     with torch.inference_mode():
         for piece in _pieces(model, shards):
             owners += [num_pictures + owner for owner in piece.owners]
             images.append(_embed_images(model, piece, device))
-            texts.append(_embed_texts(model, piece, device))
+            texts.append(_embed_texts(model, tokenizer, piece, device))
             num_pictures += len(piece.images)
             if on_progress is not None:
                 on_progress(num_pictures, total)
@@ -166,9 +167,8 @@ def _embed_images(
 
 
 def _embed_texts(
-    model: GroupViT, piece: _Piece, device: torch.device | str
+    model: GroupViT, tokenizer: Tokenizer, piece: _Piece, device: torch.device | str
 ) -> Float[Tensor, "caption embedding"]:
-    tokenizer = Tokenizer(model.config.text.vocabulary_size)
     tokens: Int[Tensor, "caption position"] = tokenizer(
         piece.captions, context_length=model.config.text.context_length
     )

@@ -110,8 +110,7 @@ class GroupedWindow:
         down, across = (
             bilinear(old, new).to(shares.device) for old, new in zip(self.grid, size, strict=True)
         )
-        colours = F.interpolate(picture[None], size, mode="bilinear", antialias=True)[0]
-        refined = refine(down @ shares @ across.mT, colours.to(shares.device), refinement)
+        refined = refine(down @ shares @ across.mT, picture.to(shares.device), refinement)
         large = F.interpolate(refined[None], picture.shape[-2:], mode="bilinear")[0]
         return large.max(dim=0).indices.int()
 

@@ -49,7 +49,7 @@ class Refinement:
 
 def refine(
     scores: Float[Tensor, "label height width"],
-    picture: Float[Tensor, "rgb height width"],
+    picture: Float[Tensor, "rgb picture_height picture_width"],
     refinement: Refinement,
 ) -> Float[Tensor, "label height width"]:
     """The scores, spread over what looks alike; those of a pixel keep their sum.
@@ -58,10 +58,14 @@ def refine(
 
     Args:
         scores: At least 0.
-        picture: At the same size, in any unit of colour.
+        picture: In any unit of colour; it is brought to the size of the scores.
         refinement: How.
     """
     taking_part = torch.unique(scores.max(dim=0).indices)
+    if picture.shape[-2:] != scores.shape[-2:]:
+        picture = F.interpolate(picture[None], scores.shape[-2:], mode="bilinear", antialias=True)[
+            0
+        ]
     affinities = _affinities(picture, refinement)
     spread = scores[taking_part]
     for _ in range(refinement.steps):

@@ -136,10 +136,8 @@ def refined(scores: ScoreMap, grouped: GroupedPicture, refinement: Refinement) -
     """
     size = min(grouped.size, grouped.working_size)
     pixels = torch.from_numpy(grouped.picture).to(scores.table.device).float()
-    picture = rearrange(pixels, "height width rgb -> 1 rgb height width")
-    if size != grouped.size:
-        picture = F.interpolate(picture, size, mode="bilinear", antialias=True)
-    dense = refine(replace(scores, size=size).dense(), picture[0], refinement)
+    picture = rearrange(pixels, "height width rgb -> rgb height width")
+    dense = refine(replace(scores, size=size).dense(), picture, refinement)
     table = rearrange(dense, "label height width -> (height width) label")
     pieces = torch.arange(len(table), device=table.device).view(size)
     return ScoreMap(pieces=pieces, table=table, size=grouped.size)

@@ -215,7 +215,9 @@ class Segmenter:
             )
             windows = grouped.windows
             of_groups = tuple(fit(one.segments, one.embedding) for one in windows)
-            of_speakers = tuple(fit(one.speakers, one.embedding) for one in windows)
+            of_speakers = of_groups
+            if windows[0].patches is not None:
+                of_speakers = tuple(fit(one.speakers, one.embedding) for one in windows)
             scores = assemble(grouped, of_speakers, resized=protocol.resized)
             if protocol.refinement is not None:
                 scores = refined(scores, grouped, protocol.refinement)
