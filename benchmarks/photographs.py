@@ -11,12 +11,11 @@ stopped goes on where it was; one that is done is only read.
 
 import argparse
 import json
-import platform
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-from grouping import VARIANTS, cell
+from grouping import VARIANTS
+from tables import Table
 
 from groupvit.config import load_toml
 from groupvit.data import index, patterns
@@ -78,18 +77,11 @@ def main() -> None:
     given = parser.parse_args()
     columns = [f"{way} at {k}" for way in ("captions", "pictures") for k in CUTOFFS]
     columns += ["mIoU", "oracle mIoU"] if given.voc else []
-    table = [
-        f"seeds {given.seeds}, torch {torch.__version__} on {platform.machine()}, "
-        f"{torch.get_num_threads()} threads",
-        "",
-        f"| variant | {' | '.join(columns)} |",
-        "|---" * (1 + len(columns)) + "|",
-    ]
+    percent = dict.fromkeys(columns, 100.0)
+    given.out.mkdir(parents=True, exist_ok=True)
+    table = Table(given.out / "table.md", percent, f"seeds {given.seeds}")
     for name in given.variants:
-        found = [measure(name, seed, given) for seed in given.seeds]
-        table.append(f"| {name} | {' | '.join(cell([x[c] for x in found]) for c in columns)} |")
-        print("\n".join(table), flush=True)
-        (given.out / "table.md").write_text("\n".join(table) + "\n", encoding="utf-8")
+        table.add(name, [measure(name, seed, given) for seed in given.seeds])
 
 
 if __name__ == "__main__":

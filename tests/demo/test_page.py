@@ -124,14 +124,21 @@ def test_captions_are_told(scenes, text):
     assert html.escape(scenes.page(2).captions[0]) not in text
 
 
+ABOUT = About(
+    model="storybook",
+    source="drawn pictures",
+    trained=True,
+    num_parameters=1,
+    naming="segments",
+    refined=True,
+)
+
+
 @pytest.mark.parametrize(
     ("trained", "lead"), [(True, "This model has never seen a mask."), (False, "is untrained")]
 )
 def test_it_says_whether_the_model_has_learnt(demo, scenes, trained, lead):
-    about = About(
-        "storybook", "drawn pictures", trained=trained, num_parameters=1, naming="segments"
-    )
-    text = build(about, scenes, demo.evaluation, [])
+    text = build(ABOUT._replace(trained=trained), scenes, demo.evaluation, [])
     assert lead in text
     assert Reader(text).all("img") == []
 
@@ -140,12 +147,16 @@ def test_it_says_whether_the_model_has_learnt(demo, scenes, trained, lead):
     ("naming", "taken"), [("segments", "A group takes the word"), ("levels", "A patch takes")]
 )
 def test_it_says_what_takes_the_words(demo, scenes, naming, taken):
-    about = About("storybook", "drawn", trained=True, num_parameters=1, naming=naming)
-    assert taken in build(about, scenes, demo.evaluation, [])
+    assert taken in build(ABOUT._replace(naming=naming), scenes, demo.evaluation, [])
+
+
+@pytest.mark.parametrize("refined", [True, False])
+def test_it_says_whether_borders_move(demo, scenes, refined):
+    text = build(ABOUT._replace(refined=refined), scenes, demo.evaluation, [])
+    assert ("borders move" in text) == refined
 
 
 def test_a_caption_can_do_no_harm(demo, segmenter, scenes):
     page = scenes.page(0)._replace(captions=('"><script>alert(1)</script>',))
     row = draw_row(segmenter, page, CLASSES)
-    about = About("storybook", "drawn pictures", trained=True, num_parameters=1, naming="segments")
-    assert Reader(build(about, scenes, demo.evaluation, [row])).all("script") == []
+    assert Reader(build(ABOUT, scenes, demo.evaluation, [row])).all("script") == []

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from groupvit.cli.options import warn_if_untrained
+
 
 def demo(
     *,
@@ -14,6 +16,8 @@ def demo(
 ) -> int:
     """Draw scenes that no model was trained on, segment them by words, and write a page of it.
 
+    Borders are moved to where the colours of the scenes change, as --refine does elsewhere.
+
     Args:
         out: Folder for storybook.html, one file that needs no other; an older one is replaced.
         model: A bundled name (storybook, random), a folder, a file of weights, or a hub id.
@@ -22,20 +26,24 @@ def demo(
         seed: Another seed draws other scenes.
         size: Height and width of the scenes, 16 to 512 [pixels].
     """
+    from dataclasses import replace
+
     from rich.console import Console
 
     from groupvit.cli.evaluate import summary
     from groupvit.demo.scenes import Scenes
     from groupvit.demo.writing import write
     from groupvit.progress import counted
+    from groupvit.segmentation.protocol import OURS
+    from groupvit.segmentation.refinement import Refinement
     from groupvit.segmentation.segmenter import Segmenter
 
     console = Console(highlight=False, soft_wrap=True)
     drawn = Scenes(num=scenes, seed=seed, size=size)
     with console.status(f"loading {model}"):
-        segmenter = Segmenter.load(model, device="auto")
-    if segmenter.origin and not segmenter.origin.trained:
-        console.print("[yellow]this model is untrained: the words it gives mean nothing[/]")
+        protocol = replace(OURS, refinement=Refinement())
+        segmenter = Segmenter.load(model, protocol=protocol, device="auto")
+    warn_if_untrained(console, segmenter.origin)
     with counted("scenes") as progress:
         page, evaluation = write(segmenter, drawn, out, model=model, num=num, on_progress=progress)
     console.print(summary(evaluation))

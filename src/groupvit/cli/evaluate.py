@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from groupvit.cli import json_file
-from groupvit.cli.options import Flag, ModelOptions
+from groupvit.cli.options import Flag, ModelOptions, warn_if_untrained
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -53,8 +53,7 @@ def evaluate(
     benchmark = Folder.read(folder)
     with console.status(f"loading {options.model}"):
         segmenter = options.segmenter()
-    if segmenter.origin and not segmenter.origin.trained:
-        console.print("[yellow]this model is untrained: the words it gives mean nothing[/]")
+    warn_if_untrained(console, segmenter.origin)
     with counted("pictures") as progress:
         found = run(
             segmenter,

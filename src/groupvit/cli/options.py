@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from groupvit.segmentation.segmenter import Segmenter
+    from groupvit.weights.checkpoint import Origin
 
 Words = Annotated[tuple[str, ...], tyro.conf.arg(metavar="WORD [WORD ...]")]
 Pictures = tyro.conf.Positional[
@@ -36,7 +39,8 @@ class ModelOptions:
     """What takes the words, instead of what the model asks for: the last segments, or every patch
     by what it and its segments at all levels say."""
     refine: Flag = False
-    """Move borders of labels to where the colours of the picture change (PAMR); takes longer."""
+    """Move borders of labels and groups to where the colours of the picture change (PAMR); takes
+    longer."""
     templates: str | None = None
     """Sentences that words are put into: simple, subset (7), full (80), or a text file with one
     per line."""
@@ -77,3 +81,9 @@ class ModelOptions:
             dtype=self.dtype,
             batch_size=self.batch_size,
         )
+
+
+def warn_if_untrained(console: "Console", origin: "Origin | None") -> None:
+    """Say that what comes has no meaning, if weights were never trained."""
+    if origin and not origin.trained:
+        console.print("[yellow]this model is untrained: what it finds means nothing[/]")

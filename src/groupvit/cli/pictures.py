@@ -15,7 +15,7 @@ from jaxtyping import UInt8
 from rich.console import Console
 
 from groupvit import images
-from groupvit.cli.options import ModelOptions
+from groupvit.cli.options import ModelOptions, warn_if_untrained
 from groupvit.cli.outputs import Outputs
 from groupvit.errors import InputError
 from groupvit.images import Found
@@ -75,8 +75,7 @@ def work_through(paths: Sequence[str], options: ModelOptions, request: Request) 
         segmenter = options.segmenter()
     if options.dtype == "bfloat16" and _lacks_bfloat16(segmenter):
         console.print("[yellow]this processor has no bfloat16 arithmetic; float32 is faster[/]")
-    if segmenter.origin and not segmenter.origin.trained:
-        console.print("[yellow]this model is untrained: the words it gives mean nothing[/]")
+    warn_if_untrained(console, segmenter.origin)
     start = time.perf_counter()
     try:
         report = _work(segmenter, found, outputs, request, console)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from groupvit.cli import json_file
-from groupvit.cli.options import Flag
+from groupvit.cli.options import Flag, warn_if_untrained
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -57,8 +57,7 @@ def retrieve(
     with counted("shards indexed") as progress:
         prepared = index.prepare(patterns.expand(shards), None, progress=progress)
     network, origin = find.load(model, revision=revision)
-    if not origin.trained:
-        console.print("[yellow]this model is untrained: what it finds means nothing[/]")
+    warn_if_untrained(console, origin)
     with counted("pictures") as progress:
         found = retrieval(network.to(place).eval(), prepared, device=place, on_progress=progress)
     console.print(_table(found))

@@ -31,6 +31,8 @@ class About(NamedTuple):
     num_parameters: int
     naming: Naming
     """What takes the words."""
+    refined: bool
+    """Whether borders are moved to where colours change."""
 
 
 def build(about: About, scenes: Scenes, evaluation: Evaluation, rows: Sequence[Row]) -> str:
@@ -107,7 +109,13 @@ def _contest(about: About, scenes: Scenes) -> str:
             "it says itself and what its groups of all stages say, so that several may outvote "
             "one that is wrong."
         )
-    return f"<p>All {len(scenes.labels)} words compete for every {taken}</p>"
+    borders = (
+        " Then borders move to where the colours of the picture change, those of groups too; "
+        "nothing in that step is learnt."
+        if about.refined
+        else ""
+    )
+    return f"<p>All {len(scenes.labels)} words compete for every {taken}{borders}</p>"
 
 
 def _figures(evaluation: Evaluation) -> str:

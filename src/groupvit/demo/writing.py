@@ -66,6 +66,7 @@ def _about(segmenter: Segmenter, model: str) -> About:
         trained=origin is None or origin.trained,
         num_parameters=sum(parameter.numel() for parameter in segmenter.model.parameters()),
         naming=segmenter.naming,
+        refined=segmenter.protocol.refinement is not None,
     )
 
 

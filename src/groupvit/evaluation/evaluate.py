@@ -13,7 +13,6 @@ from groupvit.evaluation.oracle import oracle_map
 from groupvit.evaluation.scores import Confusion, Scores
 from groupvit.segmentation.background import Background
 from groupvit.segmentation.groups import GroupedPicture
-from groupvit.segmentation.refinement import Refinement
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.text.prompts import BACKGROUND, parse_labels
 
@@ -55,8 +54,8 @@ class Evaluation:
 class _Tally:
     """What is counted while pictures pass."""
 
-    def __init__(self, num_labels: int, refinement: Refinement | None) -> None:
-        self._num_labels, self._refinement = num_labels, refinement
+    def __init__(self, num_labels: int) -> None:
+        self._num_labels = num_labels
         self.labels = Confusion(num_labels)
         self.oracles: list[Confusion] = []
         self.groups: list[int] = []
@@ -68,7 +67,7 @@ class _Tally:
             self.oracles = [Confusion(self._num_labels) for _ in range(grouped.num_stages)]
             self.groups = [0] * grouped.num_stages
         for stage, oracle in enumerate(self.oracles):
-            groups = grouped.group_map(stage, self._refinement)
+            groups = grouped.group_map(stage)
             self.groups[stage] += len(np.unique(groups))
             oracle.add(sample.mask, oracle_map(sample.mask, groups, self._num_labels))
 
@@ -102,8 +101,7 @@ def evaluate(
     if limit is not None and limit < 1:
         raise InputError(f"limit is {limit}; give at least 1")
     num_pictures = min(limit or len(benchmark), len(benchmark))
-    num_labels = len(benchmark.labels) + benchmark.has_background
-    tally = _Tally(num_labels, segmenter.protocol.refinement)
+    tally = _Tally(len(benchmark.labels) + benchmark.has_background)
     start = time.perf_counter()
     for done, (sample, grouped) in enumerate(_grouped(segmenter, benchmark, num_pictures), 1):
         result = segmenter.label(grouped, benchmark.labels, background=background)

@@ -83,15 +83,11 @@ class GroupedWindow:
         The shares are enlarged bilinearly before the largest is taken, so that the borders
         between groups run smoothly (the original does so too).
         """
-        shares = rearrange(
-            self.shares(stage), "group (row column) -> group row column", row=self.grid[0]
-        )
-        down = bilinear(self.grid[0], size[0]).to(shares.device)
-        across = bilinear(self.grid[1], size[1]).to(shares.device)
+        down, shares, across = self._enlarging(stage, size)
         rows = max(1, AT_ONCE // (len(shares) * size[1]))
         return torch.cat(  # on a CPU the indices of max come 20 times faster than argmax
             [
-                (down[start : start + rows] @ shares @ across.mT).max(dim=0).indices.int()
+                (down[start : start + rows] @ shares @ across).max(dim=0).indices.int()
                 for start in range(0, size[0], rows)
             ]
         )
@@ -103,16 +99,27 @@ class GroupedWindow:
 
         It is done at the size that the network saw, or that of the part if this is smaller.
         """
-        size = min(tuple(picture.shape[-2:]), (self.box.height, self.box.width))
+        height, width = picture.shape[-2:]
+        size = min(height, self.box.height), min(width, self.box.width)
+        down, shares, across = self._enlarging(stage, size)
+        refined = refine(down @ shares @ across, picture.to(shares.device), refinement)
+        large = F.interpolate(refined[None], (height, width), mode="bilinear")[0]
+        return large.max(dim=0).indices.int()
+
+    def _enlarging(
+        self, stage: int, size: tuple[int, int]
+    ) -> tuple[
+        Float[Tensor, "height row"],
+        Float[Tensor, "group row column"],
+        Float[Tensor, "column width"],
+    ]:
+        """The shares of a stage on the grid, between the matrices that enlarge them."""
         shares = rearrange(
             self.shares(stage), "group (row column) -> group row column", row=self.grid[0]
         )
-        down, across = (
-            bilinear(old, new).to(shares.device) for old, new in zip(self.grid, size, strict=True)
-        )
-        refined = refine(down @ shares @ across.mT, picture.to(shares.device), refinement)
-        large = F.interpolate(refined[None], picture.shape[-2:], mode="bilinear")[0]
-        return large.max(dim=0).indices.int()
+        down = bilinear(self.grid[0], size[0]).to(shares.device)
+        across = bilinear(self.grid[1], size[1]).to(shares.device)
+        return down, shares, across.mT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -125,6 +132,9 @@ class GroupedPicture:
     """Height and width that the network saw [pixels]."""
     windows: Sequence[GroupedWindow]
     """What was found, window by window."""
+    refinement: Refinement | None = None
+    """How borders between groups are moved to where the colours of the picture change; None: not
+    at all."""
 
     def __repr__(self) -> str:
         height, width = self.size
@@ -147,12 +157,8 @@ class GroupedPicture:
         """Groups of a stage in one window."""
         return len(self.windows[0].shares(stage))
 
-    def group_map(
-        self, stage: int, refinement: Refinement | None = None
-    ) -> UInt16[np.ndarray, "height width"]:
+    def group_map(self, stage: int) -> UInt16[np.ndarray, "height width"]:
         """The group of every pixel of the picture at a stage, from 0 for the first grouping.
-
-        With a refinement, borders between groups lie where the colours of the picture change.
 
         Each window has groups of its own: those of window `i` are numbered from
         `i * num_groups(stage)`. Where windows overlap, the one with the nearest centre counts.
@@ -161,15 +167,20 @@ class GroupedPicture:
         result = torch.zeros(self.size, dtype=torch.int32)
         for index, window in enumerate(self.windows):
             place = self.in_picture(window.box)
-            if refinement is None:
-                groups = window.group_map(stage, (place.height, place.width)).cpu()
-            else:
-                part = torch.from_numpy(self.picture[place.rows, place.columns]).float()
-                groups = window.refined_map(stage, part.movedim(-1, 0), refinement).cpu()
+            groups = self._groups_at(window, stage, place).cpu()
             region = result[place.rows, place.columns]
             owned = owners[place.rows, place.columns] == index
             region[owned] = groups[owned] + index * self.num_groups(stage)
         return result.numpy().astype(np.uint16)
+
+    def _groups_at(
+        self, window: GroupedWindow, stage: int, place: Box
+    ) -> Int[Tensor, "height width"]:
+        """The groups of a window at its place in the picture."""
+        if self.refinement is None:
+            return window.group_map(stage, (place.height, place.width))
+        part = torch.from_numpy(self.picture[place.rows, place.columns]).float()
+        return window.refined_map(stage, part.movedim(-1, 0), self.refinement)
 
     def shrunk(self, longest: int) -> "GroupedPicture":
         """The same groups on a picture whose longer side is at most this long [pixels]."""

@@ -134,7 +134,8 @@ def refined(scores: ScoreMap, grouped: GroupedPicture, refinement: Refinement) -
 
     It is done at the size that the network saw, or that of the picture if this is smaller.
     """
-    size = min(grouped.size, grouped.working_size)
+    height, width = map(min, grouped.size, grouped.working_size)
+    size = height, width
     pixels = torch.from_numpy(grouped.picture).to(scores.table.device).float()
     picture = rearrange(pixels, "height width rgb -> rgb height width")
     dense = refine(replace(scores, size=size).dense(), picture, refinement)

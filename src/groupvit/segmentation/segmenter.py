@@ -182,7 +182,10 @@ class Segmenter:
         found = iter(self._encode([crop for _, crops in cut for crop in crops]))
         return [
             GroupedPicture(
-                picture=array, working_size=size, windows=tuple(islice(found, len(crops)))
+                picture=array,
+                working_size=size,
+                windows=tuple(islice(found, len(crops))),
+                refinement=self.protocol.refinement,
             )
             for array, (size, crops) in zip(arrays, cut, strict=True)
         ]
