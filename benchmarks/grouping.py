@@ -20,8 +20,8 @@ from pathlib import Path
 from tables import Table
 
 from groupvit.config import load_toml
+from groupvit.evaluation.benchmarks.folder import read_folder
 from groupvit.evaluation.evaluate import evaluate
-from groupvit.evaluation.folder import Folder
 from groupvit.model.config import GroupingConfig, GroupViTConfig, StageConfig
 from groupvit.segmentation.protocol import OURS
 from groupvit.segmentation.segmenter import Segmenter
@@ -182,7 +182,7 @@ def measure(name: str, seed: int, steps: int, out: Path) -> dict[str, float]:
 
 def scored(run: str, naming: str) -> dict[str, float]:
     """The scores of a run on all test scenes."""
-    benchmark, found = Folder.read(TEST), {}
+    benchmark, found = read_folder(TEST), {}
     for way in dict.fromkeys(("segments", naming)):
         protocol = replace(OURS, naming=way)  # type: ignore[arg-type]
         evaluation = evaluate(Segmenter.load(run, protocol=protocol), benchmark, limit=SCENES)

@@ -19,8 +19,8 @@ from tables import Table
 
 from groupvit.config import load_toml
 from groupvit.data import index, patterns
+from groupvit.evaluation.benchmarks.folder import read_folder
 from groupvit.evaluation.evaluate import evaluate
-from groupvit.evaluation.folder import Folder
 from groupvit.evaluation.retrieval import retrieval
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.training.config import TrainingConfig
@@ -59,7 +59,7 @@ def scored(run: Path, given: argparse.Namespace) -> dict[str, float]:
     measured = {f"captions at {k}": share for k, share in found.captions.at.items()}
     measured |= {f"pictures at {k}": share for k, share in found.pictures.at.items()}
     if given.voc:
-        scores = evaluate(Segmenter(model), Folder.read(given.voc), background_threshold=THRESHOLD)
+        scores = evaluate(Segmenter(model), read_folder(given.voc), background_threshold=THRESHOLD)
         measured |= {"mIoU": scores.scores.miou, "oracle mIoU": scores.oracle.miou}
     return measured
 

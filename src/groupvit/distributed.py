@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from einops import rearrange
@@ -20,6 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 from groupvit.errors import InputError
 
 CPU = torch.device("cpu")
+Value = TypeVar("Value")
 
 
 class _Sum(torch.autograd.Function):
@@ -145,6 +146,14 @@ class Ranks:
     def any(self, flag: bool) -> bool:  # noqa: FBT001 - the only argument
         """Whether the flag is up on any rank."""
         return bool(self.sum(torch.tensor(int(flag), device=self.device)))
+
+    def gather_objects(self, value: Value) -> list[Value]:
+        """What every rank gives, that of rank 0 first; for few and small things."""
+        if self.world_size == 1:
+            return [value]
+        found: list[Any] = [None] * self.world_size
+        dist.all_gather_object(found, value)
+        return found
 
     def barrier(self) -> None:
         """Wait until all ranks are here."""

@@ -2,7 +2,9 @@ import json
 
 import pytest
 
+from groupvit.evaluation.benchmarks.published import PUBLISHED
 from groupvit.storybook.scene import CLASSES
+from tests.evaluation.benchmarks import layouts
 from tests.evaluation.folders import with_background, write_folder
 
 
@@ -28,17 +30,97 @@ def test_every_class_and_all_means_are_shown(evaluate):
     assert "but" not in printed
 
 
-def test_the_file_says_what_was_measured_and_how(evaluate, model, folder, tmp_path):
-    out = tmp_path / "scores.json"
+def test_the_folder_says_what_was_measured_and_how(evaluate, model, folder, tmp_path):
+    out = tmp_path / "out"
     code, printed, _ = evaluate("--limit", 2, "--short-side", 32, "--out", out)
-    values = json.loads(out.read_text())
+    values = json.loads((out / "scores.json").read_text())
     assert code == 0
-    assert str(out) in printed
+    assert str(out / "report.html") in printed
     assert (values["model"], values["benchmark"]) == (str(model), str(folder))
     assert (values["num_pictures"], values["protocol"]) == (2, "ours")
-    assert values["deviations"] == [{"name": "short_side", "value": 32, "original": None}]
+    assert [one["name"] for one in values["deviations"]] == ["short_side"]
     assert list(values["scores"]["iou"]) == list(CLASSES)
     assert 0 <= values["scores"]["miou"] <= values["oracles"][1]["miou"] <= 1
+    names = {"pictures-0.jsonl", "report.html", "report.md", "scores.json"}
+    assert {path.name for path in out.iterdir()} == names
+    told = f"| mIoU | {100 * values['scores']['miou']:.1f} |"
+    assert told in (out / "report.md").read_text()
+    assert (out / "report.html").read_text().count("<article") == 2
+
+
+def test_a_run_that_was_done_is_not_done_again(evaluate, tmp_path):
+    evaluate("--limit", 2, "--out", tmp_path / "out")
+    code, printed, _ = evaluate("--out", tmp_path / "out")
+    assert code == 0
+    assert "1 in" in printed
+    assert "2 done before" in printed
+
+
+def test_another_measurement_needs_another_folder_or_leave(evaluate, tmp_path):
+    evaluate("--limit", 1, "--out", tmp_path)
+    code, printed, told = evaluate("--limit", 1, "--short-side", 32, "--out", tmp_path)
+    assert (code, printed) == (2, "")
+    assert "is of an evaluation with another deviations; choose another --out" in told
+    (tmp_path / "mine.txt").write_text("stays")
+    assert evaluate("--limit", 1, "--short-side", 32, "--out", tmp_path, "--overwrite")[0] == 0
+    assert json.loads((tmp_path / "scores.json").read_text())["deviations"]
+    assert (tmp_path / "mine.txt").read_text() == "stays"
+
+
+def test_a_page_may_be_without_pictures(evaluate, tmp_path):
+    assert evaluate("--limit", 1, "--shown", 0, "--out", tmp_path)[0] == 0
+    assert "<article" not in (tmp_path / "report.html").read_text()
+    assert "give at least 0" in evaluate("--shown", -1)[2]
+
+
+def test_pictures_masks_and_classes_may_lie_anywhere(run, model, folder):
+    parts = ("--images", folder / "images", "--masks", folder / "masks")
+    code, printed, _ = run(
+        "evaluate", *parts, "--classes", folder / "classes.txt", "--model", model
+    )
+    assert code == 0
+    assert "3 in" in printed
+    told = run("evaluate", *parts, "--model", model)[2]
+    assert "--images, --masks and --classes belong together" in told
+
+
+def test_the_storybook_needs_no_files(run, model):
+    for name in ("storybook", "storybook-things"):
+        code, printed, _ = run("evaluate", name, "--scenes", 2, "--model", model)
+        assert code == 0
+        assert ("background below 0.5" in printed) == (name == "storybook-things")
+
+
+def test_all_benchmarks_are_listed_with_what_is_there(run, tmp_path):
+    layouts.voc(tmp_path, [0, 1])
+    code, printed, _ = run("evaluate", "--list", "--root", tmp_path)
+    assert code == 0
+    for key, one in PUBLISHED.items():
+        assert f"{key}  {one.title}, {len(one.labels)} classes" in printed
+        assert one.source in printed
+    assert printed.count(": 2 pictures") == 2
+    assert printed.count(f"not under {tmp_path}/") == 6
+
+
+def test_a_published_benchmark_is_found_under_its_root(run, model, tmp_path):
+    layouts.voc(tmp_path, [0, 1])
+    code, printed, _ = run("evaluate", "voc", "--root", tmp_path, "--model", model)
+    assert code == 0
+    assert "aeroplane" in printed
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ((), "name a BENCHMARK: a folder, or one of those that --list shows"),
+        (("nowhere",), "no folder nowhere, and no benchmark of that name; known are voc, voc20"),
+        (("ade20k", "--root", "nowhere"), "ADE20K val is expected as nowhere/ade/ADEChallenge"),
+    ],
+)
+def test_what_is_no_benchmark_is_answered_before_a_model_is_loaded(run, name, complaint):
+    code, _, told = run("evaluate", *name, "--model", "no-such-model")
+    assert code == 2
+    assert complaint in told
 
 
 def test_deviations_from_the_protocol_are_told(evaluate):
@@ -49,28 +131,30 @@ def test_deviations_from_the_protocol_are_told(evaluate):
 
 
 def test_refinement_and_naming_are_told_and_written(evaluate, tmp_path):
-    out = tmp_path / "scores.json"
+    out = tmp_path / "refined"
     code, printed, _ = evaluate("--refine", "--naming", "levels", "--limit", 1, "--out", out)
     assert code == 0
     told = "naming levels instead of none, refinement PAMR (10 steps, up to 24 pixels) instead"
     assert told in printed
     assert "words are taken by levels" in printed
-    values = json.loads(out.read_text())
+    values = json.loads((out / "scores.json").read_text())
     assert values["naming"] == "levels"
-    assert evaluate("--limit", 1, "--out", tmp_path / "plain.json")[0] == 0
-    plain = json.loads((tmp_path / "plain.json").read_text())
+    assert evaluate("--limit", 1, "--out", tmp_path / "plain")[0] == 0
+    plain = json.loads((tmp_path / "plain/scores.json").read_text())
     assert values["oracles"] != plain["oracles"]  # borders of groups are refined too
     refinement = {"steps": 10, "dilations": [1, 2, 4, 8, 12, 24], "contrast": 0.1}
-    assert values["deviations"][1] == {"name": "refinement", "value": refinement, "original": None}
+    found = values["deviations"][1]
+    assert (found["name"], found["value"], found["original"]) == ("refinement", refinement, None)
 
 
-def test_a_background_takes_a_threshold(evaluate, folder, tmp_path):
+def test_a_background_may_take_another_threshold(evaluate, folder, tmp_path):
     with_background(folder)
-    code, printed, _ = evaluate("--background-threshold", 0.4, "--out", tmp_path / "scores.json")
-    assert code == 0
-    assert "background" in printed
-    assert json.loads((tmp_path / "scores.json").read_text())["background_threshold"] == 0.4
-    assert "give a background threshold" in evaluate()[2]
+    for given, threshold in (((), 0.5), (("--background-threshold", 0.4), 0.4)):
+        code, printed, _ = evaluate(*given, "--out", tmp_path / str(threshold))
+        assert code == 0
+        assert f"background below {threshold}" in printed
+        values = json.loads((tmp_path / str(threshold) / "scores.json").read_text())
+        assert values["background_threshold"] == threshold
 
 
 def test_an_untrained_model_is_told(run, folder):
@@ -79,24 +163,7 @@ def test_an_untrained_model_is_told(run, folder):
     assert "untrained" in printed
 
 
-@pytest.mark.parametrize(
-    ("out", "complaint"),
-    [
-        ("book", "is a folder; name a file in it"),
-        ("book/classes.txt", "would be overwritten; choose another --out or pass --overwrite"),
-        ("nowhere/scores.json", "lies in a folder that does not exist"),
-    ],
-)
-def test_what_cannot_be_written_is_refused_before_the_work(run, tmp_path, folder, out, complaint):
-    code, printed, told = run(
-        "evaluate", folder, "--model", "no-such-model", "--out", tmp_path / out
-    )
+def test_a_folder_that_cannot_be_written_is_named(evaluate, folder):
+    code, printed, told = evaluate("--out", folder / "classes.txt")
     assert (code, printed) == (2, "")
-    assert complaint in told
-
-
-def test_a_file_is_replaced_if_that_is_asked_for(evaluate, tmp_path):
-    out = tmp_path / "scores.json"
-    out.write_text("old")
-    assert evaluate("--limit", 1, "--out", out, "--overwrite")[0] == 0
-    assert json.loads(out.read_text())["num_pictures"] == 1
+    assert "classes.txt cannot be written" in told

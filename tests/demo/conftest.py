@@ -1,7 +1,7 @@
 import pytest
 
-from groupvit.demo.scenes import Scenes
 from groupvit.demo.writing import write
+from groupvit.evaluation.benchmarks.scenes import Scenes
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.weights.checkpoint import Origin
 from tests import lively

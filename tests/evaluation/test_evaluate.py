@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 
 from groupvit.errors import InputError
-from groupvit.evaluation.benchmark import Sample
+from groupvit.evaluation.benchmarks.benchmark import Sample
+from groupvit.evaluation.benchmarks.folder import read_folder
 from groupvit.evaluation.evaluate import evaluate
-from groupvit.evaluation.folder import Folder
 from groupvit.evaluation.oracle import oracle_map
-from groupvit.evaluation.scores import Confusion
+from groupvit.evaluation.scores import overlap, scores_of
 from groupvit.segmentation.background import Background
 from groupvit.segmentation.segmenter import Segmenter
 from tests.evaluation.folders import with_background
@@ -24,12 +24,13 @@ def segmenter(lively_model):
 
 @pytest.fixture(scope="module")
 def found(segmenter, book):
-    return evaluate(segmenter, Folder.read(book))
+    return evaluate(segmenter, read_folder(book))
 
 
 class Perfect(Sequence):
     """A benchmark whose truth is what a model says."""
 
+    key = ""
     name = "a perfect world"
     labels = ("sky", "grass|lawn", "dog")
     has_background = False
@@ -37,7 +38,8 @@ class Perfect(Sequence):
     def __init__(self, segmenter, folder):
         pictures = [sample.picture for sample in map(folder.__getitem__, range(len(folder)))]
         self._samples = [
-            Sample(picture, segmenter(picture, self.labels).label_map) for picture in pictures
+            Sample("one", picture, segmenter(picture, self.labels).label_map)
+            for picture in pictures
         ]
 
     def __len__(self):
@@ -48,33 +50,35 @@ class Perfect(Sequence):
 
 
 def test_the_scores_are_those_of_the_segmenter_picture_by_picture(segmenter, book, found):
-    folder = Folder.read(book)
-    labels, oracle = Confusion(len(folder.labels)), Confusion(len(folder.labels))
+    folder = read_folder(book)
+    size = (len(folder.labels), len(folder.labels))
+    labels, oracle = np.zeros(size, np.int64), np.zeros(size, np.int64)
     for index in range(len(folder)):
-        picture, mask = folder[index]
+        _, picture, mask = folder[index]
         result = segmenter(picture, folder.labels)
-        labels.add(mask, result.label_map)
-        oracle.add(mask, oracle_map(mask, result.group_map(0), len(folder.labels)))
-    assert found.scores == labels.scores(folder.labels)
-    assert found.oracles[0] == oracle.scores(folder.labels)
+        labels += overlap(mask, result.label_map, size)
+        oracle += overlap(mask, oracle_map(mask, result.group_map(0), size[0]), size)
+    assert found.scores == scores_of(labels, folder.labels)
+    assert found.oracles[0] == scores_of(oracle, folder.labels)
+    np.testing.assert_array_equal(found.confusion, labels)
     assert found.num_pictures == 5
 
 
 def test_a_model_that_is_always_right_scores_one(segmenter, book):
-    found = evaluate(segmenter, Perfect(segmenter, Folder.read(book)))
+    found = evaluate(segmenter, Perfect(segmenter, read_folder(book)))
     assert found.scores.miou == found.oracle.miou == found.scores.pixel_accuracy == 1.0
     assert found.scores.labels == ("sky", "grass", "dog")
 
 
 def test_the_groups_of_every_stage_are_counted(segmenter, book, found):
-    maps = [segmenter.group([Folder.read(book)[index].picture])[0] for index in range(5)]
+    maps = [segmenter.group([read_folder(book)[index].picture])[0] for index in range(5)]
     for stage in range(2):
         counts = [len(np.unique(grouped.group_map(stage))) for grouped in maps]
         assert found.groups_used[stage] == np.mean(counts)
 
 
 def test_the_limit_takes_the_first_pictures(segmenter, book, found):
-    folder = Folder.read(book)
+    folder = read_folder(book)
     some = evaluate(segmenter, replace(folder, pairs=folder.pairs[:3]))
     limited = evaluate(segmenter, folder, limit=3)
     assert (limited.scores, limited.oracles) == (some.scores, some.oracles)
@@ -83,39 +87,41 @@ def test_the_limit_takes_the_first_pictures(segmenter, book, found):
 
 def test_progress_is_told_after_every_picture(segmenter, book):
     told = []
-    evaluate(segmenter, Folder.read(book), limit=3, on_progress=lambda *done: told.append(done))
+    evaluate(segmenter, read_folder(book), limit=3, on_progress=lambda *done: told.append(done))
     assert told == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_a_background_is_what_stays_below_the_threshold(segmenter, folder):
-    benchmark = Folder.read(with_background(folder))
+    benchmark = read_folder(with_background(folder))
     found = evaluate(segmenter, benchmark, background_threshold=0.9)
-    labels = Confusion(len(benchmark.labels) + 1)
+    size = (len(benchmark.labels) + 1, len(benchmark.labels) + 1)
+    table = np.zeros(size, np.int64)
     for index in range(len(benchmark)):
-        picture, mask = benchmark[index]
+        _, picture, mask = benchmark[index]
         background = Background(threshold=0.9)
-        labels.add(mask, segmenter(picture, benchmark.labels, background=background).label_map)
-    assert found.scores == labels.scores(("background", *benchmark.labels))
+        result = segmenter(picture, benchmark.labels, background=background)
+        table += overlap(mask, result.label_map, size)
+    assert found.scores == scores_of(table, ("background", *benchmark.labels))
 
 
 @pytest.mark.parametrize(
     ("change", "settings", "complaint"),
     [
-        (with_background, {}, "give a background threshold, such as 0.5"),
+        (with_background, {"background_threshold": 2.0}, "give a number from 0 to 1"),
         (lambda folder: folder, {"background_threshold": 0.5}, "begin with no background"),
         (lambda folder: folder, {"limit": 0}, "limit is 0; give at least 1"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(segmenter, folder, change, settings, complaint):
     with pytest.raises(InputError, match=complaint):
-        evaluate(segmenter, Folder.read(change(folder)), **settings)
+        evaluate(segmenter, read_folder(change(folder)), **settings)
 
 
 def test_a_benchmark_in_which_nothing_counts_is_refused(segmenter, folder):
     for file in (folder / "masks").iterdir():
         Image.new("L", (24, 24), 255).save(file)
     with pytest.raises(InputError, match="no pixel counts"):
-        evaluate(segmenter, Folder.read(folder))
+        evaluate(segmenter, read_folder(folder))
 
 
 def test_all_values_go_into_json(found):
@@ -129,6 +135,6 @@ def test_all_values_go_into_json(found):
 def test_a_network_without_groups_is_its_own_oracle_of_patches(tiny_config, build, book):
     stages = (replace(tiny_config.image.stages[-1], depth=1),)
     model = build(replace(tiny_config, image=replace(tiny_config.image, stages=stages)))
-    found = evaluate(Segmenter(model), Folder.read(book), limit=1)
+    found = evaluate(Segmenter(model), read_folder(book), limit=1)
     assert len(found.oracles) == 1
     assert found.groups_used[0] > 1

@@ -2,8 +2,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groupvit.evaluation.oracle import oracle_map
-from groupvit.evaluation.scores import IGNORED, Confusion
+from groupvit.evaluation.oracle import ious, oracle_map, oracle_table
+from groupvit.evaluation.scores import IGNORED, overlap
 
 NUM_LABELS = 4
 
@@ -78,8 +78,21 @@ def test_the_best_overlap_is_a_share_not_a_count():
 
 
 @given(truths, groupings)
+def test_the_table_counts_what_the_map_shows(truth, groups):
+    shared = overlap(truth, groups, (NUM_LABELS, 6))
+    shown = overlap(truth, oracle_map(truth, groups, NUM_LABELS), (NUM_LABELS, NUM_LABELS))
+    np.testing.assert_array_equal(oracle_table(shared), shown)
+
+
+@given(truths, groupings)
 def test_the_oracle_never_makes_up_a_class(truth, groups):
-    confusion = Confusion(NUM_LABELS)
-    confusion.add(truth, oracle_map(truth, groups, NUM_LABELS))
-    absent = confusion.table.sum(axis=1) == 0
-    assert confusion.table.sum(axis=0)[absent].sum() == 0
+    table = oracle_table(overlap(truth, groups, (NUM_LABELS, 6)))
+    absent = table.sum(axis=1) == 0
+    assert table.sum(axis=0)[absent].sum() == 0
+
+
+def test_every_group_is_compared_with_every_class():
+    truth = np.array([[0, 0, 1, IGNORED]], np.uint8)
+    groups = np.array([[0, 1, 1, 1]], np.uint8)
+    found = ious(overlap(truth, groups, (3, 2)))
+    np.testing.assert_allclose(found, [[1 / 2, 1 / 3], [0, 1 / 2], [0, 0]])

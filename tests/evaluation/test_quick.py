@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from groupvit.evaluation.benchmarks.folder import read_folder
 from groupvit.evaluation.evaluate import evaluate
-from groupvit.evaluation.folder import Folder
-from groupvit.evaluation.quick import THRESHOLD, quick_scores
+from groupvit.evaluation.quick import quick_scores
 from groupvit.segmentation.segmenter import Segmenter
 from tests.evaluation.folders import with_background
 
@@ -21,7 +21,7 @@ def quick(model, folder, limit=2):
 
 
 def test_it_gives_the_scores_of_an_evaluation(model, book):
-    found = evaluate(Segmenter(model), Folder.read(book), limit=3)
+    found = evaluate(Segmenter(model), read_folder(book), limit=3)
     expected = {"miou": found.scores.miou, "oracle_miou": found.oracle.miou}
     assert quick(model, book, limit=3) == expected
 
@@ -31,8 +31,8 @@ def test_a_limit_of_zero_takes_all_pictures(model, book):
 
 
 def test_a_background_needs_no_setting(model, folder):
-    benchmark = Folder.read(with_background(folder))
-    found = evaluate(Segmenter(model), benchmark, background_threshold=THRESHOLD)
+    benchmark = read_folder(with_background(folder))
+    found = evaluate(Segmenter(model), benchmark)
     assert quick(model, folder)["miou"] == found.scores.miou
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 
 import tyro
 
+from groupvit.cli.benchmarks import show_benchmarks
+from groupvit.cli.compare import compare
 from groupvit.cli.convert import convert
 from groupvit.cli.demo import demo
 from groupvit.cli.evaluate import evaluate
@@ -24,6 +26,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "groups": groups,
     "train": train,
     "evaluate": evaluate,
+    "compare": compare,
     "retrieve": retrieve,
     "pack": pack,
     "pairs": pairs,
@@ -41,9 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0 done, 1 done but for some pictures, 2 a mistake."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        own = {"train": train_with(given[1:])} if given[:1] == ["train"] else {}
         code: int = tyro.extras.subcommand_cli_from_dict(
-            COMMANDS | own,
+            COMMANDS | _special(given),
             prog="groupvit",
             description="Give it a picture and some words: it says which pixels belong to which.",
             args=given,
@@ -55,6 +57,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("groupvit: stopped; what was written stays\n")
         return INTERRUPTED
+
+
+def _special(given: Sequence[str]) -> dict[str, Callable[..., int]]:
+    """Commands whose options depend on what is given."""
+    if given[:1] == ["train"]:
+        return {"train": train_with(given[1:])}
+    if given[:1] == ["evaluate"] and "--list" in given:
+        return {"evaluate": show_benchmarks}  # which needs no model
+    return {}
 
 
 def _speaker() -> str:

@@ -31,8 +31,8 @@ def demo(
     from rich.console import Console
 
     from groupvit.cli.evaluate import summary
-    from groupvit.demo.scenes import Scenes
     from groupvit.demo.writing import write
+    from groupvit.evaluation.benchmarks.scenes import Scenes
     from groupvit.progress import counted
     from groupvit.segmentation.protocol import OURS
     from groupvit.segmentation.refinement import Refinement

@@ -1,74 +1,103 @@
-"""`groupvit evaluate`: how well a model segments a folder of pictures with masks."""
+"""`groupvit evaluate`: how well a model segments pictures whose masks are known."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from groupvit.cli import json_file
+from groupvit.cli.benchmarks import ROOT, open_benchmark
 from groupvit.cli.options import Flag, ModelOptions, warn_if_untrained
+from groupvit.errors import InputError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from groupvit.evaluation.evaluate import Evaluation
-    from groupvit.segmentation.segmenter import Segmenter
+    from groupvit.evaluation.evaluation import Evaluation
 
 
 def evaluate(
-    folder: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="FOLDER")]],
+    benchmark: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="BENCHMARK")]] = "",
     /,
-    options: Annotated[ModelOptions, tyro.conf.arg(name="")],
     *,
+    options: Annotated[ModelOptions, tyro.conf.arg(name="")],
+    root: Path = ROOT,
+    images: Path | None = None,
+    masks: Path | None = None,
+    classes: Path | None = None,
+    scenes: int = 500,
     limit: int | None = None,
     background_threshold: float | None = None,
     out: Path | None = None,
+    shown: int = 12,
     overwrite: Flag = False,
+    list: Flag = False,  # noqa: A002, ARG001 - the help tells of it; it is acted on earlier
 ) -> int:
     """Score a model on pictures with masks: IoU of every class, mIoU, and what the groups allow.
 
     The oracle is the score that the groups would have if each took the right word; the gap to it
     is what the words lose. Where patches take the words, at all levels, the score is not bound by
-    the groups of the last stage, and may pass their oracle.
+    the groups of the last stage, and may pass their oracle. Under torchrun the processes share the
+    pictures. A run with --out that was stopped goes on where it was.
 
     Args:
-        folder: Holds images/, masks/ (PNG of the same names; values are line numbers from 0, 255
-            does not count) and classes.txt (a name in each line, synonyms with |).
+        benchmark: A published one (see --list), storybook or storybook-things, which are drawn, or
+            a folder with images/, masks/ (PNG of the same names; values are line numbers from 0,
+            255 does not count) and classes.txt (a name in each line, synonyms with |).
         options: Which model, and how it looks at pictures.
-        limit: Only the first pictures, by name.
-        background_threshold: Groups that score below this, in [0, 1], are background; for folders
-            whose first class is called background.
-        out: A JSON file for the scores.
-        overwrite: Replace that file if it exists.
+        root: Folder in which published benchmarks lie.
+        images: Instead of BENCHMARK, a folder of pictures, together with --masks and --classes.
+        masks: Folder of their masks.
+        classes: File with the names of the classes.
+        scenes: How many scenes are drawn for the storybook.
+        limit: Only the first pictures.
+        background_threshold: What scores below this, in [0, 1], is background, instead of the
+            protocol's threshold; for benchmarks whose first class is the background.
+        out: Folder for report.html, report.md, scores.json, and a journal of every picture.
+        shown: How many pictures the report shows, from the best to the worst.
+        overwrite: Begin anew if the folder holds another evaluation.
+        list: Show all published benchmarks, whether they are there, and what is expected on disk.
     """
     from rich.console import Console
 
+    from groupvit.distributed import session
     from groupvit.evaluation.evaluate import evaluate as run
-    from groupvit.evaluation.folder import Folder
-    from groupvit.evaluation.report import report
+    from groupvit.evaluation.reports import writing
+    from groupvit.evaluation.reports.markdown import described
+    from groupvit.evaluation.reports.values import report
     from groupvit.progress import counted
 
-    console = Console(highlight=False, soft_wrap=True)
-    json_file.check(out, overwrite=overwrite)
-    benchmark = Folder.read(folder)
-    with console.status(f"loading {options.model}"):
-        segmenter = options.segmenter()
-    warn_if_untrained(console, segmenter.origin)
-    with counted("pictures") as progress:
-        found = run(
-            segmenter,
-            benchmark,
-            limit=limit,
-            background_threshold=background_threshold,
-            on_progress=progress,
-        )
-    console.print(class_table(found), summary(found))
-    console.print(_conditions(segmenter), markup=False)
-    if out is not None:
-        threshold = {"background_threshold": background_threshold}
-        values = {"model": options.model, **threshold, **report(found, segmenter, benchmark)}
-        json_file.write(out, values)
-        console.print(f"wrote {out}", markup=False)
+    if shown < 0:
+        raise InputError(f"--shown is {shown}; give at least 0")
+    pictures = open_benchmark(benchmark, root, (images, masks, classes), scenes)
+    threshold = {"background_threshold": background_threshold}
+    with session(options.device) as ranks:
+        console = Console(highlight=False, soft_wrap=True, quiet=not ranks.is_main)
+        with console.status(f"loading {options.model}"):
+            segmenter = options.segmenter(benchmark=pictures.key, device=str(ranks.device))
+        warn_if_untrained(console, segmenter.origin)
+        if out is not None and overwrite and ranks.is_main:
+            writing.clear(out)
+        ranks.barrier()
+        journal = None
+        if out is not None:
+            journal = writing.open_journal(out, segmenter, pictures, rank=ranks.rank, **threshold)
+        with counted("pictures") as progress:
+            found = run(
+                segmenter,
+                pictures,
+                limit=limit,
+                journal=journal,
+                ranks=ranks,
+                on_progress=progress if ranks.is_main else None,
+                **threshold,
+            )
+        values = {"model": options.model, **report(found, segmenter, pictures, **threshold)}
+        console.print(class_table(found), summary(found))
+        console.print(described(values), markup=False)
+        if out is not None and ranks.is_main:
+            writing.write(out, segmenter, pictures, found, values, num_shown=shown)
+            console.print(f"open in a browser: {out / writing.PAGE}", markup=False)
+            console.print(f"beside it: {writing.TABLE}, {writing.SCORES}", markup=False)
     return 0
 
 
@@ -80,14 +109,15 @@ def class_table(evaluation: "Evaluation") -> "Table":
 
     table = Table(box=box.SIMPLE, title="IoU by class [%]", title_justify="left")
     table.add_column("class")
-    for name in ("IoU", "oracle", "gap"):
+    for name in ("IoU", "oracle", "gap", "boundary"):
         table.add_column(name, justify="right")
     scores, oracle = evaluation.scores, evaluation.oracle
-    for label, iou, best in zip(scores.labels, scores.iou, oracle.iou, strict=True):
+    classes = zip(scores.labels, scores.iou, oracle.iou, evaluation.border_iou, strict=True)
+    for label, iou, best, border in classes:
         gap = None if iou is None or best is None else best - iou
-        table.add_row(escape(label), *map(_percent, (iou, best, gap)))
+        table.add_row(escape(label), *map(_percent, (iou, best, gap, border)))
     table.add_section()
-    means = (scores.miou, oracle.miou, oracle.miou - scores.miou)
+    means = (scores.miou, oracle.miou, oracle.miou - scores.miou, evaluation.border_miou)
     table.add_row("mean", *map(_percent, means), style="bold")
     return table
 
@@ -99,26 +129,18 @@ def summary(evaluation: "Evaluation") -> "Table":
     table = Table(show_header=False, box=None, padding=(0, 2))
     scores = evaluation.scores
     table.add_row("mIoU", f"[bold]{_percent(scores.miou)} %[/]")
-    stages = zip(evaluation.oracles, evaluation.groups_used, strict=True)
-    for number, (oracle, used) in enumerate(stages, start=1):
-        groups = f"{used:.1f} groups in use in a picture"
-        table.add_row(f"oracle of stage {number}", f"{_percent(oracle.miou)} %, {groups}")
+    stages = zip(evaluation.oracles, evaluation.groups_used, evaluation.jaccard, strict=True)
+    for number, (oracle, used, best) in enumerate(stages, start=1):
+        groups = f"{used:.1f} groups in use in a picture; the best fits a class by {_percent(best)}"
+        table.add_row(f"oracle of stage {number}", f"{_percent(oracle.miou)} %, {groups} %")
     table.add_row("mean accuracy", f"{_percent(scores.mean_accuracy)} %")
     table.add_row("pixel accuracy", f"{_percent(scores.pixel_accuracy)} %")
-    rate = evaluation.num_pictures / evaluation.seconds
-    pictures = f"{evaluation.num_pictures:,} in {evaluation.seconds:.1f} s ({rate:.1f}/s)"
-    table.add_row("pictures", pictures)
+    rate = evaluation.num_timed / evaluation.seconds
+    before = evaluation.num_pictures - evaluation.num_timed
+    pictures = f"{evaluation.num_timed:,} in {evaluation.seconds:.1f} s ({rate:.1f}/s)"
+    table.add_row("pictures", pictures + (f", {before:,} done before" if before else ""))
     return table
 
 
 def _percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.1f}"
-
-
-def _conditions(segmenter: "Segmenter") -> str:
-    from groupvit.evaluation.report import deviations
-
-    protocol = segmenter.protocol
-    changes = ", ".join(map(str, deviations(protocol)))
-    named = f"protocol {protocol.name}" + (f", but {changes}" if changes else "")
-    return f"{named}; words are taken by {segmenter.naming}"

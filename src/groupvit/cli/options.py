@@ -27,8 +27,9 @@ class ModelOptions:
     such as nvidia/groupvit-gcc-yfcc."""
     revision: str | None = None
     """Branch, tag or commit of a model on the hub."""
-    protocol: Literal["ours", "groupvit"] = "ours"
-    """How pictures are resized, cut and scored: for people's pictures, or as published."""
+    protocol: Literal["ours", "groupvit", "tcl", "sclip"] = "ours"
+    """How pictures are resized, cut and scored: for people's pictures, as published, or as others
+    measure."""
     short_side: int | None = None
     """Length that the shorter side is resized to [pixels], instead of the protocol's."""
     window: int | None = None
@@ -51,8 +52,13 @@ class ModelOptions:
     batch_size: int = 8
     """Windows that go through the network at once."""
 
-    def segmenter(self) -> "Segmenter":
-        """Load the model."""
+    def segmenter(self, *, benchmark: str = "", device: str | None = None) -> "Segmenter":
+        """Load the model.
+
+        Args:
+            benchmark: Key of what is measured, for which a protocol may have a size of its own.
+            device: Where to compute instead.
+        """
         from dataclasses import replace
 
         from groupvit.segmentation.protocol import named
@@ -76,8 +82,8 @@ class ModelOptions:
         return Segmenter.load(
             self.model,
             revision=self.revision,
-            protocol=replace(named(self.protocol), **changes),  # type: ignore[arg-type]
-            device=self.device,
+            protocol=replace(named(self.protocol).on(benchmark), **changes),  # type: ignore[arg-type]
+            device=device or self.device,
             dtype=self.dtype,
             batch_size=self.batch_size,
         )

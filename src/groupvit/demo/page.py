@@ -1,23 +1,15 @@
 """The page: one HTML file that needs no other, no network and no script."""
 
-import base64
-import html
-import io
 import shlex
-from collections.abc import Iterable, Sequence
-from importlib.resources import files
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from PIL import Image
-
-from groupvit.demo.rows import Panel, Row, Word
-from groupvit.demo.scenes import Scenes
-from groupvit.evaluation.evaluate import Evaluation
-from groupvit.evaluation.scores import Scores
+from groupvit.demo.rows import Row
+from groupvit.evaluation.benchmarks.scenes import Scenes
+from groupvit.evaluation.evaluation import Evaluation
 from groupvit.model.config import Naming
-
-COLOURS = 256
-"""Of a picture in the page: a third of the bytes, and no difference to be seen."""
+from groupvit.pages.document import document, section, text
+from groupvit.pages.pieces import Bar, Figure, article, bars, figures
 
 
 class About(NamedTuple):
@@ -44,40 +36,22 @@ def build(about: About, scenes: Scenes, evaluation: Evaluation, rows: Sequence[R
         evaluation: The scores on them.
         rows: The scenes that are shown.
     """
-    style = files("groupvit").joinpath("demo/page.css").read_text(encoding="utf-8")
-    shown = "\n".join(_row(number, row) for number, row in enumerate(rows, start=1))
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>GroupViT: segmentation learnt from captions</title>
-<link rel="icon" href="data:,">
-<style>
-{style}</style>
-</head>
-<body>
-<a class="skip" href="#scenes">To the pictures</a>
-<header>
-<h1>Segmentation learnt from captions alone</h1>
-{_lead(about, scenes)}
-</header>
-<main>
-<section aria-labelledby="scores">
-<h2 id="scores">Scores on {scenes.num:,} scenes it has never seen</h2>
-{_figures(evaluation)}
-{_bars(evaluation.scores, evaluation.oracle)}
-</section>
-<section aria-labelledby="scenes">
-<h2 id="scenes" tabindex="-1">The first {len(rows)} of them</h2>
-{_contest(about, scenes)}
-{shown}
-</section>
-{_way_on(about, scenes)}
-</main>
-</body>
-</html>
-"""
+    shown = [_row(number, row) for number, row in enumerate(rows, start=1)]
+    sections = (
+        section(
+            "scores",
+            f"Scores on {scenes.num:,} scenes it has never seen",
+            (figures(_numbers(evaluation)), bars(_classes(evaluation))),
+        ),
+        section("scenes", f"The first {len(rows)} of them", (_contest(about, scenes), *shown)),
+        _way_on(about, scenes),
+    )
+    return document(
+        "GroupViT: segmentation learnt from captions",
+        header=f"<h1>Segmentation learnt from captions alone</h1>\n{_lead(about, scenes)}",
+        main="\n".join(sections),
+        skip=("scenes", "To the pictures"),
+    )
 
 
 def _lead(about: About, scenes: Scenes) -> str:
@@ -92,7 +66,7 @@ def _lead(about: About, scenes: Scenes) -> str:
     drawn = f"Scenes of {scenes.size} x {scenes.size} pixels, drawn with seed {scenes.seed}."
     return (
         f'<p class="lead">{never}</p>\n'
-        f'<p class="muted"><strong>{_text(about.model)}</strong>: {_text(facts)} {_text(drawn)}</p>'
+        f'<p class="muted"><strong>{text(about.model)}</strong>: {text(facts)} {text(drawn)}</p>'
     )
 
 
@@ -118,81 +92,44 @@ def _contest(about: About, scenes: Scenes) -> str:
     return f"<p>All {len(scenes.labels)} words compete for every {taken}{borders}</p>"
 
 
-def _figures(evaluation: Evaluation) -> str:
+def _numbers(evaluation: Evaluation) -> list[Figure]:
     """The large numbers."""
     stages = zip(evaluation.oracles, evaluation.groups_used, strict=True)
-    numbers = [("mIoU", evaluation.scores.miou, "of its words")]
-    numbers += [
-        (
+    oracles = [
+        Figure(
             f"oracle, stage {number}",
-            oracle.miou,
+            _percent(oracle.miou),
             f"if its {used:.1f} groups had the right words",
         )
-        for number, (oracle, used) in reversed(list(enumerate(stages, start=1)))
+        for number, (oracle, used) in enumerate(stages, start=1)
     ]
-    numbers.append(("pixel accuracy", evaluation.scores.pixel_accuracy, "of the pixels are right"))
-    items = "\n".join(
-        f"<div><dt>{name}</dt><dd>{100 * value:.1f}&nbsp;%<small>{what}</small></dd></div>"
-        for name, value, what in numbers
-    )
-    return f'<dl class="numbers">\n{items}\n</dl>'
+    return [
+        Figure("mIoU", _percent(evaluation.scores.miou), "of its words"),
+        *reversed(oracles),
+        Figure(
+            "pixel accuracy",
+            _percent(evaluation.scores.pixel_accuracy),
+            "of the pixels are right",
+        ),
+    ]
 
 
-def _bars(scores: Scores, oracle: Scores) -> str:
-    """A bar for each class, the best first."""
-    known = [
-        (label, iou, best)
+def _classes(evaluation: Evaluation) -> list[Bar]:
+    scores, oracle = evaluation.scores, evaluation.oracle
+    return [
+        Bar(label, iou, best or 0.0)
         for label, iou, best in zip(scores.labels, scores.iou, oracle.iou, strict=True)
         if iou is not None
     ]
-    items = "\n".join(
-        _bar(label, iou, best or 0.0) for label, iou, best in sorted(known, key=lambda x: -x[1])
-    )
-    return f"""<p class="key"><span class="iou"></span> IoU of the words
-<span class="oracle"></span> of the oracle: the same groups with the right words [%]</p>
-<ul class="bars">
-{items}
-</ul>"""
-
-
-def _bar(label: str, iou: float, best: float) -> str:
-    return (
-        f'<li><span class="name">{_text(label)}</span>'
-        f'<span class="track" aria-hidden="true">'
-        f'<span class="oracle" style="width:{100 * best:.1f}%"></span>'
-        f'<span class="iou" style="width:{100 * iou:.1f}%"></span></span>'
-        f'<span class="value">{100 * iou:.0f} <small>oracle {100 * best:.0f}</small></span></li>'
-    )
 
 
 def _row(number: int, row: Row) -> str:
-    panels = "\n".join(map(_panel, row.panels))
-    return f"""<article aria-labelledby="scene-{number}">
-<h3 id="scene-{number}"><span class="muted">{number}</span> &ldquo;{_text(row.caption)}&rdquo;</h3>
-<div class="row">
-{panels}
-</div>
-</article>"""
+    title = f'<span class="muted">{number}</span> &ldquo;{text(row.caption)}&rdquo;'
+    return article(f"scene-{number}", title, row.panels)
 
 
-def _panel(panel: Panel) -> str:
-    width, height = panel.image.size
-    note = f' <span class="muted">{_text(panel.note)}</span>' if panel.note else ""
-    return (
-        f'<figure><img src="{_data(panel.image)}" width="{width}" height="{height}" '
-        f'alt="{_text(panel.alt)}">'
-        f"<figcaption><strong>{_text(panel.title)}</strong>{note}{_legend(panel.words)}"
-        "</figcaption></figure>"
-    )
-
-
-def _legend(words: Iterable[Word]) -> str:
-    items = "".join(
-        f'<li><span class="swatch" style="background:{_hex(word.colour)}"></span>'
-        f"{_text(word.name)} <small>{_percent(word.share)}</small></li>"
-        for word in words
-    )
-    return f'<ul class="legend">{items}</ul>' if items else ""
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}\u00a0%"
 
 
 def _way_on(about: About, scenes: Scenes) -> str:
@@ -210,30 +147,6 @@ def _way_on(about: About, scenes: Scenes) -> str:
         "A model of your own": "groupvit train configs/storybook-quick.toml",
     }
     items = "\n".join(
-        f"<dt>{_text(what)}</dt><dd><code>{_text(how)}</code></dd>" for what, how in steps.items()
+        f"<dt>{text(what)}</dt><dd><code>{text(how)}</code></dd>" for what, how in steps.items()
     )
-    return f"""<section aria-labelledby="on">
-<h2 id="on">How to go on</h2>
-<dl class="steps">
-{items}
-</dl>
-</section>"""
-
-
-def _text(text: str) -> str:
-    return html.escape(text)
-
-
-def _percent(share: float) -> str:
-    return f"{share:.0%}" if share >= 0.005 else "&lt; 1%"
-
-
-def _hex(colour: Sequence[int]) -> str:
-    return "#" + bytes(colour).hex()
-
-
-def _data(image: Image.Image) -> str:
-    """The picture as a PNG inside an address."""
-    file = io.BytesIO()
-    image.convert("RGB").quantize(COLOURS).save(file, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+    return section("on", "How to go on", (f'<dl class="steps">\n{items}\n</dl>',))

@@ -5,45 +5,18 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import UInt8, UInt16
+from jaxtyping import UInt8
 from PIL import Image
 
 from groupvit import visualization
 from groupvit.demo.colours import class_colours
+from groupvit.pages.pieces import Panel, labelled
 from groupvit.segmentation.groups import GroupedPicture
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.storybook.scene import Scene
 
 SIDE = 320
 """Scenes are enlarged by a whole factor to about this [pixels]."""
-
-OPACITY = 0.65
-"""Of the colours of labels, [0, 1]."""
-
-LabelMap = UInt8[np.ndarray, "height width"] | UInt16[np.ndarray, "height width"]
-
-
-class Word(NamedTuple):
-    """A word of a picture's legend."""
-
-    name: str
-    colour: tuple[int, ...]
-    """RGB, 0 to 255."""
-    share: float
-    """Of the picture, [0, 1]."""
-
-
-class Panel(NamedTuple):
-    """A picture of a row."""
-
-    title: str
-    note: str
-    """A few words more."""
-    image: Image.Image
-    alt: str
-    """What it shows, for those who do not see it."""
-    words: tuple[Word, ...]
-    """Its legend, the largest share first."""
 
 
 class Row(NamedTuple):
@@ -66,11 +39,11 @@ def draw_row(segmenter: Segmenter, page: Scene, labels: Sequence[str]) -> Row:
     right = float((segmenter.label(grouped, labels).label_map == page.mask).mean())
     large = replace(grouped, picture=picture)
     found = segmenter.label(large, labels).label_map
-    caption = page.captions[0]
+    caption, colours = page.captions[0], class_colours()
     panels = (
-        Panel("Picture", "", Image.fromarray(picture), f"A drawn scene: {caption}", ()),
-        _labelled("Truth", "never shown to the model", picture, truth, labels),
-        _labelled("Words", f"{right:.0%} of the pixels are right", picture, found, labels),
+        Panel("Picture", "", Image.fromarray(picture), f"A drawn scene: {caption}"),
+        labelled("Truth", "never shown to the model", picture, truth, labels, colours),
+        labelled("Words", f"{right:.0%} of the pixels are right", picture, found, labels, colours),
         *(_grouped(large, stage) for stage in range(large.num_stages)),
     )
     return Row(caption, panels)
@@ -84,28 +57,9 @@ def _enlarge(
     return np.array(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC))
 
 
-def _labelled(
-    title: str,
-    note: str,
-    picture: UInt8[np.ndarray, "height width 3"],
-    label_map: LabelMap,
-    labels: Sequence[str],
-) -> Panel:
-    table = class_colours()
-    shares = np.bincount(label_map.ravel(), minlength=len(labels)) / label_map.size
-    words = tuple(
-        Word(labels[index], tuple(table[index].tolist()), float(shares[index]))
-        for index in np.argsort(-shares, kind="stable")
-        if shares[index] > 0
-    )
-    image = visualization.overlay(picture, label_map, labels, table, opacity=OPACITY, legend=False)
-    alt = ", ".join(f"{word.name} {word.share:.0%}" for word in words)
-    return Panel(title, note, image, f"{title}: {alt}", words)
-
-
 def _grouped(grouped: GroupedPicture, stage: int) -> Panel:
     groups = grouped.group_map(stage)
     count = f"{len(np.unique(groups))} in use"
     image = visualization.groups(grouped.picture, groups)
     title = f"Groups, stage {stage + 1}"
-    return Panel(title, count, image, f"{title}: {count}, each in its mean colour", ())
+    return Panel(title, count, image, f"{title}: {count}, each in its mean colour")

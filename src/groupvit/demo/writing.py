@@ -1,6 +1,5 @@
 """Draws scenes, has a model segment and score them, and writes the page."""
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,9 +7,10 @@ from typing import NamedTuple
 
 from groupvit.demo.page import About, build
 from groupvit.demo.rows import draw_row
-from groupvit.demo.scenes import Scenes
-from groupvit.errors import InputError
-from groupvit.evaluation.evaluate import Evaluation, evaluate
+from groupvit.evaluation.benchmarks.scenes import Scenes
+from groupvit.evaluation.evaluate import evaluate
+from groupvit.evaluation.evaluation import Evaluation
+from groupvit.pages.document import make_folder, write_page
 from groupvit.segmentation.segmenter import Segmenter
 
 FILE = "storybook.html"
@@ -47,14 +47,15 @@ def write(
         InputError: No scene is to be shown, or the folder cannot be written.
     """
     shown = replace(scenes, num=num)
-    page = _writable(out) / FILE
+    page = out / FILE
+    make_folder(out)
     total = scenes.num + num
     evaluation = evaluate(segmenter, scenes, on_progress=lambda done, _: on_progress(done, total))
     rows = []
     for index in range(num):
         rows.append(draw_row(segmenter, shown.page(index), scenes.labels))
         on_progress(scenes.num + index + 1, total)
-    _replace(page, build(_about(segmenter, model), scenes, evaluation, rows))
+    write_page(page, build(_about(segmenter, model), scenes, evaluation, rows))
     return Demo(page, evaluation)
 
 
@@ -68,21 +69,3 @@ def _about(segmenter: Segmenter, model: str) -> About:
         naming=segmenter.naming,
         refined=segmenter.protocol.refinement is not None,
     )
-
-
-def _writable(out: Path) -> Path:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--out {out} cannot be written: {error.strerror}") from error
-    return out
-
-
-def _replace(page: Path, text: str) -> None:
-    beside = page.with_name(f".partial-{os.getpid()}-{page.name}")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(page)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise InputError(f"{page} cannot be written: {error.strerror or error}") from error

@@ -5,7 +5,7 @@ The gap between a score and its oracle is what words lose; the rest is lost by t
 """
 
 import numpy as np
-from jaxtyping import Int64, UInt8, UInt16
+from jaxtyping import Float64, Int64, UInt8, UInt16
 
 from groupvit.evaluation.scores import overlap
 
@@ -26,12 +26,25 @@ def oracle_map(
         num_labels: How many classes there are.
     """
     numbers, compact = np.unique(groups, return_inverse=True)
-    classes = _best_class(overlap(truth, compact, (num_labels, len(numbers))))
-    return classes.take(compact)
+    shared = overlap(truth, compact, (num_labels, len(numbers)))
+    best: UInt8[np.ndarray, " group"] = ious(shared).argmax(axis=0).astype(np.uint8)
+    return best.take(compact)
 
 
-def _best_class(shared: Int64[np.ndarray, "label group"]) -> UInt8[np.ndarray, " group"]:
+def ious(shared: Int64[np.ndarray, "label part"]) -> Float64[np.ndarray, "label part"]:
+    """The IoU of every class with every part; 0 where both are empty.
+
+    Args:
+        shared: How many pixels they share, from `overlap`.
+    """
     union = shared.sum(axis=0) + shared.sum(axis=1)[:, None] - shared
-    iou = shared / np.maximum(union, 1)  # equal fractions are equal numbers, so that ties hold
-    best: UInt8[np.ndarray, " group"] = iou.argmax(axis=0).astype(np.uint8)
-    return best
+    # Equal fractions are equal numbers, so that ties hold.
+    result: Float64[np.ndarray, "label part"] = shared / np.maximum(union, 1)
+    return result
+
+
+def oracle_table(shared: Int64[np.ndarray, "label group"]) -> Int64[np.ndarray, "label label"]:
+    """Pixels by truth (rows) and by what the oracle calls their group (columns)."""
+    table = np.zeros((len(shared), len(shared)), np.int64)
+    np.add.at(table.T, ious(shared).argmax(axis=0), shared.T)
+    return table

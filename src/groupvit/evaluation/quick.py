@@ -5,13 +5,10 @@ from pathlib import Path
 import torch
 from torch.autograd.graph import increment_version
 
+from groupvit.evaluation.benchmarks.folder import read_folder
 from groupvit.evaluation.evaluate import evaluate
-from groupvit.evaluation.folder import Folder
 from groupvit.model.groupvit import GroupViT
 from groupvit.segmentation.segmenter import Segmenter
-
-THRESHOLD = 0.5
-"""Score below which groups are background, where the folder has one [0, 1]."""
 
 
 def quick_scores(
@@ -33,7 +30,7 @@ def quick_scores(
     Raises:
         InputError: The folder is no benchmark, or a file in it cannot be used.
     """
-    benchmark = Folder.read(folder)
+    benchmark = read_folder(folder)
     # A fused optimizer does not; without it, what the model remembers of older weights would count.
     increment_version(model.parameters())
     modes = {module: module.training for module in model.modules()}
@@ -42,7 +39,6 @@ def quick_scores(
             Segmenter(model, device=device),
             benchmark,
             limit=limit or None,
-            background_threshold=THRESHOLD if benchmark.has_background else None,
         )
     finally:
         for module, training in modes.items():

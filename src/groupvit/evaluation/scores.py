@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int64, Shaped, UInt8, UInt16
+from jaxtyping import Int64, Shaped, UInt8
 
 IGNORED = 255
 """Value of pixels in the truth that do not count."""
@@ -40,35 +40,20 @@ class Scores:
         return _mean(self.accuracy)
 
 
-class Confusion:
-    """How many pixels of each class were predicted as which; grows picture by picture.
+def scores_of(table: Int64[np.ndarray, "label label"], labels: Sequence[str]) -> Scores:
+    """The scores of pixels by truth (rows) and prediction (columns).
 
     Args:
-        num_labels: How many classes there are.
+        table: The sum of `overlap` over all pictures.
+        labels: Names of the classes.
     """
-
-    def __init__(self, num_labels: int) -> None:
-        self.table: Int64[np.ndarray, "label label"] = np.zeros((num_labels, num_labels), np.int64)
-        """Pixels by truth (rows) and prediction (columns)."""
-
-    def add(
-        self,
-        truth: UInt8[np.ndarray, "height width"],
-        prediction: UInt8[np.ndarray, "height width"] | UInt16[np.ndarray, "height width"],
-    ) -> None:
-        """Count a picture; where the truth is 255 it does not count."""
-        self.table += overlap(truth, prediction, (len(self.table), len(self.table)))
-
-    def scores(self, labels: Sequence[str]) -> Scores:
-        """The scores of everything counted so far."""
-        hits, truth = self.table.diagonal(), self.table.sum(axis=1)
-        union = truth + self.table.sum(axis=0) - hits
-        return Scores(
-            labels=tuple(labels),
-            iou=_shares(hits, union),
-            accuracy=_shares(hits, truth),
-            pixel_accuracy=_mean(_shares(hits.sum(keepdims=True), truth.sum(keepdims=True))),
-        )
+    hits, truth = table.diagonal(), table.sum(axis=1)
+    return Scores(
+        labels=tuple(labels),
+        iou=shares(hits, truth + table.sum(axis=0) - hits),
+        accuracy=shares(hits, truth),
+        pixel_accuracy=_mean(shares(hits.sum(keepdims=True), truth.sum(keepdims=True))),
+    )
 
 
 def overlap(
@@ -90,9 +75,10 @@ def overlap(
     return counts.astype(np.int64, copy=False).reshape(size)
 
 
-def _shares(
+def shares(
     parts: Int64[np.ndarray, " label"], wholes: Int64[np.ndarray, " label"]
 ) -> tuple[float | None, ...]:
+    """Parts of wholes; None where the whole is empty."""
     return tuple(map(_share, parts.tolist(), wholes.tolist()))
 
 

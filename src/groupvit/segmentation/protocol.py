@@ -1,12 +1,31 @@
 """Protocols: everything that decides how a picture is scored, under one name."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Literal
 
 from groupvit.errors import InputError
 from groupvit.model.config import Naming
 from groupvit.segmentation.refinement import Refinement
-from groupvit.text.prompts import SIMPLE
+from groupvit.text.prompts import FULL, SIMPLE, SUBSET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions:
+    """What a protocol prescribes for one benchmark alone."""
+
+    threshold: float | None = None
+    """Score below which pixels are background, [0, 1]; None: that of the protocol."""
+    background_words: tuple[str, ...] = ()
+    """Words that compete with the classes and become background."""
+    words: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """What is said for some classes instead of their names, such as `car|taxi`."""
+    short_side: int | None = None
+    """Length that the shorter side is resized to [pixels]; None: that of the protocol."""
+
+
+NOTHING = Conditions()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +58,12 @@ class Protocol:
     """What takes the words; None: what the model asks for."""
     refinement: Refinement | None = None
     """How borders are moved to where colours change; None: not at all."""
+    threshold: float = 0.5
+    """On benchmarks with a background, the score below which pixels belong to it, [0, 1]."""
+    spares_best: bool = True
+    """Whether the most certain group of a window is never background, as in the original."""
+    conditions: Mapping[str, Conditions] = field(default_factory=lambda: MappingProxyType({}))
+    """What holds for some benchmarks alone, by their keys."""
     scoring: Literal["softmax", "product"]
     """Softmax over the labels kept, or that times the softmax over all labels (the original)."""
 
@@ -54,6 +79,16 @@ class Protocol:
                 "pixels between the windows would be lost"
             )
 
+    def conditions_on(self, benchmark: str) -> Conditions:
+        """What is prescribed for the benchmark of this key, the threshold always among it."""
+        found = self.conditions.get(benchmark, NOTHING)
+        return found if found.threshold is not None else replace(found, threshold=self.threshold)
+
+    def on(self, benchmark: str) -> "Protocol":
+        """The protocol with the size that it prescribes for the benchmark of this key."""
+        short_side = self.conditions.get(benchmark, NOTHING).short_side
+        return self if short_side is None else replace(self, short_side=short_side)
+
 
 GROUPVIT = Protocol(
     name="groupvit",
@@ -64,8 +99,78 @@ GROUPVIT = Protocol(
     resized="scores",
     naming="segments",
     scoring="product",
+    threshold=0.95,
+    conditions=MappingProxyType(
+        {
+            "voc": Conditions(
+                words={"diningtable": "table", "pottedplant": "plant", "tvmonitor": "monitor"}
+            ),
+            "context": Conditions(
+                threshold=0.35,
+                words={"aeroplane": "airplane", "pottedplant": "plant", "tvmonitor": "monitor"},
+            ),
+        }
+    ),
 )
 """The published pipeline: sliding windows of 448, the five likeliest labels of each."""
+
+TCL = Protocol(
+    name="tcl",
+    antialias=False,
+    border="cut",
+    window=448,
+    templates=(*SUBSET, "a photo of many {}.", "a photo of {}s."),
+    resized="scores",
+    naming="segments",
+    scoring="softmax",
+    threshold=0.5,
+    spares_best=False,
+)
+"""The common ground of Cha et al. 2023 (TCL): class names as they are, one threshold everywhere."""
+
+_BEHIND = (
+    *("sky", "wall", "tree", "wood", "grass", "road", "sea", "river", "mountain", "sands", "desk"),
+    *("bed", "building", "cloud", "lamp", "door", "window", "wardrobe", "ceiling", "shelf"),
+    *("curtain", "stair", "floor", "hill", "rail", "fence"),
+)
+_PERSON = "|".join(
+    ["person", *(f"person in {x}" for x in ("shirt", "jeans", "dress", "sweater", "skirt"))]
+)
+SCLIP = Protocol(
+    name="sclip",
+    short_side=336,
+    antialias=False,
+    border="cut",
+    window=224,
+    stride=112,
+    templates=FULL,
+    resized="scores",
+    naming="segments",
+    scoring="softmax",
+    threshold=0.1,
+    spares_best=False,
+    conditions=MappingProxyType(
+        {
+            "voc": Conditions(
+                background_words=_BEHIND,
+                words={
+                    "boat": "ship",
+                    "diningtable": "table",
+                    "person": f"{_PERSON}|person in jacket",
+                    "tvmonitor": "television monitor|tv monitor|monitor|television|screen",
+                },
+            ),
+            # A bed is a class there, so that it cannot be background too.
+            "coco-object": Conditions(
+                background_words=tuple(word for word in _BEHIND if word != "bed"),
+                words={"person": f"{_PERSON}|person in jacket|body"},
+            ),
+            "coco-stuff": Conditions(short_side=448),
+            "cityscapes": Conditions(short_side=560),
+        }
+    ),
+)
+"""In the style of Wang et al. 2024 (SCLIP): small windows, 80 templates, words for backgrounds."""
 
 OURS = Protocol(
     name="ours",
@@ -77,7 +182,7 @@ OURS = Protocol(
 )
 """For people's pictures: the whole picture at once, every label that was asked for."""
 
-PROTOCOLS = {protocol.name: protocol for protocol in (OURS, GROUPVIT)}
+PROTOCOLS = {protocol.name: protocol for protocol in (OURS, GROUPVIT, TCL, SCLIP)}
 
 
 def named(name: str) -> Protocol:

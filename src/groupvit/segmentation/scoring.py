@@ -29,7 +29,9 @@ def score(
     scores = of_parts.masked_fill(~kept, float("-inf")).softmax(dim=-1)
     if protocol.scoring == "product":
         scores = scores * of_parts.softmax(dim=-1)
-    return with_background(scores, query, background) if background else scores
+    if background is None:
+        return scores
+    return with_background(scores, query, background, spares_best=protocol.spares_best)
 
 
 def best_word(logits: Float[Tensor, "row word"], query: Query) -> Float[Tensor, "row label"]:
@@ -51,7 +53,7 @@ def top_labels(logits: Float[Tensor, " label"], count: int | None) -> Bool[Tenso
 
 
 def with_background(
-    scores: Float[Tensor, "part label"], query: Query, background: Background
+    scores: Float[Tensor, "part label"], query: Query, background: Background, *, spares_best: bool
 ) -> Float[Tensor, "part label_or_background"]:
     """The scores with a first column for the background: 1 where it wins for certain.
 
@@ -60,7 +62,7 @@ def with_background(
     count = len(query.labels) - query.num_background
     labels, behind = scores[:, :count], scores[:, count:]
     column = behind.amax(dim=1) if query.num_background else scores.new_zeros(len(scores))
-    column = column.masked_fill(_below(scores, labels, query, background), 1.0)
+    column = column.masked_fill(_below(scores, labels, query, background, spares_best), 1.0)
     return torch.cat([column[:, None], labels], dim=1)
 
 
@@ -69,13 +71,15 @@ def _below(
     labels: Float[Tensor, "part label"],
     query: Query,
     background: Background,
+    spares_best: bool,  # noqa: FBT001
 ) -> Bool[Tensor, " part"]:
     """Which parts are too uncertain of their best label."""
     best, winner = labels.max(dim=1)
     below = torch.zeros_like(best, dtype=torch.bool)
     if background.threshold is not None:
         certain = scores.max(dim=1).values
-        below |= certain < min(background.threshold, float(certain.max()))
+        spared = float(certain.max()) if spares_best else 1.0
+        below |= certain < min(background.threshold, spared)
     if background.thresholds:
         limits = [background.thresholds.get(name, 0.0) for name in query.labels[: labels.shape[1]]]
         below |= best < best.new_tensor(limits)[winner]

@@ -7,7 +7,7 @@ from rich.console import Console
 from groupvit import distributed
 from groupvit.data.loader import Batches, stream
 from groupvit.distributed import Ranks
-from groupvit.evaluation.folder import Folder
+from groupvit.evaluation.benchmarks.folder import read_folder
 from groupvit.text.tokenizer import Tokenizer
 from groupvit.training.config import TrainingConfig
 from groupvit.training.learner import Learner
@@ -38,7 +38,7 @@ def train(config: TrainingConfig, *, fresh: bool = False) -> int:
             run.prepare(config, fresh=fresh)
         ranks.barrier()
         if config.evaluate_folder:
-            Folder.read(config.evaluate_folder)  # finds mistakes now, not hours later
+            read_folder(config.evaluate_folder)  # finds mistakes now, not hours later
         batches = _batches(config, ranks, console)
         learner = Learner(config, ranks, run)
         start = learner.progress.step

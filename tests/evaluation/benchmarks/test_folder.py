@@ -3,21 +3,21 @@ import pytest
 from PIL import Image
 
 from groupvit.errors import InputError
-from groupvit.evaluation.benchmark import Benchmark
-from groupvit.evaluation.folder import Folder
+from groupvit.evaluation.benchmarks.benchmark import Benchmark
+from groupvit.evaluation.benchmarks.folder import read_folder
 from groupvit.storybook.scene import CLASSES, scene
 from tests.evaluation.folders import SIZE, with_background, write_folder
 
 
 def test_a_folder_is_a_benchmark(book):
-    folder = Folder.read(book)
+    folder = read_folder(book)
     assert isinstance(folder, Benchmark)
     assert (len(folder), folder.labels, folder.has_background) == (5, CLASSES, False)
     assert folder.name == str(book)
 
 
 def test_pictures_come_in_the_order_of_their_names(book):
-    folder = Folder.read(str(book))
+    folder = read_folder(str(book))
     for index in range(len(folder)):
         page = scene(index, split="test", size=SIZE)
         np.testing.assert_array_equal(folder[index].picture, page.image)
@@ -25,7 +25,7 @@ def test_pictures_come_in_the_order_of_their_names(book):
 
 
 def test_a_first_line_background_is_no_label(folder):
-    found = Folder.read(with_background(folder))
+    found = read_folder(with_background(folder))
     assert found.has_background
     assert found.labels == CLASSES[1:]
 
@@ -35,7 +35,7 @@ def test_a_palette_does_not_change_the_values(folder):
     mask.putpalette([255 - value % 256 for value in range(768)])
     mask.save(folder / "masks/000.png")
     np.testing.assert_array_equal(
-        Folder.read(folder)[0].mask, scene(0, split="test", size=SIZE).mask
+        read_folder(folder)[0].mask, scene(0, split="test", size=SIZE).mask
     )
 
 
@@ -43,18 +43,18 @@ def test_folders_below_keep_their_names(folder):
     for kind in ("images", "masks"):
         (folder / kind / "trip").mkdir()
         (folder / kind / "001.png").rename(folder / kind / "trip/b.png")
-    assert [pair.mask.name for pair in Folder.read(folder).pairs] == ["000.png", "b.png"]
+    assert [pair.mask.name for pair in read_folder(folder).pairs] == ["000.png", "b.png"]
 
 
 def test_a_picture_may_have_any_format(folder):
     Image.open(folder / "images/001.png").save(folder / "images/001.webp")
     (folder / "images/001.png").unlink()
-    assert Folder.read(folder)[1].picture.shape == (SIZE, SIZE, 3)
+    assert read_folder(folder)[1].picture.shape == (SIZE, SIZE, 3)
 
 
 def test_blank_lines_at_the_end_are_no_classes(folder):
     (folder / "classes.txt").write_text("\n".join(CLASSES) + "\n\n  \n")
-    assert Folder.read(folder).labels == CLASSES
+    assert read_folder(folder).labels == CLASSES
 
 
 def remove(name):
@@ -88,14 +88,14 @@ def write_mask(mode, size=(SIZE, SIZE), colour=0):
 def test_what_is_missing_is_said_before_anything_is_read(folder, spoil, complaint):
     spoil(folder)
     with pytest.raises(InputError, match=complaint):
-        Folder.read(folder)
+        read_folder(folder)
 
 
 def test_a_folder_without_pictures_is_refused(folder):
     for file in (folder / "images").iterdir():
         file.unlink()
     with pytest.raises(InputError, match="no JPEG, PNG or WebP pictures"):
-        Folder.read(folder)
+        read_folder(folder)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_a_folder_without_pictures_is_refused(folder):
 )
 def test_a_pair_that_cannot_be_used_is_named(folder, spoil, complaint):
     spoil(folder)
-    found = Folder.read(folder)
+    found = read_folder(folder)
     assert found[0].mask.shape == (SIZE, SIZE)
     with pytest.raises(InputError, match=complaint):
         found[1]
@@ -125,10 +125,10 @@ def cut(path):
 
 def test_a_mask_may_hold_pixels_that_do_not_count(folder):
     write_mask("L", colour=255)(folder)
-    assert (Folder.read(folder)[1].mask == 255).all()
+    assert (read_folder(folder)[1].mask == 255).all()
 
 
 def test_a_large_benchmark_is_listed_without_reading_it(tmp_path):
     path = write_folder(tmp_path, num=1)
     (path / "images/000.png").write_bytes(b"")
-    assert len(Folder.read(path)) == 1
+    assert len(read_folder(path)) == 1

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from groupvit.demo.scenes import Scenes
 from groupvit.errors import InputError
-from groupvit.evaluation.benchmark import Benchmark
+from groupvit.evaluation.benchmarks.benchmark import Benchmark
+from groupvit.evaluation.benchmarks.scenes import Scenes
 from groupvit.storybook.scene import CLASSES, scene
 
 
@@ -15,7 +15,8 @@ def test_scenes_are_a_benchmark():
 
 def test_they_are_test_pages_of_the_storybook():
     page = scene(1, seed=5, split="test", size=20)
-    picture, mask = Scenes(num=2, seed=5, size=20)[1]
+    name, picture, mask = Scenes(num=2, seed=5, size=20)[1]
+    assert name == "scene 1"
     np.testing.assert_array_equal(picture, page.image)
     np.testing.assert_array_equal(mask, page.mask)
 
@@ -38,3 +39,13 @@ def test_without_a_seed_they_are_none_of_the_first_storybook():
 def test_what_cannot_be_drawn_is_refused(settings, complaint):
     with pytest.raises(InputError, match=complaint):
         Scenes(**settings)
+
+
+def test_stuff_may_be_background():
+    whole, things = Scenes(num=1), Scenes(num=1, only_things=True)
+    assert (things.key, things.has_background, len(things.labels)) == ("storybook-things", True, 15)
+    for value in np.unique(whole[0].mask):
+        found = things[0].mask[whole[0].mask == value]
+        name = ("background", *things.labels)[found[0]]
+        assert (found == found[0]).all()
+        assert name == (CLASSES[value] if CLASSES[value] in things.labels else "background")

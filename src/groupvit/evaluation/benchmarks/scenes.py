@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from groupvit.errors import InputError
-from groupvit.evaluation.benchmark import Sample
+from groupvit.evaluation.benchmarks.benchmark import Sample
 from groupvit.storybook.scene import CLASSES, Scene, scene
+from groupvit.storybook.stuff import STUFF
 from groupvit.storybook.writing import LARGEST, SMALLEST
 
 SEED = 2022
@@ -21,6 +24,8 @@ class Scenes:
     """Another seed gives another storybook."""
     size: int = 80
     """Height and width, 16 to 512 [pixels]."""
+    only_things: bool = False
+    """Whether stuff, such as sky, grass and walls, is background instead of classes."""
 
     def __post_init__(self) -> None:
         """Check the numbers that people set."""
@@ -30,19 +35,24 @@ class Scenes:
             raise InputError(f"size is {self.size}; give {SMALLEST} to {LARGEST} pixels")
 
     @property
+    def key(self) -> str:
+        """The short name by which protocols know it."""
+        return "storybook-things" if self.only_things else "storybook"
+
+    @property
     def name(self) -> str:
         """What reports call it."""
-        return f"storybook, seed {self.seed}, {self.size} px"
+        return f"{self.key}, seed {self.seed}, {self.size} px"
 
     @property
     def labels(self) -> tuple[str, ...]:
         """All classes; they compete in every picture."""
-        return CLASSES
+        return CLASSES[len(STUFF) :] if self.only_things else CLASSES
 
     @property
     def has_background(self) -> bool:
-        """Every pixel belongs to a class."""
-        return False
+        """Otherwise every pixel belongs to a class."""
+        return self.only_things
 
     def __len__(self) -> int:
         return self.num
@@ -50,7 +60,11 @@ class Scenes:
     def __getitem__(self, index: int) -> Sample:
         """One of them, the same whenever it is drawn."""
         page = self.page(index)
-        return Sample(page.image, page.mask)
+        mask = page.mask
+        if self.only_things:
+            behind = mask < len(STUFF)
+            mask = np.where(behind, 0, mask - (len(STUFF) - 1)).astype(np.uint8)
+        return Sample(f"scene {index}", page.image, mask)
 
     def page(self, index: int) -> Scene:
         """One of them with its captions."""

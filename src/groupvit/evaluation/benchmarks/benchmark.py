@@ -9,6 +9,8 @@ from jaxtyping import UInt8
 class Sample(NamedTuple):
     """A picture and the class of its every pixel."""
 
+    name: str
+    """What reports call it."""
     picture: UInt8[np.ndarray, "height width 3"]
     """RGB, 0 to 255."""
     mask: UInt8[np.ndarray, "height width"]
@@ -20,13 +22,18 @@ class Benchmark(Protocol):
     """Pictures with masks, in an order that never changes."""
 
     @property
+    def key(self) -> str:
+        """The short name by which protocols know it; empty for one of your own."""
+        ...
+
+    @property
     def name(self) -> str:
         """What reports call it."""
         ...
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What the model is asked for, such as `car|taxi`, without a background."""
+        """Its classes, such as `car|taxi`, without a background."""
         ...
 
     @property

@@ -1,17 +1,22 @@
 import json
 from dataclasses import replace
 
+from groupvit.evaluation.benchmarks.folder import read_folder
 from groupvit.evaluation.evaluate import evaluate
-from groupvit.evaluation.folder import Folder
-from groupvit.evaluation.report import deviations, report
-from groupvit.segmentation.protocol import GROUPVIT, OURS
+from groupvit.evaluation.reports.values import deviations, report
+from groupvit.segmentation.protocol import GROUPVIT, OURS, PROTOCOLS, SCLIP
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.text.prompts import SUBSET
 from groupvit.weights.checkpoint import Origin
 
 
 def test_known_protocols_deviate_in_nothing():
-    assert deviations(OURS) == deviations(GROUPVIT) == []
+    assert all(deviations(protocol) == [] for protocol in PROTOCOLS.values())
+
+
+def test_the_size_that_a_protocol_has_for_a_benchmark_is_no_deviation():
+    assert deviations(SCLIP.on("cityscapes"), "cityscapes") == []
+    assert [one.name for one in deviations(SCLIP.on("cityscapes"))] == ["short_side"]
 
 
 def test_every_changed_setting_is_a_deviation():
@@ -26,10 +31,17 @@ def test_every_changed_setting_is_a_deviation():
 def test_a_report_names_what_was_measured_and_how(lively_model, book):
     protocol = replace(OURS, short_side=40)
     segmenter = Segmenter(lively_model, protocol=protocol, origin=Origin(source="a test"))
-    folder = Folder.read(book)
+    folder = read_folder(book)
     values = report(evaluate(segmenter, folder, limit=1), segmenter, folder)
     assert values == json.loads(json.dumps(values))
     assert values["weights"] == "a test"
     assert (values["protocol"], values["dtype"]) == ("ours", "float32")
-    assert values["deviations"] == [{"name": "short_side", "value": 40, "original": None}]
+    assert values["deviations"] == [
+        {
+            "name": "short_side",
+            "value": 40,
+            "original": None,
+            "told": "short_side 40 instead of none",
+        }
+    ]
     assert values["benchmark"] == str(book)

@@ -1,0 +1,1 @@
+"""What is measured on: pictures with masks, published, drawn, or your own."""

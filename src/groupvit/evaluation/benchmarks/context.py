@@ -1,0 +1,82 @@
+"""Pascal Context from the one file that its authors give away, without their program.
+
+`trainval_merged.json` holds the pictures of VOC 2010 and, for each, regions as run lengths (the
+compressed form of COCO) with one of 459 categories. The 59 frequent ones count, and are painted in
+the order of the file; what no region covers is background (Mottaghi et al. 2014).
+"""
+
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from groupvit.errors import InputError
+from groupvit.evaluation.benchmarks.files import Pair, Read
+
+CATEGORIES = (
+    *(0, 2, 9, 18, 19, 22, 23, 25, 31, 33, 34, 44, 45, 46, 59, 65, 68, 72, 80, 85, 98, 104),
+    *(105, 113, 115, 144, 158, 159, 162, 187, 189, 207, 220, 232, 258, 259, 260, 284, 295, 296),
+    *(308, 324, 326, 347, 349, 354, 355, 360, 366, 368, 397, 415, 416, 420, 424, 427, 440, 445),
+    *(454, 458),
+)
+"""The category of every class, the background first."""
+
+
+def annotated(file: Path, pictures: Path) -> tuple[list[Pair], Read]:
+    """The validation pictures of the file, and what paints their masks.
+
+    Args:
+        file: `trainval_merged.json`, 590 MB.
+        pictures: Folder of the pictures of VOC 2010.
+
+    Raises:
+        InputError: The file is missing or is not what its name says, or pycocotools, which knows
+            the run lengths, is not installed.
+    """
+    try:
+        from pycocotools import mask as run_lengths
+    except ModuleNotFoundError:
+        raise InputError(
+            f"reading {file} needs pycocotools; install it with pip install 'groupvit[eval]'"
+        ) from None
+    images, regions = _load(file)
+
+    def read(pair: Pair, size: tuple[int, int]) -> UInt8[np.ndarray, "height width"]:
+        width, height = size
+        mask = np.zeros((height, width), np.uint8)
+        for category, runs in regions[images[pair.image.name]]:
+            if list(runs["size"]) != [height, width]:
+                raise InputError(f"{file} has another size for {pair.image.name} than the picture")
+            mask[run_lengths.decode(runs).astype(bool)] = category
+        return mask
+
+    return [Pair(pictures / name, file) for name in images], read
+
+
+Region = tuple[int, dict[str, Any]]
+"""A class and its run lengths."""
+
+
+def _load(file: Path) -> tuple[dict[str, int], dict[int, list[Region]]]:
+    """Ids of the validation pictures by name, and the regions of each id."""
+    try:
+        with file.open(encoding="utf-8") as stream:
+            values = json.load(stream)
+        images = {
+            image["file_name"]: image["image_id"]
+            for image in values["images"]
+            if image["phase"] == "val"
+        }
+        wanted, regions = set(images.values()), defaultdict[int, list[Region]](list)
+        for region in values["annos_segmentation"]:
+            if region["image_id"] in wanted:
+                number = CATEGORIES.index(region["category_id"])
+                regions[region["image_id"]].append((number, region["segmentation"]))
+    except FileNotFoundError:
+        raise InputError(f"there is no file {file}") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{file} is not the file of that name: {error!r}") from None
+    return images, regions

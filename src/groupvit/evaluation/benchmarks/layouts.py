@@ -1,0 +1,150 @@
+"""Where the files of published benchmarks lie, in the folders that have become common.
+
+The layouts are those of mmsegmentation's documentation, which GroupViT, TCL and others share.
+"""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+
+from groupvit.errors import InputError
+from groupvit.evaluation.benchmarks.context import annotated
+from groupvit.evaluation.benchmarks.files import (
+    UNKNOWN,
+    Pair,
+    Read,
+    Values,
+    from_file,
+    identity,
+    without_zero,
+)
+from groupvit.evaluation.scores import IGNORED
+
+Found = tuple[tuple[Pair, ...], Values, Read]
+"""The files of a benchmark, what the values of its masks mean, and how they are read."""
+
+COCO_GAPS = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83, 91)
+"""Category ids from 1 to 91 that COCO never gave to a thing."""
+CITYSCAPES_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
+"""Of the labels of Cityscapes, those that are evaluated, in the order of their classes."""
+
+VOC = "VOCdevkit/VOC2012"
+CONTEXT = "VOCdevkit/VOC2010"
+COCO = "coco_stuff164k"
+ADE20K = "ade/ADEChallengeData2016"
+CITYSCAPES = "cityscapes"
+
+
+def voc(root: Path) -> Found:
+    """PASCAL VOC 2012 val, with the background as class 0."""
+    stems = _list(root / VOC / "ImageSets/Segmentation/val.txt")
+    folder = root / VOC
+    pairs = [
+        Pair(folder / f"JPEGImages/{stem}.jpg", folder / f"SegmentationClass/{stem}.png")
+        for stem in stems
+    ]
+    return _existing(pairs), identity(21), from_file
+
+
+def context(root: Path) -> Found:
+    """Pascal Context val, with the background as class 0: converted masks, or the JSON as it is."""
+    folder = root / CONTEXT
+    masks = folder / "SegmentationClassContext"
+    if not masks.is_dir():
+        pairs, read = annotated(folder / "trainval_merged.json", folder / "JPEGImages")
+        return _existing(pairs, masks=False), identity(60), read
+    stems = _list(folder / "ImageSets/SegmentationContext/val.txt")
+    pairs = [Pair(folder / f"JPEGImages/{stem}.jpg", masks / f"{stem}.png") for stem in stems]
+    return _existing(pairs), identity(60), from_file
+
+
+def cityscapes(root: Path) -> Found:
+    """Cityscapes val: masks of train ids if they were made, else of the labels as downloaded."""
+    masks = root / CITYSCAPES / "gtFine/val"
+    made = any(masks.glob("*/*_gtFine_labelTrainIds.png"))
+    ending = "labelTrainIds" if made else "labelIds"
+
+    def mask(picture: Path) -> Path:
+        stem = picture.name.removesuffix("_leftImg8bit.png")
+        return masks / picture.parent.name / f"{stem}_gtFine_{ending}.png"
+
+    pairs = _globbed(root / CITYSCAPES / "leftImg8bit/val", "*/*_leftImg8bit.png", mask)
+    if made:
+        return pairs, identity(19), from_file
+    values = np.full(256, IGNORED)
+    values[list(CITYSCAPES_IDS)] = np.arange(19)
+    return pairs, values, from_file
+
+
+def ade20k(root: Path) -> Found:
+    """ADE20K val; what belongs to none of its classes does not count."""
+    masks = root / ADE20K / "annotations/validation"
+    pairs = _globbed(root / ADE20K / "images/validation", "*.jpg", _same_stem(masks))
+    return pairs, without_zero(identity(151)), from_file
+
+
+def coco_object(root: Path) -> Found:
+    """COCO's things from the pixel maps of COCO-Stuff, val2017.
+
+    Things count from 1; everything else, unlabelled pixels too, is background.
+    """
+    things = _coco_things()
+    return _coco(root), np.where(things == UNKNOWN, 0, things + 1), from_file
+
+
+def coco_stuff(root: Path) -> Found:
+    """COCO's things and stuff from the same maps: 171 classes."""
+    values = _coco_things()
+    values[91:182] = np.arange(80, 171)
+    values[IGNORED] = IGNORED
+    return _coco(root), values, from_file
+
+
+def zero_ignored(layout: Callable[[Path], Found]) -> Callable[[Path], Found]:
+    """The same files without the background, whose pixels do not count."""
+
+    def find(root: Path) -> Found:
+        pairs, values, read = layout(root)
+        return pairs, without_zero(values), read
+
+    return find
+
+
+def _coco_things() -> Values:
+    """The maps hold a category id less 1: the classes 0 to 79 of things, all else unknown."""
+    values = np.full(256, UNKNOWN)
+    ids = [number for number in range(1, 91) if number not in COCO_GAPS]
+    values[np.array(ids) - 1] = np.arange(80)
+    return values
+
+
+def _coco(root: Path) -> tuple[Pair, ...]:
+    masks = root / COCO / "annotations/val2017"
+    return _globbed(root / COCO / "images/val2017", "*.jpg", _same_stem(masks))
+
+
+def _same_stem(masks: Path) -> Callable[[Path], Path]:
+    return lambda picture: masks / f"{picture.stem}.png"
+
+
+def _list(file: Path) -> list[str]:
+    """The stems of pictures, one in a line."""
+    try:
+        return file.read_text("utf-8").split()
+    except (OSError, UnicodeDecodeError):
+        raise InputError(f"there is no list of pictures {file}") from None
+
+
+def _globbed(folder: Path, pattern: str, mask: Callable[[Path], Path]) -> tuple[Pair, ...]:
+    pictures = sorted(folder.glob(pattern))
+    if not pictures:
+        raise InputError(f"there are no pictures {folder / pattern}")
+    return _existing([Pair(picture, mask(picture)) for picture in pictures])
+
+
+def _existing(pairs: Iterable[Pair], *, masks: bool = True) -> tuple[Pair, ...]:
+    for path in (path for pair in pairs for path in (pair if masks else pair[:1])):
+        if not path.is_file():
+            raise InputError(f"there is no file {path}")
+    return tuple(pairs)

@@ -1,0 +1,193 @@
+"""An evaluation as a page for people who have never heard of oracle mIoU."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from groupvit.evaluation.evaluation import Evaluation
+from groupvit.evaluation.reports.markdown import described
+from groupvit.evaluation.reports.pictures import Shown
+from groupvit.pages.document import document, section, text
+from groupvit.pages.pieces import Bar, Figure, article, bars, figures
+
+CONFUSIONS = 20
+"""How many of the commonest mistakes are listed."""
+
+
+class Mistake(NamedTuple):
+    """Pixels of one class that are taken for another."""
+
+    truth: str
+    prediction: str
+    of_class: float
+    """Share of the pixels of the true class, [0, 1]."""
+    of_all: float
+    """Share of all pixels, [0, 1]."""
+
+
+def page(evaluation: Evaluation, values: Mapping[str, Any], shown: Sequence[Shown]) -> str:
+    """The whole page as text.
+
+    Args:
+        evaluation: The scores.
+        values: What `report` gives, and the `model` as the person calls it.
+        shown: Pictures, from the best to the worst.
+    """
+    sections = (
+        section("scores", "In short", (_reading(evaluation), figures(_numbers(evaluation)))),
+        section("classes", "Class by class", (_gap(evaluation), bars(_classes(evaluation)))),
+        section("mistakes", "What is taken for what", (_mistakes(evaluation),)),
+        section("pictures", "From the best picture to the worst", map(_picture, shown)),
+        section("how", "How it was measured", (_conditions(evaluation, values),)),
+    )
+    return document(
+        f"{values['model']} on {values['benchmark']}",
+        header=_lead(evaluation, values),
+        main="\n".join(sections),
+        skip=("pictures", "To the pictures"),
+    )
+
+
+def _lead(evaluation: Evaluation, values: Mapping[str, Any]) -> str:
+    num_classes = len(evaluation.scores.labels)
+    return (
+        f"<h1>How well {text(values['model'])} segments</h1>\n"
+        f'<p class="lead">{evaluation.num_pictures:,} pictures of {text(values["benchmark"])}, '
+        f"{num_classes} classes, all of which compete for every pixel.</p>\n"
+        f'<p class="muted">{text(described(values))}.</p>'
+    )
+
+
+def _reading(evaluation: Evaluation) -> str:
+    """What the numbers mean, in plain words."""
+    scores, oracle = evaluation.scores, evaluation.oracle
+    lost_by_groups, lost_by_words = 1 - oracle.miou, oracle.miou - scores.miou
+    verdict = (
+        "Most of what is missing is lost by the groups: different things end up in one."
+        if lost_by_groups > lost_by_words
+        else "Most of what is missing is lost by the words: what is grouped well is named wrongly."
+    )
+    return (
+        "<p>For every class, the <strong>IoU</strong> is the share of pixels on which truth and "
+        "model agree, among all that either of them gives to the class; 100 % is perfect. "
+        "<strong>mIoU</strong> is its mean over the classes. The model first groups pixels, then "
+        "gives words to what it found; the <strong>oracle</strong> is the score that the same "
+        "groups would have if each had taken the right word, so that the gap to it is what words "
+        f"lose, and the rest is what groups lose. {verdict}</p>"
+    )
+
+
+def _numbers(evaluation: Evaluation) -> list[Figure]:
+    scores = evaluation.scores
+    stages = list(enumerate(zip(evaluation.oracles, evaluation.groups_used, strict=True), start=1))
+    last = len(stages)
+    return [
+        Figure("mIoU", _percent(scores.miou), "mean over classes"),
+        *(
+            Figure(
+                f"oracle, stage {stage}",
+                _percent(oracle.miou),
+                f"if its {used:.1f} groups a picture had the right words",
+            )
+            for stage, (oracle, used) in reversed(stages)
+        ),
+        Figure("boundary mIoU", _percent(evaluation.border_miou), "only along borders"),
+        Figure(
+            "best group",
+            _percent(evaluation.jaccard[-1]),
+            f"IoU of that group of stage {last} which fits a class best",
+        ),
+        Figure("pixel accuracy", _percent(scores.pixel_accuracy), "of the pixels are right"),
+    ]
+
+
+def _gap(evaluation: Evaluation) -> str:
+    """The classes that lose most by their words."""
+    scores, oracle = evaluation.scores, evaluation.oracle
+    gaps = [
+        (best - iou, label)
+        for label, iou, best in zip(scores.labels, scores.iou, oracle.iou, strict=True)
+        if iou is not None and best is not None and best - iou > 0.05
+    ]
+    if not gaps:
+        return "<p>No class is more than 5 points below its oracle.</p>"
+    worst = ", ".join(f"{text(label)} ({100 * gap:.0f})" for gap, label in sorted(gaps)[::-1][:5])
+    return f"<p>Grouped well but named wrongly, in points below the oracle: {worst}.</p>"
+
+
+def _classes(evaluation: Evaluation) -> list[Bar]:
+    scores, oracle = evaluation.scores, evaluation.oracle
+    return [
+        Bar(label, iou, best or 0.0)
+        for label, iou, best in zip(scores.labels, scores.iou, oracle.iou, strict=True)
+        if iou is not None
+    ]
+
+
+def mistakes(evaluation: Evaluation) -> list[Mistake]:
+    """Every pair of classes that is ever confused, the one with most pixels first."""
+    table = evaluation.confusion
+    wrong = table - np.diag(table.diagonal())
+    pairs = sorted(zip(*wrong.nonzero(), strict=True), key=lambda pair: -wrong[pair])
+    labels, of_truth = evaluation.scores.labels, table.sum(axis=1)
+    return [
+        Mistake(
+            labels[truth],
+            labels[prediction],
+            float(wrong[truth, prediction] / of_truth[truth]),
+            float(wrong[truth, prediction] / table.sum()),
+        )
+        for truth, prediction in pairs
+    ]
+
+
+def _mistakes(evaluation: Evaluation) -> str:
+    found = mistakes(evaluation)
+    if not found:
+        return "<p>Nothing: every pixel is right.</p>"
+    rows = "\n".join(
+        f"<tr><td>{text(one.truth)}</td><td>{text(one.prediction)}</td>"
+        f"<td>{_percent(one.of_class)}</td><td>{_percent(one.of_all)}</td></tr>"
+        for one in found[:CONFUSIONS]
+    )
+    return f"""<table>
+<caption>The {min(CONFUSIONS, len(found))} commonest of {len(found):,} mistakes</caption>
+<thead><tr><th>is</th><th>was called</th><th>of that class</th><th>of all pixels</th></tr></thead>
+<tbody>
+{rows}
+</tbody>
+</table>"""
+
+
+def _picture(shown: Shown) -> str:
+    score = shown.score
+    title = (
+        f'{text(score.name)} <span class="muted">mIoU {_percent(score.miou)}, '
+        f"{_percent(score.pixel_accuracy)} of the pixels</span>"
+    )
+    return article(f"picture-{score.index}", title, shown.panels)
+
+
+def _conditions(evaluation: Evaluation, values: Mapping[str, Any]) -> str:
+    rate = evaluation.num_timed / evaluation.seconds
+    facts = {
+        "Weights": f"{values['weights']} (fingerprint {values['fingerprint']})",
+        "Protocol": described(values),
+        "Arithmetic": values["dtype"],
+        "Words": ", ".join(values["words"]),
+        "Words of the background": ", ".join(values["background_words"]),
+        "Time": f"{evaluation.num_timed:,} pictures in {evaluation.seconds:.0f} s ({rate:.1f}/s)",
+    }
+    items = "\n".join(
+        f"<dt>{name}</dt><dd>{text(str(fact))}</dd>" for name, fact in facts.items() if fact
+    )
+    return (
+        "<p>A number means little without its protocol: the size of pictures, the words that are "
+        "said and the rule for the background move it by many points. Compare only what was "
+        f'measured alike.</p>\n<dl class="steps">\n{items}\n</dl>'
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}\u00a0%"

@@ -1,0 +1,74 @@
+"""Writes the folder of an evaluation: a page, a table, values, and the journal beside them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from groupvit.evaluation.benchmarks.benchmark import Benchmark
+from groupvit.evaluation.evaluate import asked
+from groupvit.evaluation.evaluation import Evaluation
+from groupvit.evaluation.journal import NAME, Journal, fingerprint
+from groupvit.evaluation.reports.markdown import markdown
+from groupvit.evaluation.reports.page import page
+from groupvit.evaluation.reports.pictures import choose, draw
+from groupvit.evaluation.reports.values import conditions
+from groupvit.pages.document import write_page
+from groupvit.segmentation.segmenter import Segmenter
+
+SCORES, TABLE, PAGE = "scores.json", "report.md", "report.html"
+"""What is written."""
+
+
+def clear(out: Path) -> None:
+    """Take away what an older evaluation has left in a folder, and nothing else."""
+    for file in (*out.glob(f"{NAME}-*.jsonl"), *(out / name for name in (SCORES, TABLE, PAGE))):
+        file.unlink(missing_ok=True)
+
+
+def open_journal(
+    out: Path,
+    segmenter: Segmenter,
+    benchmark: Benchmark,
+    *,
+    background_threshold: float | None,
+    rank: int,
+) -> Journal:
+    """The journal of this measurement in a folder.
+
+    Raises:
+        InputError: It holds that of another.
+    """
+    measured = conditions(segmenter, benchmark, background_threshold=background_threshold)
+    return Journal(out, {"fingerprint": fingerprint(segmenter.model), **measured}, rank=rank)
+
+
+def write(
+    out: Path,
+    segmenter: Segmenter,
+    benchmark: Benchmark,
+    evaluation: Evaluation,
+    values: dict[str, Any],
+    *,
+    num_shown: int,
+) -> None:
+    """Write everything but the journal.
+
+    Args:
+        out: The folder, which exists.
+        segmenter: The model, which segments the pictures of the page once more.
+        benchmark: What was measured.
+        evaluation: The scores.
+        values: What `report` gives, and the `model` as the person calls it.
+        num_shown: How many pictures the page shows.
+
+    Raises:
+        InputError: A file cannot be written.
+    """
+    question = asked(benchmark, segmenter.protocol, values["background_threshold"])
+    shown = [
+        draw(segmenter, benchmark, question, score)
+        for score in choose(evaluation.pictures, num_shown)
+    ]
+    write_page(out / SCORES, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+    write_page(out / TABLE, markdown(evaluation, values))
+    write_page(out / PAGE, page(evaluation, values, shown))

@@ -1,0 +1,98 @@
+"""A whole page as one file."""
+
+import base64
+import html
+import io
+import os
+from collections.abc import Iterable
+from importlib.resources import files
+from pathlib import Path
+
+from PIL import Image
+
+from groupvit.errors import InputError
+
+COLOURS = 256
+"""Of a picture in a page: a third of the bytes, and no difference to be seen."""
+
+
+def document(title: str, *, header: str, main: str, skip: tuple[str, str] | None = None) -> str:
+    """The page as text.
+
+    Args:
+        title: What the browser calls it.
+        header: HTML of its head, with the h1.
+        main: HTML of its sections.
+        skip: For those who read by keyboard, a place in the page (its id) to go to at once, and
+            what the link says.
+    """
+    style = files("groupvit").joinpath("pages/page.css").read_text(encoding="utf-8")
+    link = f'<a class="skip" href="#{skip[0]}">{text(skip[1])}</a>\n' if skip else ""
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{text(title)}</title>
+<link rel="icon" href="data:,">
+<style>
+{style}</style>
+</head>
+<body>
+{link}<header>
+{header}
+</header>
+<main>
+{main}
+</main>
+</body>
+</html>
+"""
+
+
+def section(name: str, title: str, parts: Iterable[str]) -> str:
+    """A part of the page under a title; `name` is its id."""
+    inside = "\n".join(parts)
+    return f"""<section aria-labelledby="{name}">
+<h2 id="{name}" tabindex="-1">{text(title)}</h2>
+{inside}
+</section>"""
+
+
+def text(words: str) -> str:
+    """Words that can do no harm in HTML."""
+    return html.escape(words)
+
+
+def data(image: Image.Image) -> str:
+    """The picture as a PNG inside an address."""
+    file = io.BytesIO()
+    image.convert("RGB").quantize(COLOURS).save(file, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of a page before the work for it begins.
+
+    Raises:
+        InputError: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--out {folder} cannot be written: {error.strerror}") from error
+
+
+def write_page(page: Path, content: str) -> None:
+    """Write a page; an older one stays until the new one is whole.
+
+    Raises:
+        InputError: It cannot be written.
+    """
+    beside = page.with_name(f".partial-{os.getpid()}-{page.name}")
+    try:
+        beside.write_text(content, encoding="utf-8")
+        beside.replace(page)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise InputError(f"{page} cannot be written: {error.strerror or error}") from error

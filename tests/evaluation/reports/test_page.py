@@ -1,0 +1,102 @@
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from groupvit.evaluation.benchmarks.scenes import Scenes
+from groupvit.evaluation.evaluate import asked, evaluate
+from groupvit.evaluation.evaluation import PictureScore
+from groupvit.evaluation.reports.page import mistakes, page
+from groupvit.evaluation.reports.pictures import choose, draw
+from groupvit.evaluation.reports.values import report
+from groupvit.evaluation.scores import scores_of
+from groupvit.segmentation.segmenter import Segmenter
+from tests.pages import CHECKS, Reader
+
+SCENES = Scenes(num=4, size=24, only_things=True)
+
+
+@pytest.fixture(scope="module")
+def segmenter(lively_model):
+    return Segmenter(lively_model)
+
+
+@pytest.fixture(scope="module")
+def found(segmenter):
+    return evaluate(segmenter, SCENES)
+
+
+@pytest.fixture(scope="module")
+def values(segmenter, found):
+    return {"model": "mine & <own>", **report(found, segmenter, SCENES)}
+
+
+@pytest.fixture(scope="module")
+def text(segmenter, found, values):
+    question = asked(SCENES, segmenter.protocol)
+    shown = [draw(segmenter, SCENES, question, one) for one in choose(found.pictures, 3)]
+    return page(found, values, shown)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_it_is_a_page_as_all_of_ours(text, check):
+    check(text)
+
+
+def test_it_tells_what_was_measured_and_how(text, values):
+    for told in ("protocol ours", "background below 0.5", values["fingerprint"], SCENES.name):
+        assert told in text
+    assert "mine &amp; &lt;own&gt;" in text
+
+
+def test_the_numbers_are_those_of_the_evaluation(found, text):
+    for number in (found.scores.miou, found.border_miou, found.jaccard[-1], found.oracle.miou):
+        assert f"{100 * number:.1f}\u00a0%" in text
+
+
+def test_pictures_come_from_the_best_to_the_worst(text):
+    assert len(Reader(text).all("img")) == 3 * 5
+    scores = [float(score) for score in re.findall(r"mIoU ([\d.]+)\u00a0%", text)]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_the_words_of_a_picture_are_those_of_the_segmenter(segmenter, found):
+    question = asked(SCENES, segmenter.protocol)
+    score = found.pictures[1]
+    shown = draw(segmenter, SCENES, question, score)
+    result = segmenter(SCENES[1].picture, question.labels, background=question.background)
+    words = {word.name: word.share for word in shown.panels[2].words}
+    for index, name in enumerate(result.labels):
+        assert words.get(name, 0) == pytest.approx((result.label_map == index).mean())
+
+
+def test_pictures_are_chosen_at_equal_steps_of_rank():
+    scores = [
+        PictureScore(index=index, name="", miou=miou, pixel_accuracy=0.0)
+        for index, miou in enumerate([0.1, 0.5, 0.3, 0.9, 0.7])
+    ]
+    assert [one.miou for one in choose(scores, 3)] == [0.9, 0.5, 0.1]
+    assert len(choose(scores, 9)) == 5
+    assert choose(scores, 0) == []
+
+
+def test_the_commonest_mistake_comes_first(found):
+    labels = ("sky", "sea", "sand")
+    table = np.array([[5, 1, 0], [0, 8, 2], [0, 0, 4]])
+    scored = replace(found, confusion=table, scores=scores_of(table, labels))
+    first, second = mistakes(scored)
+    assert (first.truth, first.prediction) == ("sea", "sand")
+    assert (first.of_class, first.of_all) == (0.2, 0.1)
+    assert (second.truth, second.prediction) == ("sky", "sea")
+
+
+def test_without_a_mistake_none_is_told(found, values):
+    labels = ("sky", "sea")
+    table = np.diag([3, 4])
+    scores = scores_of(table, labels)
+    perfect = replace(
+        found, confusion=table, scores=scores, oracles=(scores,) * 2, border_iou=(1.0, None)
+    )
+    assert "every pixel is right" in page(perfect, values, [])
+    assert "No class is more than 5 points below" in page(perfect, values, [])
