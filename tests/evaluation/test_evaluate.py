@@ -107,7 +107,7 @@ def test_a_background_is_what_stays_below_the_threshold(segmenter, folder):
 @pytest.mark.parametrize(
     ("change", "settings", "complaint"),
     [
-        (with_background, {"background_threshold": 2.0}, "give a number from 0 to 1"),
+        (with_background, {"background_threshold": 2.0}, "give a number from -1 to 1"),
         (lambda folder: folder, {"background_threshold": 0.5}, "begin with no background"),
         (lambda folder: folder, {"limit": 0}, "limit is 0; give at least 1"),
     ],

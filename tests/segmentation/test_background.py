@@ -10,10 +10,10 @@ def test_an_empty_background_is_refused():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"threshold": 1.5}, {"threshold": -0.1}, {"thresholds": {"dog": 2.0}}]
+    "wrong", [{"threshold": 1.5}, {"threshold": -1.1}, {"thresholds": {"dog": 2.0}}]
 )
-def test_thresholds_are_numbers_from_zero_to_one(wrong):
-    with pytest.raises(InputError, match="give a number from 0 to 1"):
+def test_thresholds_are_scores_or_cosines(wrong):
+    with pytest.raises(InputError, match="give a number from -1 to 1"):
         Background(**wrong)
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -29,7 +31,7 @@ def window():
     )
 
 
-def scores(window, labels=LABELS, background=None, protocol=OURS, words=None):
+def scores(window, labels=LABELS, background=None, protocol=OURS, words=None, **settings):
     asked = query(labels, background)
     words = unit(len(asked.words), 16, seed=3) if words is None else words
     return score(
@@ -40,6 +42,7 @@ def scores(window, labels=LABELS, background=None, protocol=OURS, words=None):
         logit_scale=SCALE,
         protocol=protocol,
         background=background,
+        **settings,
     )
 
 
@@ -113,3 +116,55 @@ def test_a_label_below_its_own_threshold_gives_way(window):
     assert result[group].argmax() == 0
     others = [g for g in range(4) if plain[g].argmax() != label]
     assert (result[others].argmax(dim=1) == plain[others].argmax(dim=1) + 1).all()
+
+
+def similar(window, threshold, **settings):
+    background = Background(threshold=threshold, **settings)
+    return scores(window, background=background, certainty="similarity")
+
+
+def test_a_part_near_to_no_label_is_background(window):
+    words = unit(6, 16, seed=3)
+    nearest = (window.speakers @ words.mT).max(dim=1).values
+    for threshold in (-0.5, 0.0, 0.1, 0.3, 0.9):
+        found = similar(window, threshold)
+        torch.testing.assert_close(found[:, 0], 1 - torch.sigmoid(10 * (nearest - threshold)))
+        assert (found[nearest < threshold].argmax(dim=1) == 0).all()
+
+
+def test_fits_do_not_change_which_label_is_best(window):
+    plain = scores(window)
+    assert torch.equal(similar(window, 0.1)[:, 1:].argmax(dim=1), plain.argmax(dim=1))
+    assert torch.allclose(similar(window, -1.0)[:, 1:], plain, atol=1e-3)
+
+
+def test_a_label_may_have_a_threshold_of_its_own(window):
+    plain, strict = similar(window, 0.1), similar(window, 0.1, thresholds={"dog": 1.0})
+    assert torch.equal(strict[:, 2:], plain[:, 2:])
+    assert (strict[:, 1] < plain[:, 1]).all()
+    alone = scores(window, background=Background(thresholds={"dog": 1.0}), certainty="similarity")
+    assert (alone[:, 0] == 0).all()  # labels without a threshold fit everywhere
+
+
+def test_words_of_the_background_compete_too(window):
+    background = Background(threshold=0.1, words=("wall",))
+    words = unit(7, 16, seed=3)
+    words[6] = window.speakers[2]
+    found = scores(window, background=background, words=words, certainty="similarity")
+    assert found.shape == (4, 7)
+    assert found[2].argmax() == 0
+
+
+def test_centred_models_tell_a_background_by_similarity(tiny_config):
+    assert OURS.certainty_of(tiny_config) == "score"
+    centred = replace(tiny_config, centred=True)
+    assert OURS.certainty_of(centred) == "similarity"
+    assert GROUPVIT.certainty_of(centred) == "score"
+
+
+def test_only_some_protocols_spare_the_most_certain_group(window):
+    background = Background(threshold=1.0)
+    spared = scores(window, background=background)[:, 0]
+    assert spared.tolist().count(0.0) == 1
+    none = scores(window, background=background, protocol=replace(OURS, spares_best=False))
+    assert (none[:, 0] == 1).all()

@@ -12,7 +12,7 @@ from groupvit.evaluation.evaluation import Evaluation, summed
 from groupvit.evaluation.journal import Journal
 from groupvit.segmentation.background import Background
 from groupvit.segmentation.groups import GroupedPicture
-from groupvit.segmentation.protocol import Protocol
+from groupvit.segmentation.protocol import THRESHOLDS
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.text.prompts import BACKGROUND, parse_label
 
@@ -30,22 +30,23 @@ class Asked(NamedTuple):
 
 
 def asked(
-    benchmark: Benchmark, protocol: Protocol, background_threshold: float | None = None
+    benchmark: Benchmark, segmenter: Segmenter, background_threshold: float | None = None
 ) -> Asked:
     """The words and the background that a protocol prescribes for a benchmark.
 
     Args:
         benchmark: The pictures.
-        protocol: How they are looked at.
-        background_threshold: Instead of the protocol's, in [0, 1].
+        segmenter: The model, and the protocol by which it looks at pictures.
+        background_threshold: Instead of the protocol's.
 
     Raises:
         InputError: There is a threshold, but no background.
     """
-    conditions = protocol.conditions_on(benchmark.key)
+    conditions = segmenter.protocol.conditions_on(benchmark.key)
     labels = tuple(conditions.words.get(label, label) for label in benchmark.labels)
     if benchmark.has_background:
-        threshold = conditions.threshold if background_threshold is None else background_threshold
+        thresholds = (background_threshold, conditions.threshold, THRESHOLDS[segmenter.certainty])
+        threshold = next(value for value in thresholds if value is not None)
         behind = Background(threshold=threshold, words=conditions.background_words)
         return Asked(labels, behind)
     if background_threshold is not None:
@@ -81,8 +82,9 @@ def evaluate(
         segmenter: The model, and how it looks at pictures.
         benchmark: The pictures.
         limit: Only so many of them, the first ones.
-        background_threshold: What scores below it, in [0, 1], is background; None: as the protocol
-            says. Only for benchmarks whose first class is that.
+        background_threshold: What lies below it is background: a score in [0, 1], or a cosine,
+            as `segmenter.certainty` says; None: as the protocol prescribes. Only for benchmarks
+            whose first class is that.
         journal: Where every picture is noted, and what was done before; None: nowhere.
         ranks: The processes that share the pictures; None: this one has them all.
         on_progress: Told after every picture of this process.
@@ -97,7 +99,7 @@ def evaluate(
     if limit is not None and limit < 1:
         raise InputError(f"limit is {limit}; give at least 1")
     ranks = ranks or Ranks()
-    question = asked(benchmark, segmenter.protocol, background_threshold)
+    question = asked(benchmark, segmenter, background_threshold)
     num_pictures = min(limit or len(benchmark), len(benchmark))
     done = [one for one in (journal.done if journal else ()) if one.index < num_pictures]
     mine = range(ranks.rank, num_pictures, ranks.world_size)

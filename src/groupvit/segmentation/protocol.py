@@ -6,9 +6,14 @@ from types import MappingProxyType
 from typing import Literal
 
 from groupvit.errors import InputError
-from groupvit.model.config import Naming
+from groupvit.model.config import GroupViTConfig, Naming
 from groupvit.segmentation.refinement import Refinement
 from groupvit.text.prompts import FULL, SIMPLE, SUBSET
+
+Certainty = Literal["score", "similarity"]
+"""What tells pixels that belong to no label: that no label wins by far, or that none is near."""
+THRESHOLDS: Mapping[Certainty, float] = MappingProxyType({"score": 0.5, "similarity": 0.2})
+"""Where the background begins if nobody says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,10 +63,13 @@ class Protocol:
     """What takes the words; None: what the model asks for."""
     refinement: Refinement | None = None
     """How borders are moved to where colours change; None: not at all."""
-    threshold: float = 0.5
-    """On benchmarks with a background, the score below which pixels belong to it, [0, 1]."""
+    certainty: Certainty | None = None
+    """What a background is told by; None: what the model asks for."""
+    threshold: float | None = None
+    """On benchmarks with a background, where it begins; None: 0.5 for scores, 0.2 for cosines."""
     spares_best: bool = True
-    """Whether the most certain group of a window is never background, as in the original."""
+    """Whether the most certain group of a window is never background, as in the original; only
+    where scores tell the background."""
     conditions: Mapping[str, Conditions] = field(default_factory=lambda: MappingProxyType({}))
     """What holds for some benchmarks alone, by their keys."""
     scoring: Literal["softmax", "product"]
@@ -80,9 +88,13 @@ class Protocol:
             )
 
     def conditions_on(self, benchmark: str) -> Conditions:
-        """What is prescribed for the benchmark of this key, the threshold always among it."""
+        """What is prescribed for the benchmark of this key."""
         found = self.conditions.get(benchmark, NOTHING)
         return found if found.threshold is not None else replace(found, threshold=self.threshold)
+
+    def certainty_of(self, model: GroupViTConfig) -> Certainty:
+        """What a background is told by: embeddings that were centred mean something at 0."""
+        return self.certainty or ("similarity" if model.centred else "score")
 
     def on(self, benchmark: str) -> "Protocol":
         """The protocol with the size that it prescribes for the benchmark of this key."""
@@ -92,6 +104,7 @@ class Protocol:
 
 GROUPVIT = Protocol(
     name="groupvit",
+    certainty="score",
     antialias=False,
     border="cut",
     window=448,
@@ -116,6 +129,7 @@ GROUPVIT = Protocol(
 
 TCL = Protocol(
     name="tcl",
+    certainty="score",
     antialias=False,
     border="cut",
     window=448,
@@ -138,6 +152,7 @@ _PERSON = "|".join(
 )
 SCLIP = Protocol(
     name="sclip",
+    certainty="score",
     short_side=336,
     antialias=False,
     border="cut",

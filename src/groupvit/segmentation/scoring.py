@@ -3,12 +3,14 @@
 A pixel's scores are those of its part, so that everything here is a small table per window.
 """
 
+import math
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from groupvit.segmentation.background import Background
-from groupvit.segmentation.protocol import Protocol
+from groupvit.segmentation.protocol import Certainty, Protocol
 from groupvit.segmentation.vocabulary import Query
 
 
@@ -21,9 +23,11 @@ def score(
     logit_scale: Float[Tensor, ""],
     protocol: Protocol,
     background: Background | None,
+    certainty: Certainty = "score",
 ) -> Float[Tensor, "part label"]:
     """The score in [0, 1] of every label for every part; with a background, it comes first."""
-    of_parts = best_word(logit_scale * parts @ words.mT, query)
+    similarity = best_word(parts @ words.mT, query)
+    of_parts = logit_scale * similarity
     of_window = best_word(logit_scale * window[None] @ words.mT, query)[0]
     kept = top_labels(of_window, protocol.top_labels)
     scores = of_parts.masked_fill(~kept, float("-inf")).softmax(dim=-1)
@@ -31,6 +35,8 @@ def score(
         scores = scores * of_parts.softmax(dim=-1)
     if background is None:
         return scores
+    if certainty == "similarity":
+        return with_unlike_background(scores, similarity, query, background, logit_scale)
     return with_background(scores, query, background, spares_best=protocol.spares_best)
 
 
@@ -64,6 +70,42 @@ def with_background(
     column = behind.amax(dim=1) if query.num_background else scores.new_zeros(len(scores))
     column = column.masked_fill(_below(scores, labels, query, background, spares_best), 1.0)
     return torch.cat([column[:, None], labels], dim=1)
+
+
+def with_unlike_background(
+    scores: Float[Tensor, "part any_label"],
+    similarity: Float[Tensor, "part any_label"],
+    query: Query,
+    background: Background,
+    logit_scale: Float[Tensor, ""],
+) -> Float[Tensor, "part label_or_background"]:
+    """The scores with a first column for the background: how unlike all labels a part is.
+
+        fit_l        = sigmoid(logit scale * (cosine of part and label l - threshold of l))
+        background   = 1 - the best fit, or the score of the best background word
+        score_l      = fit_l * softmax over labels
+
+    A softmax asks which label is nearest; a part that is near to none has a nearest one too. Each
+    fit is a question of its own, as in the sigmoid loss (Zhai et al. 2023). It changes smoothly, so
+    that borders can be found between patches.
+
+    Args:
+        scores: The softmax; background words have competed.
+        similarity: Cosines.
+        query: What is asked.
+        background: Thresholds are cosines, too.
+        logit_scale: That of the model.
+    """
+    count = len(query.labels) - query.num_background
+    limits = [
+        background.thresholds.get(name, background.threshold) for name in query.labels[:count]
+    ]
+    limit = similarity.new_tensor([-math.inf if value is None else value for value in limits])
+    fits = torch.sigmoid(logit_scale * (similarity[:, :count] - limit))
+    column = 1 - fits.amax(dim=1)
+    if query.num_background:
+        column = torch.maximum(column, scores[:, count:].amax(dim=1))
+    return torch.cat([column[:, None], fits * scores[:, :count]], dim=1)
 
 
 def _below(

@@ -22,7 +22,7 @@ from groupvit.segmentation import protocol as protocols
 from groupvit.segmentation.background import Background
 from groupvit.segmentation.groups import GroupedPicture, GroupedWindow
 from groupvit.segmentation.preparation import normalise, resize, working_size
-from groupvit.segmentation.protocol import OURS, Protocol
+from groupvit.segmentation.protocol import OURS, Certainty, Protocol
 from groupvit.segmentation.result import Segmentation
 from groupvit.segmentation.score_map import assemble, refined
 from groupvit.segmentation.scoring import score
@@ -121,6 +121,11 @@ class Segmenter:
         """What takes the words: what the protocol says, or else the model asks for."""
         return self.protocol.naming or self.model.config.naming
 
+    @property
+    def certainty(self) -> Certainty:
+        """What tells a background: what the protocol says, or else the model asks for."""
+        return self.protocol.certainty_of(self.model.config)
+
     @overload
     def __call__(
         self,
@@ -215,6 +220,7 @@ class Segmenter:
                 logit_scale=logit_scale,
                 protocol=protocol,
                 background=background,
+                certainty=self.certainty,
             )
             windows = grouped.windows
             of_groups = tuple(fit(one.segments, one.embedding) for one in windows)

@@ -10,6 +10,7 @@ from groupvit.evaluation.benchmarks.files import Files, identity
 from groupvit.evaluation.benchmarks.published import PUBLISHED
 from groupvit.evaluation.evaluate import asked, names
 from groupvit.segmentation.protocol import PROTOCOLS
+from groupvit.segmentation.segmenter import Segmenter
 from groupvit.segmentation.vocabulary import query
 from tests.evaluation.benchmarks import layouts
 
@@ -148,11 +149,11 @@ COUNTS = {
 
 @pytest.mark.parametrize(("key", "count"), COUNTS.items())
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
-def test_every_protocol_has_words_for_every_class(key, count, protocol):
+def test_every_protocol_has_words_for_every_class(lively_model, key, count, protocol):
     one = PUBLISHED[key]
     described = {"key": key, "labels": one.labels, "has_background": one.has_background}
     empty = Files(name="", pairs=(), values=identity(1), listed="", **described)
-    question = asked(empty, protocol)
+    question = asked(empty, Segmenter(lively_model, protocol=protocol))
     assert len(one.labels) == len(question.labels) == count
     assert len(query(question.labels, question.background).labels) >= count
     assert (question.background is not None) == one.has_background

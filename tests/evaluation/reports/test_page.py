@@ -34,7 +34,7 @@ def values(segmenter, found):
 
 @pytest.fixture(scope="module")
 def text(segmenter, found, values):
-    question = asked(SCENES, segmenter.protocol)
+    question = asked(SCENES, segmenter)
     shown = [draw(segmenter, SCENES, question, one) for one in choose(found.pictures, 3)]
     return page(found, values, shown)
 
@@ -62,7 +62,7 @@ def test_pictures_come_from_the_best_to_the_worst(text):
 
 
 def test_the_words_of_a_picture_are_those_of_the_segmenter(segmenter, found):
-    question = asked(SCENES, segmenter.protocol)
+    question = asked(SCENES, segmenter)
     score = found.pictures[1]
     shown = draw(segmenter, SCENES, question, score)
     result = segmenter(SCENES[1].picture, question.labels, background=question.background)

@@ -42,7 +42,7 @@ def conditions(
 ) -> dict[str, Any]:
     """What is measured and how, as values for JSON; two numbers compare only if all are equal."""
     protocol = segmenter.protocol
-    question = asked(benchmark, protocol, background_threshold)
+    question = asked(benchmark, segmenter, background_threshold)
     return {
         "benchmark": benchmark.name,
         "protocol": protocol.name,

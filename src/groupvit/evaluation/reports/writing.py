@@ -64,7 +64,7 @@ def write(
     Raises:
         InputError: A file cannot be written.
     """
-    question = asked(benchmark, segmenter.protocol, values["background_threshold"])
+    question = asked(benchmark, segmenter, values["background_threshold"])
     shown = [
         draw(segmenter, benchmark, question, score)
         for score in choose(evaluation.pictures, num_shown)
