@@ -8,7 +8,7 @@ from PIL import Image
 
 from groupvit.errors import InputError
 from groupvit.palette import colours
-from groupvit.visualization import groups, overlay, side_by_side
+from groupvit.visualization import groups, highlight, overlay, side_by_side
 from groupvit.visualization.names import place_names
 
 SIZES = [(1, 1), (1, 500), (500, 1), (2, 3), (64, 48), (240, 320), (700, 500)]
@@ -220,3 +220,20 @@ def test_what_does_not_fit_together_is_refused():
         groups(picture[:0], label_map[:0])
     with pytest.raises(InputError, match="0 panels in 2 columns"):
         side_by_side([], columns=2)
+
+
+@pytest.mark.parametrize("size", [(64, 48), (240, 320)])
+def test_what_is_highlighted_stays_and_the_rest_is_dark(size):
+    picture, region = noise(*size), cells(*size) < 3
+    factor = max(1, round(320 / max(size))) if max(size) <= 160 else 1
+    found = np.array(highlight(picture, region))
+    assert found.shape == (size[0] * factor, size[1] * factor, 3)
+    inside = np.zeros(size, bool)  # away from the border that is drawn
+    inside[3:-3, 3:-3] = [
+        [len(set(region[y - 3 : y + 4, x - 3 : x + 4].flat)) == 1 for x in range(3, size[1] - 3)]
+        for y in range(3, size[0] - 3)
+    ]
+    small = found[factor // 2 :: factor, factor // 2 :: factor]
+    np.testing.assert_array_equal(small[inside & region], picture[inside & region])
+    dark = picture[inside & ~region] * 0.25
+    np.testing.assert_allclose(small[inside & ~region], dark, atol=1)

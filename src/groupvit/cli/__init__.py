@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 import tyro
 
 from groupvit.cli.benchmarks import show_benchmarks
+from groupvit.cli.classify import classify
 from groupvit.cli.compare import compare
+from groupvit.cli.concepts import concepts
 from groupvit.cli.convert import convert
 from groupvit.cli.demo import demo
 from groupvit.cli.evaluate import evaluate
@@ -24,10 +26,12 @@ from groupvit.errors import InputError
 COMMANDS: dict[str, Callable[..., int]] = {
     "segment": segment,
     "groups": groups,
+    "concepts": concepts,
     "train": train,
     "evaluate": evaluate,
     "compare": compare,
     "retrieve": retrieve,
+    "classify": classify,
     "pack": pack,
     "pairs": pairs,
     "storybook": storybook,

@@ -50,8 +50,9 @@ def evaluate(
         classes: File with the names of the classes.
         scenes: How many scenes are drawn for the storybook.
         limit: Only the first pictures.
-        background_threshold: What scores below this, in [0, 1], is background, instead of the
-            protocol's threshold; for benchmarks whose first class is the background.
+        background_threshold: What lies below this score or, for models with centred embeddings,
+            cosine is background, instead of the protocol's threshold; for benchmarks whose first
+            class is the background.
         out: Folder for report.html, report.md, scores.json, and a journal of every picture.
         shown: How many pictures the report shows, from the best to the worst.
         overwrite: Begin anew if the folder holds another evaluation.

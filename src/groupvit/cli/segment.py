@@ -40,7 +40,8 @@ def segment(
         format: What is written. overlay: the picture in colours with names; index: a PNG whose
             values are label numbers; groups: the groups of every stage; coco: one JSON for all
             pictures; geojson: polygons; npz: soft scores.
-        background: Groups that score below this, in [0, 1], belong to no label.
+        background: What lies below this belongs to no label: a score in [0, 1], or, for models with
+            centred embeddings such as the bundled one, a cosine; begin with 0.2.
         background_words: Words that compete with the labels and become background.
         background_thresholds: Thresholds for single labels, such as: dog=0.5 cat=0.4.
         top_labels: Use at most this many labels in a window, those that fit it best, or all; else

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, overload
 
 import numpy as np
 import torch
-from jaxtyping import Int, UInt8, UInt16
+from jaxtyping import Float, Int, UInt8, UInt16
 from PIL import Image
 from torch import Tensor
 
@@ -237,6 +237,26 @@ class Segmenter:
                 score_map=scores,
                 group_scores=of_groups,
             )
+
+    def embed_words(self, words: Sequence[str]) -> Float[Tensor, "word embedding"]:
+        """Words in the space shared with pictures, by the protocol's sentences; L2-normalised.
+
+        Raises:
+            InputError: A word is too long for the text encoder.
+        """
+        with self._computing():
+            return self._vocabulary.embed(words, self.protocol.templates)
+
+    def embed_pictures(
+        self, pixels: UInt8[Tensor, "picture 3 height width"]
+    ) -> Float[Tensor, "picture embedding"]:
+        """Whole pictures in the space shared with words, as they are; L2-normalised.
+
+        Args:
+            pixels: RGB, 0 to 255, with sides that are multiples of the patch size.
+        """
+        with self._computing():
+            return self.model.encode_image(normalise(pixels.to(self.device))).embedding.float()
 
     def _cut(
         self, picture: UInt8[np.ndarray, "height width 3"]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import UInt8, UInt16
+from jaxtyping import Bool, UInt8, UInt16
 from PIL import Image, ImageDraw
 
 from groupvit.errors import InputError
@@ -15,6 +15,8 @@ from groupvit.visualization.shapes import draw_borders, draw_rounded, enlarge
 
 LabelMap = UInt8[np.ndarray, "height width"] | UInt16[np.ndarray, "height width"]
 """For each pixel the index of its label, or of its group."""
+DIMMED = 0.25
+"""How bright a picture is outside a region that stands out, [0, 1]."""
 
 
 def overlay(
@@ -87,6 +89,22 @@ def groups(
     picture, group_map = enlarge(picture), enlarge(group_map)
     canvas = _tint(picture, group_map, colours, opacity, background=False)
     draw_borders(canvas, group_map)
+    return canvas
+
+
+def highlight(
+    picture: UInt8[np.ndarray, "height width 3"], region: Bool[np.ndarray, "height width"]
+) -> Image.Image:
+    """Draw a picture dark but for a region; small pictures are enlarged as `overlay` does.
+
+    Args:
+        picture: RGB, 0 to 255.
+        region: Which of its pixels stay as they are.
+    """
+    picture, region = enlarge(picture), enlarge(region)
+    lit = np.where(region[..., None], picture, picture * DIMMED).astype(np.uint8)
+    canvas = Image.fromarray(lit)
+    draw_borders(canvas, region.astype(np.uint8))
     return canvas
 
 

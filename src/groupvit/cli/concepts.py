@@ -1,0 +1,62 @@
+"""`groupvit concepts`: what the group tokens of a model stand for."""
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from groupvit.cli.options import ModelOptions, Pictures, Words, warn_if_untrained
+from groupvit.errors import InputError
+
+PAGE = "concepts.html"
+
+
+def concepts(
+    images: Pictures,
+    /,
+    options: Annotated[ModelOptions, tyro.conf.arg(name="")],
+    *,
+    labels: Words,
+    examples: int = 6,
+    out: Path = Path("out"),
+) -> int:
+    """Show for every group token the regions that chose it most, and the words nearest to them.
+
+    Args:
+        images: Picture files, folders, or patterns such as "photos/*.jpg"; some hundreds are good.
+        options: Which model, and how it looks at pictures.
+        labels: Words by which group tokens may be told.
+        examples: Regions shown for each.
+        out: Folder for concepts.html, one file that needs no other; an older one is replaced.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from groupvit import images as files
+    from groupvit.evaluation.concepts import concepts as look
+    from groupvit.evaluation.reports.concepts import concepts_page
+    from groupvit.pages.document import make_folder, write_page
+    from groupvit.progress import counted
+    from groupvit.text.prompts import parse_labels
+
+    parse_labels(labels)  # refuse bad words before anything is loaded
+    if examples < 1:
+        raise InputError(f"--examples is {examples}; give at least 1")
+    paths = [one.path for one in files.find(images)]
+    make_folder(out)
+    console = Console(highlight=False, soft_wrap=True)
+    with console.status(f"loading {options.model}"):
+        segmenter = options.segmenter()
+    warn_if_untrained(console, segmenter.origin)
+    with counted("pictures") as progress:
+        found = look(segmenter, paths, labels, num_examples=examples, on_progress=progress)
+    write_page(out / PAGE, concepts_page(found, model=options.model, num_pictures=len(paths)))
+    table = Table(box=None, padding=(0, 2))
+    for column in ("stage", "group", "nearest words", "patches"):
+        table.add_column(column)
+    for one in found:
+        words = ", ".join(word for word, _ in one.words)
+        table.add_row(str(one.stage + 1), str(one.group), words, f"{one.area:.1%}")
+    console.print(table)
+    console.print(f"open in a browser: {out / PAGE}", markup=False)
+    return 0

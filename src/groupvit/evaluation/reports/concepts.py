@@ -1,0 +1,61 @@
+"""The concepts of a model as a page."""
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from groupvit import visualization
+from groupvit.evaluation.concepts import Concept, Example
+from groupvit.pages.document import document, section, text
+from groupvit.pages.pieces import Panel, article
+
+
+def concepts_page(found: Sequence[Concept], *, model: str, num_pictures: int) -> str:
+    """The whole page as text.
+
+    Args:
+        found: Stage by stage.
+        model: As the person calls it.
+        num_pictures: How many were looked through.
+    """
+    sections = [
+        _stage(stage, list(some)) for stage, some in groupby(found, key=lambda one: one.stage)
+    ]
+    lead = (
+        f"<h1>What the groups of {text(model)} stand for</h1>\n"
+        f'<p class="lead">Every group token is one learnt vector, the same for all pictures. Shown '
+        f"are the regions of {num_pictures:,} pictures that chose it with most certainty; the rest "
+        "of each picture is dark.</p>\n"
+        '<p class="muted">Words are the nearest to the mean of these regions, of those that were '
+        "given, with their cosines. No group was ever told what to stand for.</p>"
+    )
+    return document(f"Concepts of {model}", header=lead, main="\n".join(sections))
+
+
+def _stage(stage: int, found: Sequence[Concept]) -> str:
+    return section(
+        f"stage-{stage + 1}",
+        f"Stage {stage + 1}: {len(found)} group tokens in use",
+        map(_concept, found),
+    )
+
+
+def _concept(concept: Concept) -> str:
+    words = ", ".join(f"{word} {cosine:.2f}" for word, cosine in concept.words)
+    told = f"{concept.area:.1%} of all patches, in {concept.used:.0%} of the pictures"
+    title = (
+        f'<span class="muted">{concept.group}</span> {text(words or "too small to be shown")} '
+        f'<span class="muted">{told}</span>'
+    )
+    return article(f"group-{concept.stage + 1}-{concept.group}", title, _panels(concept.examples))
+
+
+def _panels(examples: Iterable[Example]) -> list[Panel]:
+    return [
+        Panel(
+            "",
+            f"{one.certainty:.0%} certain",
+            visualization.highlight(one.picture, one.region),
+            f"A region of {one.name}",
+        )
+        for one in examples
+    ]
