@@ -22,6 +22,7 @@ from groupvit.data import index, patterns
 from groupvit.evaluation.benchmarks.folder import read_folder
 from groupvit.evaluation.evaluate import evaluate
 from groupvit.evaluation.retrieval import retrieval
+from groupvit.segmentation.protocol import OURS
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.training.config import TrainingConfig
 from groupvit.training.trainer import train
@@ -59,7 +60,8 @@ def scored(run: Path, given: argparse.Namespace) -> dict[str, float]:
     measured = {f"captions at {k}": share for k, share in found.captions.at.items()}
     measured |= {f"pictures at {k}": share for k, share in found.pictures.at.items()}
     if given.voc:
-        scores = evaluate(Segmenter(model), read_folder(given.voc), background_threshold=THRESHOLD)
+        protocol = replace(OURS, certainty="score", threshold=THRESHOLD)
+        scores = evaluate(Segmenter(model, protocol=protocol), read_folder(given.voc))
         measured |= {"mIoU": scores.scores.miou, "oracle mIoU": scores.oracle.miou}
     return measured
 

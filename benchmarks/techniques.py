@@ -3,8 +3,8 @@
     python benchmarks/techniques.py --models storybook
 
 Two tables on drawn scenes. In the first all 23 words compete. In the second only the 15 words of
-things do, and stuff (sky, grass, walls) is background; thresholds that are fitted are fitted on
-other scenes (seed 77). With several models, such as one recipe from several seeds, the deviation
+things do, and stuff (sky, grass, walls) is background; what is calibrated is so on a fifth as many
+other scenes. With several models, such as one recipe from several seeds, the deviation
 over them is shown. Cost is for one picture of 80 pixels, everything included.
 """
 
@@ -12,14 +12,16 @@ import argparse
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-import torch
 from tables import Table
 
 from groupvit import Background
 from groupvit.evaluation.benchmarks.benchmark import Sample
-from groupvit.evaluation.benchmarks.scenes import Scenes
+from groupvit.evaluation.benchmarks.scenes import CALIBRATION_SEED, Scenes
+from groupvit.evaluation.calibration import calibrate, calibrate_blindly
+from groupvit.evaluation.evaluate import Asked, asked
 from groupvit.evaluation.scores import overlap, scores_of
 from groupvit.model.groupvit import GroupViT
 from groupvit.segmentation.protocol import GROUPVIT, OURS, Protocol
@@ -28,12 +30,10 @@ from groupvit.segmentation.segmenter import Segmenter
 from groupvit.storybook.stuff import STUFF
 from groupvit.weights import find
 
-FITTED_ON = 77
 MEASURED = {"mIoU [%]": 100.0, "threshold [%]": 100.0, "ms": 1000.0}
 SCORES = replace(OURS, certainty="score")
 REFINED = replace(OURS, refinement=Refinement())
 SMALL = replace(GROUPVIT, short_side=112)
-STEPS = {"score": (0.5, 0.8, 0.9, 0.95, 0.98), "similarity": (0.05, 0.1, 0.15, 0.2, 0.25, 0.3)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +46,8 @@ class Way:
     """Whether scores are the mean of those of the picture and its mirror image."""
     only_present: bool = False
     """Whether only words compete that are in the picture, which nobody knows: a bound."""
-    threshold: float | None = None
-    """Where the background begins; None: it is fitted."""
+    fit: Literal["", "one", "each", "blind"] = ""
+    """What is fitted on other scenes: a threshold for all labels, for each, or without masks."""
     words: tuple[str, ...] = ()
     """Words of the background."""
 
@@ -66,70 +66,65 @@ NAMES = {
     "`ours`, refined, with the mirror image": Way(protocol=REFINED, flips=True),
 }
 BACKGROUNDS = {
-    "`groupvit`: score below 0.95": Way(protocol=GROUPVIT, threshold=0.95),
-    "`groupvit` at the size of the model": Way(protocol=SMALL, threshold=0.95),
-    "`ours` by scores, below 0.5": Way(protocol=SCORES, threshold=0.5),
-    "`ours` by scores, threshold fitted": Way(protocol=SCORES),
-    "`ours`: cosine below 0.2": Way(threshold=0.2),
-    "`ours`, threshold fitted": Way(),
-    "`ours`, and words for the background": Way(threshold=0.2, words=STUFF),
-    "`ours`, refined": Way(protocol=REFINED, threshold=0.2),
-    "`ours`, refined, and words for the background": Way(
-        protocol=REFINED, threshold=0.2, words=STUFF
-    ),
+    "`groupvit`: score below 0.95": Way(protocol=GROUPVIT),
+    "`groupvit` at the size of the model": Way(protocol=SMALL),
+    "`ours` by scores, below 0.5": Way(protocol=SCORES),
+    "`ours` by scores, `calibrate` without masks": Way(protocol=SCORES, fit="blind"),
+    "`ours` by scores, `calibrate`, one threshold": Way(protocol=SCORES, fit="one"),
+    "`ours` by scores, `calibrate`, each label": Way(protocol=SCORES, fit="each"),
+    "`ours`: cosine below 0.2": Way(),
+    "`ours`, `calibrate` without masks": Way(fit="blind"),
+    "`ours`, `calibrate`, one threshold": Way(fit="one"),
+    "`ours`, `calibrate`, each label": Way(fit="each"),
+    "`ours`, and words for the background": Way(words=STUFF),
+    "`ours`, refined": Way(protocol=REFINED),
+    "`ours`, refined, `calibrate`, each label": Way(protocol=REFINED, fit="each"),
+    "`ours`, refined, and words for the background": Way(protocol=REFINED, words=STUFF),
 }
 
 
-def labelled(segmenter: Segmenter, way: Way, sample: Sample, scenes: Scenes) -> np.ndarray:
+def background(segmenter: Segmenter, way: Way, num: int) -> Background | None:
+    """What is asked of a model: what the protocol prescribes, or what other scenes tell."""
+    others = Scenes(num=num, seed=CALIBRATION_SEED, only_things=True)
+    if not way.fit:
+        return Background(words=way.words) if way.words else None
+    if way.fit == "blind":
+        pictures = [others[index].picture for index in range(num)]
+        return Background(threshold=calibrate_blindly(segmenter, pictures, others.labels).threshold)
+    found = calibrate(segmenter, others)
+    thresholds = found.thresholds if way.fit == "each" else {}
+    return Background(threshold=found.threshold, thresholds=thresholds)
+
+
+def labelled(segmenter: Segmenter, way: Way, sample: Sample, question: Asked) -> np.ndarray:
     """The label map of a picture."""
-    behind = None
-    if scenes.has_background:
-        behind = Background(threshold=way.threshold, words=way.words)
-    labels = np.array(scenes.labels)
-    there = np.unique(sample.mask) if way.only_present else np.arange(len(labels))
-
-    def scores(picture: np.ndarray) -> torch.Tensor:
-        chosen = labels[there].tolist()
-        found = segmenter(picture, chosen, background=behind, top_labels=way.top_labels)
-        return torch.from_numpy(found.scores)
-
-    if not way.flips and not way.only_present:
-        top = {"top_labels": way.top_labels}
-        return segmenter(sample.picture, scenes.labels, background=behind, **top).label_map
-    dense = scores(sample.picture)
-    if way.flips:
-        dense = (dense + scores(sample.picture[:, ::-1].copy()).flip(-1)) / 2
-    best: np.ndarray = there[dense.argmax(dim=0).numpy()]
-    return best.astype(np.uint8)
-
-
-def score(segmenter: Segmenter, way: Way, scenes: Scenes) -> dict[str, float]:
-    """The mIoU, and the seconds for a picture."""
-    size = (len(scenes.labels) + scenes.has_background,) * 2
-    table, seconds = np.zeros(size, np.int64), 0.0
-    for index in range(len(scenes)):
-        sample = scenes[index]
-        start = time.perf_counter()
-        found = labelled(segmenter, way, sample, scenes)
-        seconds += time.perf_counter() - start
-        table += overlap(sample.mask, found, size)
-    miou = scores_of(table, [""] * len(table)).miou
-    return {"mIoU [%]": miou, "ms": seconds / len(scenes)}
+    there = np.unique(sample.mask) if way.only_present else np.arange(len(question.labels))
+    labels = [question.labels[index] for index in there]
+    asked_for = {"background": question.background, "top_labels": way.top_labels}
+    result = segmenter(sample.picture, labels, **asked_for)
+    if not way.flips:
+        return there[result.label_map] if way.only_present else result.label_map
+    mirrored = segmenter(sample.picture[:, ::-1].copy(), labels, **asked_for)
+    return (result.scores + mirrored.scores[:, :, ::-1]).argmax(axis=0)
 
 
 def measure(model: GroupViT, way: Way, num: int, *, only_things: bool) -> dict[str, float]:
-    """The score of one model by one way, and the threshold if it was fitted."""
+    """The mIoU of one model by one way, the threshold, and the seconds for a picture."""
     segmenter = Segmenter(model, protocol=way.protocol)
     scenes = Scenes(num=num, only_things=only_things)
-    if not only_things or way.threshold is not None:
-        return score(segmenter, way, scenes)
-    others = Scenes(num=num // 3, seed=FITTED_ON, only_things=True)
-
-    def on_others(threshold: float) -> float:
-        return score(segmenter, replace(way, threshold=threshold), others)["mIoU [%]"]
-
-    best = max(STEPS[segmenter.certainty], key=on_others)
-    return score(segmenter, replace(way, threshold=best), scenes) | {"threshold [%]": best}
+    behind = background(segmenter, way, num // 5) if only_things else None
+    question = asked(scenes, segmenter, behind)
+    size = (len(scenes.labels) + only_things,) * 2
+    table, seconds = np.zeros(size, np.int64), 0.0
+    for index in range(num):
+        sample = scenes[index]
+        start = time.perf_counter()
+        found = labelled(segmenter, way, sample, question)
+        seconds += time.perf_counter() - start
+        table += overlap(sample.mask, found.astype(np.uint8), size)
+    miou = scores_of(table, [""] * len(table)).miou
+    threshold = {"threshold [%]": question.background.threshold} if question.background else {}
+    return {"mIoU [%]": miou, **threshold, "ms": seconds / num}
 
 
 def main() -> None:

@@ -154,7 +154,7 @@ def test_unwritable_folder(mistake, photos):
     [
         (("--device", "abacus"), "the device 'abacus' cannot be used here"),
         (("--templates", "poems"), "poems"),
-        (("--background", "7"), "give a number from 0 to 1"),
+        (("--background", "7"), "give a number from -1 to 1"),
         (("--background-thresholds", "dog"), "write label=number"),
         (("--background-thresholds", "cow=0.3"), "'cow', which is no label"),
         (("--window", "0"), "window is 0"),

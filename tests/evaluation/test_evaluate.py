@@ -16,6 +16,8 @@ from groupvit.segmentation.background import Background
 from groupvit.segmentation.segmenter import Segmenter
 from tests.evaluation.folders import with_background
 
+HALF = Background(threshold=0.5)
+
 
 @pytest.fixture(scope="module")
 def segmenter(lively_model):
@@ -93,7 +95,7 @@ def test_progress_is_told_after_every_picture(segmenter, book):
 
 def test_a_background_is_what_stays_below_the_threshold(segmenter, folder):
     benchmark = read_folder(with_background(folder))
-    found = evaluate(segmenter, benchmark, background_threshold=0.9)
+    found = evaluate(segmenter, benchmark, background=Background(threshold=0.9))
     size = (len(benchmark.labels) + 1, len(benchmark.labels) + 1)
     table = np.zeros(size, np.int64)
     for index in range(len(benchmark)):
@@ -107,8 +109,11 @@ def test_a_background_is_what_stays_below_the_threshold(segmenter, folder):
 @pytest.mark.parametrize(
     ("change", "settings", "complaint"),
     [
-        (with_background, {"background_threshold": 2.0}, "give a number from -1 to 1"),
-        (lambda folder: folder, {"background_threshold": 0.5}, "begin with no background"),
+        (
+            lambda folder: folder,
+            {"background": HALF},
+            "begin with no background",
+        ),
         (lambda folder: folder, {"limit": 0}, "limit is 0; give at least 1"),
     ],
 )

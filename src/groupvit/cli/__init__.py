@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import tyro
 
 from groupvit.cli.benchmarks import show_benchmarks
+from groupvit.cli.calibrate import calibrate
 from groupvit.cli.classify import classify
 from groupvit.cli.compare import compare
 from groupvit.cli.concepts import concepts
@@ -30,6 +31,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "train": train,
     "evaluate": evaluate,
     "compare": compare,
+    "calibrate": calibrate,
     "retrieve": retrieve,
     "classify": classify,
     "pack": pack,

@@ -41,7 +41,12 @@ def show_benchmarks(*, root: Path = ROOT, list: Flag = False) -> int:  # noqa: A
 
 
 def open_benchmark(
-    name: str, root: Path, parts: tuple[Path | None, Path | None, Path | None], num_scenes: int
+    name: str,
+    root: Path,
+    parts: tuple[Path | None, Path | None, Path | None],
+    num_scenes: int,
+    *,
+    calibrates: bool = False,
 ) -> "Benchmark":
     """The benchmark that a person means.
 
@@ -50,13 +55,14 @@ def open_benchmark(
         root: Where published benchmarks lie.
         parts: Instead of a name, folders of pictures and masks, and the list of classes.
         num_scenes: How many are drawn for the storybook.
+        calibrates: Whether they are to calibrate with, not to measure on: others then.
 
     Raises:
         InputError: There is no such thing, or files of it are missing.
     """
     from groupvit.evaluation.benchmarks.folder import read_folder, read_parts
     from groupvit.evaluation.benchmarks.published import PUBLISHED
-    from groupvit.evaluation.benchmarks.scenes import Scenes
+    from groupvit.evaluation.benchmarks.scenes import CALIBRATION_SEED, SEED, Scenes
 
     images, masks, classes = parts
     if images and masks and classes and not name:
@@ -68,7 +74,8 @@ def open_benchmark(
     if name in PUBLISHED:
         return PUBLISHED[name].open(root)
     if name in DRAWN:
-        return Scenes(num=num_scenes, only_things=name == "storybook-things")
+        seed = CALIBRATION_SEED if calibrates else SEED
+        return Scenes(num=num_scenes, seed=seed, only_things=name == "storybook-things")
     if not name:
         raise InputError("name a BENCHMARK: a folder, or one of those that --list shows")
     if not Path(name).is_dir():

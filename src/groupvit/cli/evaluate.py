@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from groupvit.cli.background import Asked
 from groupvit.cli.benchmarks import ROOT, open_benchmark
 from groupvit.cli.options import Flag, ModelOptions, warn_if_untrained
 from groupvit.errors import InputError
@@ -27,6 +28,7 @@ def evaluate(
     scenes: int = 500,
     limit: int | None = None,
     background_threshold: float | None = None,
+    background_file: Path | None = None,
     out: Path | None = None,
     shown: int = 12,
     overwrite: Flag = False,
@@ -53,6 +55,7 @@ def evaluate(
         background_threshold: What lies below this score or, for models with centred embeddings,
             cosine is background, instead of the protocol's threshold; for benchmarks whose first
             class is the background.
+        background_file: Thresholds that groupvit calibrate found.
         out: Folder for report.html, report.md, scores.json, and a journal of every picture.
         shown: How many pictures the report shows, from the best to the worst.
         overwrite: Begin anew if the folder holds another evaluation.
@@ -70,7 +73,7 @@ def evaluate(
     if shown < 0:
         raise InputError(f"--shown is {shown}; give at least 0")
     pictures = open_benchmark(benchmark, root, (images, masks, classes), scenes)
-    threshold = {"background_threshold": background_threshold}
+    behind = Asked(background_threshold, file=background_file).among(pictures.labels)
     with session(options.device) as ranks:
         console = Console(highlight=False, soft_wrap=True, quiet=not ranks.is_main)
         with console.status(f"loading {options.model}"):
@@ -81,22 +84,26 @@ def evaluate(
         ranks.barrier()
         journal = None
         if out is not None:
-            journal = writing.open_journal(out, segmenter, pictures, rank=ranks.rank, **threshold)
+            journal = writing.open_journal(
+                out, segmenter, pictures, background=behind, rank=ranks.rank
+            )
         with counted("pictures") as progress:
             found = run(
                 segmenter,
                 pictures,
                 limit=limit,
+                background=behind,
                 journal=journal,
                 ranks=ranks,
                 on_progress=progress if ranks.is_main else None,
-                **threshold,
             )
-        values = {"model": options.model, **report(found, segmenter, pictures, **threshold)}
+        values = {"model": options.model, **report(found, segmenter, pictures, background=behind)}
         console.print(class_table(found), summary(found))
         console.print(described(values), markup=False)
         if out is not None and ranks.is_main:
-            writing.write(out, segmenter, pictures, found, values, num_shown=shown)
+            writing.write(
+                out, segmenter, pictures, found, values, background=behind, num_shown=shown
+            )
             console.print(f"open in a browser: {out / writing.PAGE}", markup=False)
             console.print(f"beside it: {writing.TABLE}, {writing.SCORES}", markup=False)
     return 0

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from groupvit.cli.background import Asked
 from groupvit.cli.options import Flag, ModelOptions, Pictures, Words
 from groupvit.errors import InputError
 
 if TYPE_CHECKING:
-    from groupvit.segmentation.background import Background
+    pass
 
 Format = Literal["overlay", "index", "groups", "coco", "geojson", "npz"]
 
@@ -26,6 +27,7 @@ def segment(
     background: float | None = None,
     background_words: Words = (),
     background_thresholds: Words = (),
+    background_file: Path | None = None,
     top_labels: int | Literal["all"] | None = None,
     overwrite: Flag = False,
 ) -> int:
@@ -44,15 +46,18 @@ def segment(
             centred embeddings such as the bundled one, a cosine; begin with 0.2.
         background_words: Words that compete with the labels and become background.
         background_thresholds: Thresholds for single labels, such as: dog=0.5 cat=0.4.
+        background_file: Thresholds that groupvit calibrate found; the options above change them.
         top_labels: Use at most this many labels in a window, those that fit it best, or all; else
             as many as the protocol says.
         overwrite: Replace files that exist.
     """
     from groupvit.cli.pictures import Request, work_through
 
+    behind = Asked(background, background_words, background_thresholds, background_file)
+    wanted = _labels(labels, labels_file)
     request = Request(
-        labels=_labels(labels, labels_file),
-        background=_background(background, background_words, background_thresholds),
+        labels=wanted,
+        background=behind.among(wanted),
         top_labels=top_labels,
         out=out,
         formats=format,
@@ -74,25 +79,3 @@ def _labels(labels: tuple[str, ...], file: Path | None) -> tuple[str, ...]:
         labels = tuple(line.strip() for line in lines if line.strip())
     parse_labels(labels)  # refuse bad words before anything is loaded
     return labels
-
-
-def _background(
-    threshold: float | None, words: tuple[str, ...], thresholds: tuple[str, ...]
-) -> "Background | None":
-    from groupvit.segmentation.background import Background
-
-    if threshold is None and not words and not thresholds:
-        return None
-    return Background(
-        threshold=threshold, words=words, thresholds=dict(map(_threshold, thresholds))
-    )
-
-
-def _threshold(text: str) -> tuple[str, float]:
-    name, _, number = text.rpartition("=")
-    try:
-        return name.strip(), float(number)
-    except ValueError as error:
-        raise InputError(
-            f"--background-thresholds {text!r} is no threshold; write label=number, such as dog=0.5"
-        ) from error

@@ -10,7 +10,7 @@ from groupvit.evaluation.reports.writing import SCORES
 
 CONDITIONS = (
     *("benchmark", "num_pictures", "protocol", "deviations", "naming", "words"),
-    *("background_threshold", "background_words", "dtype"),
+    *("background_threshold", "background_thresholds", "background_words", "dtype"),
 )
 """What must be equal, or numbers do not compare."""
 
@@ -56,6 +56,8 @@ def _told(value: object) -> str:
     """Deviations are told in words, lists by their number."""
     if isinstance(value, list) and any(isinstance(one, dict) for one in value):
         return ", ".join(one["told"] for one in value)
+    if isinstance(value, dict):
+        return f"{len(value)} labels by their own" if value else "none"
     if isinstance(value, list):
         return f"{len(value)} words" if value else "none"
     return "none" if value is None else str(value)

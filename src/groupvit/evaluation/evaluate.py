@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from groupvit.distributed import Ranks
@@ -12,7 +13,7 @@ from groupvit.evaluation.evaluation import Evaluation, summed
 from groupvit.evaluation.journal import Journal
 from groupvit.segmentation.background import Background
 from groupvit.segmentation.groups import GroupedPicture
-from groupvit.segmentation.protocol import THRESHOLDS
+from groupvit.segmentation.protocol import THRESHOLDS, Conditions
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.text.prompts import BACKGROUND, parse_label
 
@@ -30,14 +31,14 @@ class Asked(NamedTuple):
 
 
 def asked(
-    benchmark: Benchmark, segmenter: Segmenter, background_threshold: float | None = None
+    benchmark: Benchmark, segmenter: Segmenter, background: Background | None = None
 ) -> Asked:
     """The words and the background that a protocol prescribes for a benchmark.
 
     Args:
         benchmark: The pictures.
         segmenter: The model, and the protocol by which it looks at pictures.
-        background_threshold: Instead of the protocol's.
+        background: Its thresholds, and words if it has any, count instead of the protocol's.
 
     Raises:
         InputError: There is a threshold, but no background.
@@ -45,16 +46,24 @@ def asked(
     conditions = segmenter.protocol.conditions_on(benchmark.key)
     labels = tuple(conditions.words.get(label, label) for label in benchmark.labels)
     if benchmark.has_background:
-        thresholds = (background_threshold, conditions.threshold, THRESHOLDS[segmenter.certainty])
-        threshold = next(value for value in thresholds if value is not None)
-        behind = Background(threshold=threshold, words=conditions.background_words)
-        return Asked(labels, behind)
-    if background_threshold is not None:
+        return Asked(labels, _behind(conditions, segmenter, background))
+    if background is not None:
         raise InputError(
-            f"the classes of {benchmark.name} begin with no background; "
-            "leave the background threshold out"
+            f"the classes of {benchmark.name} begin with no background; leave its threshold out"
         )
     return Asked(labels, None)
+
+
+def _behind(conditions: Conditions, segmenter: Segmenter, given: Background | None) -> Background:
+    """What a person gives, else what the protocol prescribes, else what the model goes by."""
+    prescribed = conditions.threshold
+    if prescribed is None:
+        prescribed = THRESHOLDS[segmenter.certainty]
+    if given is None:
+        return Background(threshold=prescribed, words=conditions.background_words)
+    threshold = prescribed if given.threshold is None else given.threshold
+    words = given.words or conditions.background_words
+    return replace(given, threshold=threshold, words=words)
 
 
 def names(benchmark: Benchmark) -> tuple[str, ...]:
@@ -68,7 +77,7 @@ def evaluate(
     benchmark: Benchmark,
     *,
     limit: int | None = None,
-    background_threshold: float | None = None,
+    background: Background | None = None,
     journal: Journal | None = None,
     ranks: Ranks | None = None,
     on_progress: OnProgress | None = None,
@@ -82,9 +91,8 @@ def evaluate(
         segmenter: The model, and how it looks at pictures.
         benchmark: The pictures.
         limit: Only so many of them, the first ones.
-        background_threshold: What lies below it is background: a score in [0, 1], or a cosine,
-            as `segmenter.certainty` says; None: as the protocol prescribes. Only for benchmarks
-            whose first class is that.
+        background: Thresholds, and words, instead of those that the protocol prescribes. Only for
+            benchmarks whose first class is the background.
         journal: Where every picture is noted, and what was done before; None: nowhere.
         ranks: The processes that share the pictures; None: this one has them all.
         on_progress: Told after every picture of this process.
@@ -99,7 +107,7 @@ def evaluate(
     if limit is not None and limit < 1:
         raise InputError(f"limit is {limit}; give at least 1")
     ranks = ranks or Ranks()
-    question = asked(benchmark, segmenter, background_threshold)
+    question = asked(benchmark, segmenter, background)
     num_pictures = min(limit or len(benchmark), len(benchmark))
     done = [one for one in (journal.done if journal else ()) if one.index < num_pictures]
     mine = range(ranks.rank, num_pictures, ranks.world_size)

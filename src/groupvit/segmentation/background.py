@@ -3,8 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Literal
 
 from groupvit.errors import InputError
+
+Certainty = Literal["score", "similarity"]
+"""What tells pixels that belong to no label: that no label wins by far, or that none is near."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +24,8 @@ class Background:
     """Words such as `sky` or `wall` that compete with the labels and become background."""
     thresholds: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     """For some labels a threshold of their own."""
+    certainty: Certainty | None = None
+    """What the thresholds were made for; None: whatever the model goes by."""
 
     def __post_init__(self) -> None:
         """Check that something is asked for, within the range of cosines."""

@@ -7,11 +7,10 @@ from typing import Literal
 
 from groupvit.errors import InputError
 from groupvit.model.config import GroupViTConfig, Naming
+from groupvit.segmentation.background import Certainty
 from groupvit.segmentation.refinement import Refinement
 from groupvit.text.prompts import FULL, SIMPLE, SUBSET
 
-Certainty = Literal["score", "similarity"]
-"""What tells pixels that belong to no label: that no label wins by far, or that none is near."""
 THRESHOLDS: Mapping[Certainty, float] = MappingProxyType({"score": 0.5, "similarity": 0.2})
 """Where the background begins if nobody says."""
 

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from groupvit.segmentation.background import Background
-from groupvit.segmentation.protocol import Certainty, Protocol
+from groupvit.segmentation.background import Background, Certainty
+from groupvit.segmentation.protocol import Protocol
 from groupvit.segmentation.vocabulary import Query
 
 

@@ -19,10 +19,10 @@ from groupvit.errors import InputError
 from groupvit.model.config import Naming
 from groupvit.model.groupvit import GroupViT
 from groupvit.segmentation import protocol as protocols
-from groupvit.segmentation.background import Background
+from groupvit.segmentation.background import Background, Certainty
 from groupvit.segmentation.groups import GroupedPicture, GroupedWindow
 from groupvit.segmentation.preparation import normalise, resize, working_size
-from groupvit.segmentation.protocol import OURS, Certainty, Protocol
+from groupvit.segmentation.protocol import OURS, Protocol
 from groupvit.segmentation.result import Segmentation
 from groupvit.segmentation.score_map import assemble, refined
 from groupvit.segmentation.scoring import score
@@ -209,6 +209,11 @@ class Segmenter:
             count = None if top_labels == "all" else top_labels
             protocol = replace(protocol, top_labels=count)
         asked = query(labels, background)
+        if background and background.certainty not in (None, self.certainty):
+            raise InputError(
+                f"these thresholds of the background are for a {background.certainty}, but this "
+                f"model, by this protocol, goes by {self.certainty}; calibrate them for it"
+            )
         with self._computing():
             words = self._vocabulary.embed(asked.words, protocol.templates)
             logit_scale = self.model.logit_scale

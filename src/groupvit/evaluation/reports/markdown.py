@@ -58,6 +58,8 @@ def described(values: Mapping[str, Any]) -> str:
     if values["background_threshold"] is not None:
         words = len(values["background_words"])
         behind = f"background below {values['background_threshold']:g}"
+        if values["background_thresholds"]:
+            behind += f" ({len(values['background_thresholds'])} labels by their own)"
         parts.append(behind + (f" and by {words} words" if words else ""))
     parts.append(f"words are taken by {values['naming']}")
     return "; ".join(parts)

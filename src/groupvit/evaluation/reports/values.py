@@ -7,6 +7,7 @@ from groupvit.evaluation.benchmarks.benchmark import Benchmark
 from groupvit.evaluation.evaluate import asked
 from groupvit.evaluation.evaluation import Evaluation
 from groupvit.evaluation.journal import fingerprint
+from groupvit.segmentation.background import Background
 from groupvit.segmentation.protocol import PROTOCOLS, Protocol
 from groupvit.segmentation.refinement import Refinement
 from groupvit.segmentation.segmenter import Segmenter
@@ -38,19 +39,21 @@ def deviations(protocol: Protocol, benchmark: str = "") -> list[Deviation]:
 
 
 def conditions(
-    segmenter: Segmenter, benchmark: Benchmark, *, background_threshold: float | None = None
+    segmenter: Segmenter, benchmark: Benchmark, *, background: Background | None = None
 ) -> dict[str, Any]:
     """What is measured and how, as values for JSON; two numbers compare only if all are equal."""
     protocol = segmenter.protocol
-    question = asked(benchmark, segmenter, background_threshold)
+    question = asked(benchmark, segmenter, background)
+    behind = question.background
     return {
         "benchmark": benchmark.name,
         "protocol": protocol.name,
         "deviations": [_in_values(one) for one in deviations(protocol, benchmark.key)],
         "naming": segmenter.naming,
         "words": list(question.labels),
-        "background_threshold": question.background and question.background.threshold,
-        "background_words": list(question.background.words) if question.background else [],
+        "background_threshold": behind and behind.threshold,
+        "background_thresholds": dict(behind.thresholds) if behind else {},
+        "background_words": list(behind.words) if behind else [],
         "dtype": str(segmenter.dtype).removeprefix("torch."),
     }
 
@@ -60,13 +63,13 @@ def report(
     segmenter: Segmenter,
     benchmark: Benchmark,
     *,
-    background_threshold: float | None = None,
+    background: Background | None = None,
 ) -> dict[str, Any]:
     """The scores, with what was measured and by which protocol, as values for JSON."""
     return {
         "weights": segmenter.origin.source if segmenter.origin else None,
         "fingerprint": fingerprint(segmenter.model),
-        **conditions(segmenter, benchmark, background_threshold=background_threshold),
+        **conditions(segmenter, benchmark, background=background),
         **evaluation.to_values(),
     }
 

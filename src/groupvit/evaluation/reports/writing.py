@@ -13,6 +13,7 @@ from groupvit.evaluation.reports.page import page
 from groupvit.evaluation.reports.pictures import choose, draw
 from groupvit.evaluation.reports.values import conditions
 from groupvit.pages.document import write_page
+from groupvit.segmentation.background import Background
 from groupvit.segmentation.segmenter import Segmenter
 
 SCORES, TABLE, PAGE = "scores.json", "report.md", "report.html"
@@ -30,7 +31,7 @@ def open_journal(
     segmenter: Segmenter,
     benchmark: Benchmark,
     *,
-    background_threshold: float | None,
+    background: Background | None,
     rank: int,
 ) -> Journal:
     """The journal of this measurement in a folder.
@@ -38,7 +39,7 @@ def open_journal(
     Raises:
         InputError: It holds that of another.
     """
-    measured = conditions(segmenter, benchmark, background_threshold=background_threshold)
+    measured = conditions(segmenter, benchmark, background=background)
     return Journal(out, {"fingerprint": fingerprint(segmenter.model), **measured}, rank=rank)
 
 
@@ -49,6 +50,7 @@ def write(
     evaluation: Evaluation,
     values: dict[str, Any],
     *,
+    background: Background | None,
     num_shown: int,
 ) -> None:
     """Write everything but the journal.
@@ -59,12 +61,13 @@ def write(
         benchmark: What was measured.
         evaluation: The scores.
         values: What `report` gives, and the `model` as the person calls it.
+        background: As it was measured with.
         num_shown: How many pictures the page shows.
 
     Raises:
         InputError: A file cannot be written.
     """
-    question = asked(benchmark, segmenter, values["background_threshold"])
+    question = asked(benchmark, segmenter, background)
     shown = [
         draw(segmenter, benchmark, question, score)
         for score in choose(evaluation.pictures, num_shown)

@@ -1,0 +1,90 @@
+"""`groupvit calibrate`: where the background begins, told by pictures."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from groupvit.cli import json_file
+from groupvit.cli.benchmarks import ROOT, open_benchmark
+from groupvit.cli.options import Flag, ModelOptions, Words, warn_if_untrained
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from groupvit.evaluation.calibration import Calibration
+
+Source = tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="BENCHMARK_OR_PICTURES")]]
+
+
+def calibrate(
+    source: Source,
+    /,
+    options: Annotated[ModelOptions, tyro.conf.arg(name="")],
+    *,
+    labels: Words = (),
+    root: Path = ROOT,
+    scenes: int = 40,
+    out: Path = Path("background.json"),
+    overwrite: Flag = False,
+) -> int:
+    """Find thresholds of the background, for groupvit segment and evaluate --background-file.
+
+    From pictures with masks, a few dozen, come a threshold for all labels and one for each that
+    enough of them show. From pictures alone, with --labels, comes one for all labels: that which
+    parts certain from uncertain pixels best; some pictures should show the labels, some not.
+
+    Args:
+        source: As groupvit evaluate takes it, with a background; or, with --labels, a folder of
+            pictures.
+        options: Which model, and how it looks at pictures.
+        labels: What is asked for, where there are no masks.
+        root: Folder in which published benchmarks lie.
+        scenes: How many scenes are drawn for storybook-things, of a storybook of their own.
+        out: The JSON file for the thresholds.
+        overwrite: Replace that file if it exists.
+    """
+    from dataclasses import asdict
+
+    from rich.console import Console
+
+    from groupvit import images
+    from groupvit.evaluation.calibration import calibrate as by_masks
+    from groupvit.evaluation.calibration import calibrate_blindly
+    from groupvit.progress import counted
+    from groupvit.text.prompts import parse_labels
+
+    console = Console(highlight=False, soft_wrap=True)
+    json_file.check(out, overwrite=overwrite)
+    if labels:
+        parse_labels(labels)  # refuse bad words before anything is loaded
+        pictures = [found.path for found in images.find([source])]
+    else:
+        benchmark = open_benchmark(source, root, (None, None, None), scenes, calibrates=True)
+    with console.status(f"loading {options.model}"):
+        segmenter = options.segmenter(benchmark="" if labels else benchmark.key)
+    warn_if_untrained(console, segmenter.origin)
+    with counted("pictures") as progress:
+        if labels:
+            found = calibrate_blindly(segmenter, pictures, labels, on_progress=progress)
+        else:
+            found = by_masks(segmenter, benchmark, on_progress=progress)
+    console.print(_table(found, segmenter.certainty))
+    told = {"certainty": segmenter.certainty, "model": options.model, "source": source}
+    json_file.write(out, told | asdict(found))
+    console.print(f"wrote {out}; use it with --background-file {out}", markup=False)
+    return 0
+
+
+def _table(found: "Calibration", certainty: str) -> "Table":
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(show_header=False, box=None, padding=(0, 2))
+    table.add_row("background below", f"[bold]{found.threshold:.3f}[/] ({certainty})")
+    for label, threshold in found.thresholds.items():
+        table.add_row(escape(label), f"{threshold:.3f}")
+    table.add_row("told by", f"{found.num_pictures:,} pictures")
+    if found.miou is not None:
+        table.add_row("mIoU on them", f"{100 * found.miou:.1f} %")
+    return table

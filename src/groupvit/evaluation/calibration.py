@@ -1,0 +1,183 @@
+"""Calibration: where the background of a model begins, told by pictures.
+
+With a few pictures whose masks are known, one threshold for all labels, and one for each, are
+chosen so that the mIoU on them is highest. Without any mask, the threshold is that which parts
+certain from uncertain pixels best (Otsu 1979): it supposes that the pictures show both.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64, Int64, UInt8
+
+from groupvit.errors import InputError
+from groupvit.evaluation.benchmarks.benchmark import Benchmark
+from groupvit.evaluation.evaluate import OnProgress, asked
+from groupvit.evaluation.scores import IGNORED
+from groupvit.segmentation.groups import GroupedPicture
+from groupvit.segmentation.score_map import assemble
+from groupvit.segmentation.scoring import best_word
+from groupvit.segmentation.segmenter import Picture, Segmenter
+from groupvit.segmentation.vocabulary import query
+
+NUM_BINS = 400
+"""Certainties are counted in so many steps from -1 to 1."""
+FEWEST = 3
+"""Pictures that must show a label before it has a threshold of its own."""
+ROUNDS = 3
+"""How often the thresholds of all labels are gone through."""
+EDGES: Float64[np.ndarray, " bin"] = np.linspace(-1, 1, NUM_BINS, endpoint=False)
+"""The certainties at which bins begin, which thresholds may take."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """Where the background begins."""
+
+    threshold: float
+    """For labels without one of their own."""
+    thresholds: dict[str, float]
+    """For labels that enough pictures show; empty without masks."""
+    num_pictures: int
+    """How many it was told by."""
+    miou: float | None
+    """On these pictures, by these thresholds, before any refinement; None without masks."""
+
+
+def calibrate(
+    segmenter: Segmenter, benchmark: Benchmark, *, on_progress: OnProgress | None = None
+) -> Calibration:
+    """Thresholds from pictures with masks.
+
+    Args:
+        segmenter: The model, and how it looks at pictures.
+        benchmark: Some dozens of pictures; its first class is the background.
+        on_progress: Told after every picture.
+
+    Raises:
+        InputError: The benchmark has no background, or a picture or mask cannot be used.
+    """
+    if not benchmark.has_background:
+        raise InputError(
+            f"the classes of {benchmark.name} begin with no background, so that there is nothing "
+            "to calibrate"
+        )
+    labels = asked(benchmark, segmenter).labels
+    table = np.zeros((len(labels) + 1, len(labels), NUM_BINS), np.int64)
+    shown = np.zeros(len(labels), np.int64)
+    for index in range(len(benchmark)):
+        sample = benchmark[index]
+        [grouped] = segmenter.group([sample.picture])
+        best, certainty = certainties(segmenter, grouped, labels)
+        counted = sample.mask != IGNORED
+        cells = (sample.mask[counted], best[counted], _bins(certainty[counted]))
+        np.add.at(table, cells, 1)
+        present = np.unique(sample.mask[counted])
+        shown[present[present > 0] - 1] += 1
+        if on_progress is not None:
+            on_progress(index + 1, len(benchmark))
+    names = query(labels, None).labels
+    return _fit(table, names, shown, len(benchmark))
+
+
+def calibrate_blindly(
+    segmenter: Segmenter,
+    pictures: Sequence[Picture],
+    labels: Sequence[str],
+    *,
+    on_progress: OnProgress | None = None,
+) -> Calibration:
+    """One threshold from pictures without masks, some of which show the labels and some not.
+
+    Args:
+        segmenter: The model, and how it looks at pictures.
+        pictures: Files, Pillow images or arrays.
+        labels: What is asked for.
+        on_progress: Told after every picture.
+
+    Raises:
+        InputError: A picture cannot be read, or a label is empty or given twice.
+    """
+    counts = np.zeros(NUM_BINS, np.int64)
+    for done, path in enumerate(pictures, start=1):
+        [grouped] = segmenter.group([path])
+        _, certainty = certainties(segmenter, grouped, labels)
+        counts += np.bincount(_bins(certainty.ravel()), minlength=NUM_BINS)
+        if on_progress is not None:
+            on_progress(done, len(pictures))
+    threshold = float(EDGES[_otsu(counts)])
+    return Calibration(threshold=threshold, thresholds={}, num_pictures=len(pictures), miou=None)
+
+
+def certainties(
+    segmenter: Segmenter, grouped: GroupedPicture, labels: Sequence[str]
+) -> tuple[UInt8[np.ndarray, "height width"], Float[np.ndarray, "height width"]]:
+    """The best label of every pixel, and what its threshold is compared with: score or cosine."""
+    if segmenter.certainty == "score":
+        dense = torch.from_numpy(segmenter.label(grouped, labels).scores)
+    else:
+        wanted = query(labels, None)
+        words = segmenter.embed_words(wanted.words)
+        tables = [best_word(one.speakers @ words.mT, wanted) for one in grouped.windows]
+        dense = assemble(grouped, tables, resized=segmenter.protocol.resized).dense()
+    certainty, best = dense.max(dim=0)
+    return best.cpu().numpy().astype(np.uint8), certainty.cpu().numpy()
+
+
+def _bins(certainty: Float[np.ndarray, " pixel"]) -> Int64[np.ndarray, " pixel"]:
+    bins = np.floor((certainty.astype(np.float64) + 1) / 2 * NUM_BINS)
+    return bins.clip(0, NUM_BINS - 1).astype(np.int64)
+
+
+def _fit(
+    table: Int64[np.ndarray, "truth label bin"],
+    names: Sequence[str],
+    shown: Int64[np.ndarray, " label"],
+    num_pictures: int,
+) -> Calibration:
+    """The thresholds at which the mIoU is highest: one for all, then label by label."""
+    num_labels = len(names)
+    # [k, i]: what is counted of label k if its threshold is the i-th edge.
+    kept = table[:, :, ::-1].cumsum(axis=2)[:, :, ::-1]
+    right = np.stack([kept[k + 1, k] for k in range(num_labels)])
+    predicted = kept.sum(axis=0)
+    behind = table[0].sum(axis=1)[:, None] - kept[0]  # background that is left to it
+    given_up = predicted[:, :1] - predicted
+    truth = table.sum(axis=(1, 2))
+
+    def miou(at: Int64[np.ndarray, " label"]) -> float:
+        rows = np.arange(num_labels)
+        hits = np.append(behind[rows, at].sum(), right[rows, at])
+        said = np.append(given_up[rows, at].sum(), predicted[rows, at])
+        union = truth + said - hits
+        return float((hits / np.maximum(union, 1))[union > 0].mean())
+
+    everywhere = [np.full(num_labels, i) for i in range(NUM_BINS)]
+    best = max(everywhere, key=miou)
+    common = int(best[0])
+    own: list[int] = np.flatnonzero(shown >= FEWEST).tolist()
+    for _ in range(ROUNDS):
+        for k in own:
+            choices = [np.where(np.arange(num_labels) == k, i, best) for i in range(NUM_BINS)]
+            better = max(choices, key=miou)
+            best = better if miou(better) > miou(best) else best
+    return Calibration(
+        threshold=float(EDGES[common]),
+        thresholds={names[k]: float(EDGES[best[k]]) for k in own},
+        num_pictures=num_pictures,
+        miou=miou(best),
+    )
+
+
+def _otsu(counts: Int64[np.ndarray, " bin"]) -> int:
+    """The bin at which the part below and the part above differ most from each other."""
+    weights, centres = counts / counts.sum(), EDGES + 1 / NUM_BINS
+    below = weights.cumsum() - weights
+    mean_below = (weights * centres).cumsum() - weights * centres
+    total = (weights * centres).sum()
+    above = 1 - below
+    with np.errstate(divide="ignore", invalid="ignore"):
+        between = (total * below - mean_below) ** 2 / (below * above)
+    return int(np.nan_to_num(between, posinf=0.0).argmax())

@@ -1,0 +1,133 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from groupvit import Background
+from groupvit.errors import InputError
+from groupvit.evaluation.benchmarks.scenes import Scenes
+from groupvit.evaluation.calibration import (
+    EDGES,
+    NUM_BINS,
+    _fit,
+    _otsu,
+    calibrate,
+    calibrate_blindly,
+    certainties,
+)
+from groupvit.evaluation.evaluate import evaluate
+from groupvit.segmentation.protocol import OURS
+from groupvit.segmentation.segmenter import Segmenter
+
+THINGS = Scenes(num=5, size=24, only_things=True)
+
+
+@pytest.fixture(scope="module", params=["score", "similarity"])
+def segmenter(request, lively_model):
+    protocol = replace(OURS, certainty=request.param, spares_best=False, resized="scores")
+    return Segmenter(lively_model, protocol=protocol)
+
+
+def test_thresholds_score_what_they_were_chosen_for(segmenter):
+    found = calibrate(segmenter, THINGS)
+    behind = Background(threshold=found.threshold, thresholds=found.thresholds)
+    measured = evaluate(segmenter, THINGS, background=behind).scores.miou
+    # Scores are mixed between patches, certainties too, but a mixture is not that of the winner.
+    assert measured == pytest.approx(found.miou, abs=0.02)
+    assert found.num_pictures == 5
+
+
+def test_no_threshold_for_all_labels_is_better(segmenter):
+    found = calibrate(segmenter, THINGS)
+    for threshold in (found.threshold - 0.1, found.threshold + 0.1):
+        if -1 <= threshold <= 1:
+            other = evaluate(segmenter, THINGS, background=Background(threshold=threshold))
+            assert other.scores.miou <= found.miou + 0.02
+
+
+def test_labels_that_few_pictures_show_have_no_threshold_of_their_own(segmenter):
+    found = calibrate(segmenter, THINGS)
+    for index, name in enumerate(THINGS.labels, start=1):
+        shown = sum((THINGS[i].mask == index).any() for i in range(len(THINGS)))
+        assert (name in found.thresholds) == (shown >= 3)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 2**32 - 1))
+def test_single_thresholds_are_at_least_as_good_as_one(seed):
+    rng = np.random.default_rng(seed)
+    table = np.zeros((3, 2, NUM_BINS), np.int64)
+    where = (rng.integers(0, 3, 60), rng.integers(0, 2, 60), rng.integers(0, NUM_BINS, 60))
+    np.add.at(table, where, rng.integers(1, 9, 60))
+
+    def miou(thresholds):
+        hits, said = np.zeros(3), np.zeros(3)
+        for truth, label, place in zip(*table.nonzero(), strict=True):
+            given_up = EDGES[place] < thresholds[label]
+            answer = 0 if given_up else label + 1
+            said[answer] += table[truth, label, place]
+            hits[answer] += table[truth, label, place] * (answer == truth)
+        union = table.sum(axis=(1, 2)) + said - hits
+        return (hits / union)[union > 0].mean()
+
+    shown = np.array([9, 9])
+    found = _fit(table, ("a", "b"), shown, 9)
+    own = miou([found.thresholds["a"], found.thresholds["b"]])
+    assert found.miou == pytest.approx(own)
+    common = miou([found.threshold] * 2)
+    assert own >= common - 1e-12
+    assert common == pytest.approx(max(miou([edge] * 2) for edge in EDGES[::8]), abs=0.05)
+
+
+def test_the_best_cut_lies_between_two_heaps():
+    rng = np.random.default_rng(0)
+    values = np.concatenate([rng.normal(-0.3, 0.1, 5000), rng.normal(0.5, 0.1, 2000)])
+    counts, _ = np.histogram(values, bins=NUM_BINS, range=(-1, 1))
+    assert -0.1 < EDGES[_otsu(counts)] < 0.3
+
+    def slow(place):
+        below, above = values[values < EDGES[place]], values[values >= EDGES[place]]
+        return len(below) * len(above) * (below.mean() - above.mean()) ** 2
+
+    best = max(range(100, 320), key=slow)
+    assert abs(_otsu(counts) - best) <= 2
+
+
+def test_without_masks_the_threshold_is_that_of_all_certainties(segmenter):
+    pictures = [THINGS[index].picture for index in range(5)]
+    told = []
+    found = calibrate_blindly(
+        segmenter, pictures, THINGS.labels, on_progress=lambda *done: told.append(done)
+    )
+    values = []
+    for picture in pictures:
+        [grouped] = segmenter.group([picture])
+        values.append(certainties(segmenter, grouped, THINGS.labels)[1].ravel())
+    values = np.concatenate(values)
+    assert values.min() <= found.threshold <= values.max()
+    assert (found.thresholds, found.miou, told[-1]) == ({}, None, (5, 5))
+
+
+def test_the_best_label_is_that_of_the_segmenter(segmenter):
+    picture = THINGS[0].picture
+    [grouped] = segmenter.group([picture])
+    best, certainty = certainties(segmenter, grouped, THINGS.labels)
+    result = segmenter(picture, THINGS.labels)
+    assert (best == result.label_map).mean() > 0.98
+    if segmenter.certainty == "score":
+        np.testing.assert_allclose(certainty, result.scores.max(axis=0), atol=1e-6)
+
+
+def test_a_benchmark_without_background_is_refused(segmenter):
+    with pytest.raises(InputError, match="there is nothing to calibrate"):
+        calibrate(segmenter, Scenes(num=1, size=24))
+
+
+def test_thresholds_for_another_kind_of_certainty_are_refused(segmenter):
+    other = "score" if segmenter.certainty == "similarity" else "similarity"
+    with pytest.raises(InputError, match=f"are for a {other}, but this model"):
+        segmenter(
+            THINGS[0].picture, ["tree"], background=Background(threshold=0.2, certainty=other)
+        )
