@@ -167,3 +167,10 @@ def test_a_folder_that_cannot_be_written_is_named(evaluate, folder):
     code, printed, told = evaluate("--out", folder / "classes.txt")
     assert (code, printed) == (2, "")
     assert "classes.txt cannot be written" in told
+
+
+def test_groups_may_be_clusters_instead(evaluate):
+    code, printed, _ = evaluate("--clusters", "kmeans", "--num-clusters", 3)
+    assert code == 0
+    assert "words are taken by clusters (kmeans, 3 groups)" in printed
+    assert "oracle of stage 2" not in printed

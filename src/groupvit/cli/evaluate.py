@@ -1,7 +1,7 @@
 """`groupvit evaluate`: how well a model segments pictures whose masks are known."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -27,6 +27,8 @@ def evaluate(
     classes: Path | None = None,
     scenes: int = 500,
     limit: int | None = None,
+    clusters: Literal["pixels", "kmeans", "mean-shift", "spectral"] | None = None,
+    num_clusters: int = 8,
     background_threshold: float | None = None,
     background_file: Path | None = None,
     out: Path | None = None,
@@ -52,6 +54,9 @@ def evaluate(
         classes: File with the names of the classes.
         scenes: How many scenes are drawn for the storybook.
         limit: Only the first pictures.
+        clusters: Instead of the groups that were learnt, cluster what patches mean (baselines of
+            the paper's table 4); pixels: every patch stands alone.
+        num_clusters: How many clusters, for kmeans and spectral.
         background_threshold: What lies below this score or, for models with centred embeddings,
             cosine is background, instead of the protocol's threshold; for benchmarks whose first
             class is the background.
@@ -64,6 +69,7 @@ def evaluate(
     from rich.console import Console
 
     from groupvit.distributed import session
+    from groupvit.evaluation.baselines import Clustering, ClusteringSegmenter
     from groupvit.evaluation.evaluate import evaluate as run
     from groupvit.evaluation.reports import writing
     from groupvit.evaluation.reports.markdown import described
@@ -79,6 +85,9 @@ def evaluate(
         with console.status(f"loading {options.model}"):
             segmenter = options.segmenter(benchmark=pictures.key, device=str(ranks.device))
         warn_if_untrained(console, segmenter.origin)
+        if clusters is not None:
+            clustering = Clustering(method=clusters, num_groups=num_clusters)
+            segmenter = ClusteringSegmenter(segmenter, clustering)
         if out is not None and overwrite and ranks.is_main:
             writing.clear(out)
         ranks.barrier()

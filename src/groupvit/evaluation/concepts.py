@@ -129,7 +129,7 @@ def _count(
     most: int,
 ) -> None:
     """Add what the groups of a window took."""
-    meanings = _meanings(window)
+    meanings = window.meanings
     for stage in range(window.num_stages):
         shares = window.shares(stage)
         certainty, winner = shares.max(dim=0)
@@ -144,13 +144,6 @@ def _count(
             embedding = meanings[won].mean(dim=0)
             example = Example(name, float(certainty[won].mean()), picture, region, embedding)
             tally.offer(example, next(orders), most)
-
-
-def _meanings(window: GroupedWindow) -> Float[Tensor, "token embedding"]:
-    """What every patch means: what it says itself, or the last segment that it belongs to."""
-    if window.patches is not None:
-        return window.patches
-    return window.segments[window.shares(window.num_stages - 1).argmax(dim=0)]
 
 
 def _shown(

@@ -67,6 +67,13 @@ class GroupedWindow:
         """The parts that take the words: patches or segments."""
         return self.segments if self.patches is None else self.patches
 
+    @property
+    def meanings(self) -> Float[Tensor, "token embedding"]:
+        """What every patch means: what it says itself, or else its segment of the last stage."""
+        if self.patches is not None:
+            return self.patches
+        return self.segments[self.shares(self.num_stages - 1).argmax(dim=0)]
+
     def speaker_map(self, size: tuple[int, int]) -> Int[Tensor, "height width"]:
         """Which of them every pixel belongs to when the window is drawn at this (height, width)."""
         if self.patches is None:

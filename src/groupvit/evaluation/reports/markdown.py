@@ -61,7 +61,8 @@ def described(values: Mapping[str, Any]) -> str:
         if values["background_thresholds"]:
             behind += f" ({len(values['background_thresholds'])} labels by their own)"
         parts.append(behind + (f" and by {words} words" if words else ""))
-    parts.append(f"words are taken by {values['naming']}")
+    taken = f"clusters ({values['clusters']})" if values["clusters"] else values["naming"]
+    parts.append(f"words are taken by {taken}")
     return "; ".join(parts)
 
 

@@ -3,6 +3,7 @@
 from dataclasses import asdict, fields
 from typing import Any, NamedTuple
 
+from groupvit.evaluation.baselines import ClusteringSegmenter
 from groupvit.evaluation.benchmarks.benchmark import Benchmark
 from groupvit.evaluation.evaluate import asked
 from groupvit.evaluation.evaluation import Evaluation
@@ -45,11 +46,13 @@ def conditions(
     protocol = segmenter.protocol
     question = asked(benchmark, segmenter, background)
     behind = question.background
+    clustered = segmenter.clustering if isinstance(segmenter, ClusteringSegmenter) else None
     return {
         "benchmark": benchmark.name,
         "protocol": protocol.name,
         "deviations": [_in_values(one) for one in deviations(protocol, benchmark.key)],
         "naming": segmenter.naming,
+        "clusters": str(clustered) if clustered else None,
         "words": list(question.labels),
         "background_threshold": behind and behind.threshold,
         "background_thresholds": dict(behind.thresholds) if behind else {},
