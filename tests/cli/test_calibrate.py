@@ -14,6 +14,8 @@ def calibrated(run, model, tmp_path):
     assert code == 0
     assert f"use it with --background-file {out}" in printed
     assert "mIoU on them" in printed
+    assert "mIoU over one threshold" in printed
+    assert "\u2588" in printed
     return out
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from groupvit.evaluation.calibration import Calibration
 
+WIDEST = 40
+"""Characters of the longest bar of the curve."""
 Source = tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="BENCHMARK_OR_PICTURES")]]
 
 
@@ -70,6 +72,8 @@ def calibrate(
         else:
             found = by_masks(segmenter, benchmark, on_progress=progress)
     console.print(_table(found, segmenter.certainty))
+    if found.curve:
+        console.print(_curve(found))
     told = {"certainty": segmenter.certainty, "model": options.model, "source": source}
     json_file.write(out, told | asdict(found))
     console.print(f"wrote {out}; use it with --background-file {out}", markup=False)
@@ -87,4 +91,27 @@ def _table(found: "Calibration", certainty: str) -> "Table":
     table.add_row("told by", f"{found.num_pictures:,} pictures")
     if found.miou is not None:
         table.add_row("mIoU on them", f"{100 * found.miou:.1f} %")
+    return table
+
+
+def _curve(found: "Calibration") -> "Table":
+    """The mIoU over the threshold, where it changes."""
+    from rich.table import Table
+
+    best = max(miou for _, miou in found.curve)
+    changing = [
+        (threshold, miou)
+        for (_, before), (threshold, miou), (_, after) in zip(
+            found.curve, found.curve[1:], found.curve[2:], strict=False
+        )
+        if not before == miou == after
+    ]
+    table = Table(
+        title="mIoU over one threshold for all labels [%]", box=None, title_justify="left"
+    )
+    for name in ("below", "mIoU", ""):
+        table.add_column(name, justify="left" if not name else "right")
+    for threshold, miou in changing:
+        bar = "\u2588" * round(WIDEST * miou / best)
+        table.add_row(f"{threshold:.2f}", f"{100 * miou:.1f}", bar)
     return table

@@ -28,6 +28,8 @@ FEWEST = 3
 """Pictures that must show a label before it has a threshold of its own."""
 ROUNDS = 3
 """How often the thresholds of all labels are gone through."""
+CURVE_STEP = 8
+"""Of the thresholds for all labels, every so many are told."""
 EDGES: Float64[np.ndarray, " bin"] = np.linspace(-1, 1, NUM_BINS, endpoint=False)
 """The certainties at which bins begin, which thresholds may take."""
 
@@ -44,6 +46,8 @@ class Calibration:
     """How many it was told by."""
     miou: float | None
     """On these pictures, by these thresholds, before any refinement; None without masks."""
+    curve: tuple[tuple[float, float], ...] = ()
+    """Thresholds for all labels, and the mIoU by each; empty without masks."""
 
 
 def calibrate(
@@ -154,9 +158,9 @@ def _fit(
         union = truth + said - hits
         return float((hits / np.maximum(union, 1))[union > 0].mean())
 
-    everywhere = [np.full(num_labels, i) for i in range(NUM_BINS)]
-    best = max(everywhere, key=miou)
-    common = int(best[0])
+    curve = [miou(np.full(num_labels, i)) for i in range(NUM_BINS)]
+    common = int(np.argmax(curve))
+    best = np.full(num_labels, common)
     own: list[int] = np.flatnonzero(shown >= FEWEST).tolist()
     for _ in range(ROUNDS):
         for k in own:
@@ -168,6 +172,7 @@ def _fit(
         thresholds={names[k]: float(EDGES[best[k]]) for k in own},
         num_pictures=num_pictures,
         miou=miou(best),
+        curve=tuple(zip(EDGES[::CURVE_STEP].tolist(), curve[::CURVE_STEP], strict=True)),
     )
 
 
