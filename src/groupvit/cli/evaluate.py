@@ -71,31 +71,29 @@ def evaluate(
     from groupvit.distributed import session
     from groupvit.evaluation.baselines import Clustering, ClusteringSegmenter
     from groupvit.evaluation.evaluate import evaluate as run
+    from groupvit.evaluation.journal import Journal
     from groupvit.evaluation.reports import writing
     from groupvit.evaluation.reports.markdown import described
-    from groupvit.evaluation.reports.values import report
+    from groupvit.evaluation.reports.values import conditions
     from groupvit.progress import counted
 
     if shown < 0:
         raise InputError(f"--shown is {shown}; give at least 0")
     pictures = open_benchmark(benchmark, root, (images, masks, classes), scenes)
+    clustering = Clustering(method=clusters, num_groups=num_clusters) if clusters else None
     behind = Asked(background_threshold, file=background_file).among(pictures.labels)
     with session(options.device) as ranks:
         console = Console(highlight=False, soft_wrap=True, quiet=not ranks.is_main)
         with console.status(f"loading {options.model}"):
             segmenter = options.segmenter(benchmark=pictures.key, device=str(ranks.device))
         warn_if_untrained(console, segmenter.origin)
-        if clusters is not None:
-            clustering = Clustering(method=clusters, num_groups=num_clusters)
+        if clustering is not None:
             segmenter = ClusteringSegmenter(segmenter, clustering)
         if out is not None and overwrite and ranks.is_main:
             writing.clear(out)
         ranks.barrier()
-        journal = None
-        if out is not None:
-            journal = writing.open_journal(
-                out, segmenter, pictures, background=behind, rank=ranks.rank
-            )
+        measured = conditions(segmenter, pictures, background=behind)
+        journal = None if out is None else Journal(out, measured, rank=ranks.rank)
         with counted("pictures") as progress:
             found = run(
                 segmenter,
@@ -106,7 +104,7 @@ def evaluate(
                 ranks=ranks,
                 on_progress=progress if ranks.is_main else None,
             )
-        values = {"model": options.model, **report(found, segmenter, pictures, background=behind)}
+        values = {"model": options.model, **measured, **found.to_values()}
         console.print(class_table(found), summary(found))
         console.print(described(values), markup=False)
         if out is not None and ranks.is_main:

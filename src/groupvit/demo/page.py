@@ -7,9 +7,10 @@ from typing import NamedTuple
 from groupvit.demo.rows import Row
 from groupvit.evaluation.benchmarks.scenes import Scenes
 from groupvit.evaluation.evaluation import Evaluation
+from groupvit.evaluation.reports.page import class_bars
 from groupvit.model.config import Naming
 from groupvit.pages.document import document, section, text
-from groupvit.pages.pieces import Bar, Figure, article, bars, figures
+from groupvit.pages.pieces import Figure, article, bars, figures
 
 
 class About(NamedTuple):
@@ -41,7 +42,7 @@ def build(about: About, scenes: Scenes, evaluation: Evaluation, rows: Sequence[R
         section(
             "scores",
             f"Scores on {scenes.num:,} scenes it has never seen",
-            (figures(_numbers(evaluation)), bars(_classes(evaluation))),
+            (figures(_numbers(evaluation)), bars(class_bars(evaluation))),
         ),
         section("scenes", f"The first {len(rows)} of them", (_contest(about, scenes), *shown)),
         _way_on(about, scenes),
@@ -111,15 +112,6 @@ def _numbers(evaluation: Evaluation) -> list[Figure]:
             _percent(evaluation.scores.pixel_accuracy),
             "of the pixels are right",
         ),
-    ]
-
-
-def _classes(evaluation: Evaluation) -> list[Bar]:
-    scores, oracle = evaluation.scores, evaluation.oracle
-    return [
-        Bar(label, iou, best or 0.0)
-        for label, iou, best in zip(scores.labels, scores.iou, oracle.iou, strict=True)
-        if iou is not None
     ]
 
 

@@ -9,7 +9,7 @@ from groupvit.evaluation.evaluate import asked, evaluate
 from groupvit.evaluation.evaluation import PictureScore
 from groupvit.evaluation.reports.page import mistakes, page
 from groupvit.evaluation.reports.pictures import choose, draw
-from groupvit.evaluation.reports.values import report
+from groupvit.evaluation.reports.values import conditions
 from groupvit.evaluation.scores import scores_of
 from groupvit.segmentation.segmenter import Segmenter
 from tests.pages import CHECKS, Reader
@@ -28,8 +28,8 @@ def found(segmenter):
 
 
 @pytest.fixture(scope="module")
-def values(segmenter, found):
-    return {"model": "mine & <own>", **report(found, segmenter, SCENES)}
+def values(segmenter):
+    return {"model": "mine & <own>", **conditions(segmenter, SCENES)}
 
 
 @pytest.fixture(scope="module")

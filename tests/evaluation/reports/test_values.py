@@ -2,8 +2,7 @@ import json
 from dataclasses import replace
 
 from groupvit.evaluation.benchmarks.folder import read_folder
-from groupvit.evaluation.evaluate import evaluate
-from groupvit.evaluation.reports.values import deviations, report
+from groupvit.evaluation.reports.values import conditions, deviations
 from groupvit.segmentation.protocol import GROUPVIT, OURS, PROTOCOLS, SCLIP
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.text.prompts import SUBSET
@@ -32,7 +31,7 @@ def test_a_report_names_what_was_measured_and_how(lively_model, book):
     protocol = replace(OURS, short_side=40)
     segmenter = Segmenter(lively_model, protocol=protocol, origin=Origin(source="a test"))
     folder = read_folder(book)
-    values = report(evaluate(segmenter, folder, limit=1), segmenter, folder)
+    values = conditions(segmenter, folder)
     assert values == json.loads(json.dumps(values))
     assert values["weights"] == "a test"
     assert (values["protocol"], values["dtype"]) == ("ours", "float32")

@@ -11,7 +11,7 @@ def markdown(evaluation: Evaluation, values: Mapping[str, Any]) -> str:
 
     Args:
         evaluation: The scores.
-        values: What `report` gives.
+        values: What `conditions` gives.
     """
     last = len(evaluation.oracles)
     means = {
@@ -51,7 +51,7 @@ def described(values: Mapping[str, Any]) -> str:
     """In one line how it was measured: the protocol, all deviations from it, and the background.
 
     Args:
-        values: What `report` or `conditions` gives.
+        values: What `conditions` gives.
     """
     changes = ", ".join(one["told"] for one in values["deviations"])
     parts = [f"protocol {values['protocol']}" + (f", but {changes}" if changes else "")]

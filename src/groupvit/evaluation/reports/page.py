@@ -31,12 +31,12 @@ def page(evaluation: Evaluation, values: Mapping[str, Any], shown: Sequence[Show
 
     Args:
         evaluation: The scores.
-        values: What `report` gives, and the `model` as the person calls it.
+        values: What `conditions` gives, and the `model` as the person calls it.
         shown: Pictures, from the best to the worst.
     """
     sections = (
         section("scores", "In short", (_reading(evaluation), figures(_numbers(evaluation)))),
-        section("classes", "Class by class", (_gap(evaluation), bars(_classes(evaluation)))),
+        section("classes", "Class by class", (_gap(evaluation), bars(class_bars(evaluation)))),
         section("mistakes", "What is taken for what", (_mistakes(evaluation),)),
         section("pictures", "From the best picture to the worst", map(_picture, shown)),
         section("how", "How it was measured", (_conditions(evaluation, values),)),
@@ -116,7 +116,8 @@ def _gap(evaluation: Evaluation) -> str:
     return f"<p>Grouped well but named wrongly, in points below the oracle: {worst}.</p>"
 
 
-def _classes(evaluation: Evaluation) -> list[Bar]:
+def class_bars(evaluation: Evaluation) -> list[Bar]:
+    """Of every class that occurs its IoU, and that of the oracle of the last stage."""
     scores, oracle = evaluation.scores, evaluation.oracle
     return [
         Bar(label, iou, best or 0.0)

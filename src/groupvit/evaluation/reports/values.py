@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 from groupvit.evaluation.baselines import ClusteringSegmenter
 from groupvit.evaluation.benchmarks.benchmark import Benchmark
 from groupvit.evaluation.evaluate import asked
-from groupvit.evaluation.evaluation import Evaluation
 from groupvit.evaluation.journal import fingerprint
 from groupvit.segmentation.background import Background
 from groupvit.segmentation.protocol import PROTOCOLS, Protocol
@@ -42,12 +41,14 @@ def deviations(protocol: Protocol, benchmark: str = "") -> list[Deviation]:
 def conditions(
     segmenter: Segmenter, benchmark: Benchmark, *, background: Background | None = None
 ) -> dict[str, Any]:
-    """What is measured and how, as values for JSON; two numbers compare only if all are equal."""
+    """What is measured and how, as values for JSON."""
     protocol = segmenter.protocol
     question = asked(benchmark, segmenter, background)
     behind = question.background
     clustered = segmenter.clustering if isinstance(segmenter, ClusteringSegmenter) else None
     return {
+        "weights": segmenter.origin.source if segmenter.origin else None,
+        "fingerprint": fingerprint(segmenter.model),
         "benchmark": benchmark.name,
         "protocol": protocol.name,
         "deviations": [_in_values(one) for one in deviations(protocol, benchmark.key)],
@@ -58,22 +59,6 @@ def conditions(
         "background_thresholds": dict(behind.thresholds) if behind else {},
         "background_words": list(behind.words) if behind else [],
         "dtype": str(segmenter.dtype).removeprefix("torch."),
-    }
-
-
-def report(
-    evaluation: Evaluation,
-    segmenter: Segmenter,
-    benchmark: Benchmark,
-    *,
-    background: Background | None = None,
-) -> dict[str, Any]:
-    """The scores, with what was measured and by which protocol, as values for JSON."""
-    return {
-        "weights": segmenter.origin.source if segmenter.origin else None,
-        "fingerprint": fingerprint(segmenter.model),
-        **conditions(segmenter, benchmark, background=background),
-        **evaluation.to_values(),
     }
 
 

@@ -7,11 +7,10 @@ from typing import Any
 from groupvit.evaluation.benchmarks.benchmark import Benchmark
 from groupvit.evaluation.evaluate import asked
 from groupvit.evaluation.evaluation import Evaluation
-from groupvit.evaluation.journal import NAME, Journal, fingerprint
+from groupvit.evaluation.journal import NAME
 from groupvit.evaluation.reports.markdown import markdown
 from groupvit.evaluation.reports.page import page
 from groupvit.evaluation.reports.pictures import choose, draw
-from groupvit.evaluation.reports.values import conditions
 from groupvit.pages.document import write_page
 from groupvit.segmentation.background import Background
 from groupvit.segmentation.segmenter import Segmenter
@@ -24,23 +23,6 @@ def clear(out: Path) -> None:
     """Take away what an older evaluation has left in a folder, and nothing else."""
     for file in (*out.glob(f"{NAME}-*.jsonl"), *(out / name for name in (SCORES, TABLE, PAGE))):
         file.unlink(missing_ok=True)
-
-
-def open_journal(
-    out: Path,
-    segmenter: Segmenter,
-    benchmark: Benchmark,
-    *,
-    background: Background | None,
-    rank: int,
-) -> Journal:
-    """The journal of this measurement in a folder.
-
-    Raises:
-        InputError: It holds that of another.
-    """
-    measured = conditions(segmenter, benchmark, background=background)
-    return Journal(out, {"fingerprint": fingerprint(segmenter.model), **measured}, rank=rank)
 
 
 def write(
@@ -60,7 +42,7 @@ def write(
         segmenter: The model, which segments the pictures of the page once more.
         benchmark: What was measured.
         evaluation: The scores.
-        values: What `report` gives, and the `model` as the person calls it.
+        values: What `conditions` gives, the scores, and the `model` as the person calls it.
         background: As it was measured with.
         num_shown: How many pictures the page shows.
 
