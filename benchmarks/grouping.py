@@ -56,11 +56,15 @@ def grouping(**changes: object) -> Change:
 
 
 def objective(**changes: object) -> Change:
-    """Other losses; the projector of patches goes with its loss."""
+    """Other losses; the projector of patches and the background go with theirs."""
 
     def change(config: TrainingConfig) -> TrainingConfig:
         losses = replace(config.objective, **changes)  # type: ignore[arg-type]
-        model = replace(config.model, token_projector=losses.token_nouns_weight > 0)
+        model = replace(
+            config.model,
+            token_projector=losses.token_nouns_weight > 0,
+            background=losses.background_weight > 0,
+        )
         return replace(config, objective=losses, model=model)
 
     return change
@@ -130,6 +134,7 @@ VARIANTS: dict[str, Change] = {
         segment_nouns_weight=0.0, naming_weight=0.0, painting_weight=0.0
     ),
     "ours, no naming": objective(naming_weight=0.0),
+    "ours, and a background": objective(background_weight=0.1),
     "ours, no painting": objective(painting_weight=0.0),
     "ours, multi-label loss for the nouns": objective(multi_label_weight=1.0, **NO_NOUNS),
     "ours, caption alone": objective(**NO_NOUNS),

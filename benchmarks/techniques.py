@@ -21,7 +21,7 @@ from groupvit import Background
 from groupvit.evaluation.benchmarks.benchmark import Sample
 from groupvit.evaluation.benchmarks.scenes import CALIBRATION_SEED, Scenes
 from groupvit.evaluation.calibration import calibrate, calibrate_blindly
-from groupvit.evaluation.evaluate import Asked, asked
+from groupvit.evaluation.evaluate import Question, asked
 from groupvit.evaluation.scores import overlap, scores_of
 from groupvit.model.groupvit import GroupViT
 from groupvit.segmentation.protocol import GROUPVIT, OURS, Protocol
@@ -96,7 +96,7 @@ def background(segmenter: Segmenter, way: Way, num: int) -> Background | None:
     return Background(threshold=found.threshold, thresholds=thresholds)
 
 
-def labelled(segmenter: Segmenter, way: Way, sample: Sample, question: Asked) -> np.ndarray:
+def labelled(segmenter: Segmenter, way: Way, sample: Sample, question: Question) -> np.ndarray:
     """The label map of a picture."""
     there = np.unique(sample.mask) if way.only_present else np.arange(len(question.labels))
     labels = [question.labels[index] for index in there]

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from groupvit.errors import InputError
     from groupvit.model.groupvit import GroupViT
-    from groupvit.segmentation.background import Background
     from groupvit.segmentation.result import Segmentation
     from groupvit.segmentation.segmenter import Segmenter
+    from groupvit.text.background import Background
 
 __all__ = ["Background", "GroupViT", "InputError", "Segmentation", "Segmenter"]
 
 _HOMES = {
-    "Background": "groupvit.segmentation.background",
+    "Background": "groupvit.text.background",
     "GroupViT": "groupvit.model.groupvit",
     "InputError": "groupvit.errors",
     "Segmentation": "groupvit.segmentation.result",

@@ -34,7 +34,8 @@ def from_values(cls: type[Settings], values: object, *, where: str) -> Settings:
     """Settings of the given dataclass from what a JSON or TOML file holds.
 
     Args:
-        cls: A dataclass whose fields are numbers, strings, literals, tuples or such dataclasses.
+        cls: A dataclass whose fields are numbers, strings, literals, tuples or mappings of such, or
+            such dataclasses.
         values: The mapping that was read.
         where: How messages name the place, such as `config.json`.
 
@@ -89,6 +90,13 @@ def _value(kind: Any, value: Any, *, where: str) -> Any:
             raise InputError(f"{where} is {value!r}, which is not a list")
         item = get_args(kind)[0]
         return tuple(_value(item, one, where=f"{where}[{i}]") for i, one in enumerate(value))
+    if get_origin(kind) is Mapping:
+        if not isinstance(value, Mapping):
+            raise InputError(f"{where} is {value!r}, which is not a table")
+        item = get_args(kind)[1]
+        return {
+            str(name): _value(item, one, where=f"{where}: {name}") for name, one in value.items()
+        }
     if get_origin(kind) in (Union, types.UnionType):
         options = [option for option in get_args(kind) if option is not type(None)]
         return None if value is None else _value(options[0], value, where=where)

@@ -1,7 +1,13 @@
 import json
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from groupvit import Segmenter
+from groupvit.storybook.scene import CLASSES
+from tests import lively
+from tests.data.pairs import encoded, write_tar
 from tests.evaluation.folders import with_background, write_folder
 
 
@@ -58,3 +64,70 @@ def test_what_is_no_calibration_is_named(run, model, photos, tmp_path, text):
     code, _, told = run("segment", photos, "--labels", "dog", "--model", model, *behind)
     assert code == 2
     assert "mine.json is no file of groupvit calibrate" in told
+
+
+def test_a_calibrated_model_is_used_where_a_background_is_left_to_it(run, model, photos, tmp_path):
+    folder = with_background(write_folder(tmp_path / "book", num=4))
+    own, file = tmp_path / "own", tmp_path / "background.json"
+    saved = ("--save-model", own, "--out", file)
+    code, printed, _ = run("calibrate", folder, "--model", model, *saved)
+    assert code == 0
+    assert f"--background auto --model {own}" in printed
+    assert "would be overwritten" in run("calibrate", folder, "--model", model, *saved)[2]
+    assert "exists already" in run("calibrate", folder, "--model", model, *saved[:2])[2]
+    given = ("segment", photos / "dog.jpg", "--labels", "sky", "boat", "--format", "npz")
+    for name, options in {
+        "auto": ("--model", own, "--background", "auto"),
+        "file": ("--model", model, "--background-file", file),
+        "usual": ("--model", model, "--background", "auto"),
+    }.items():
+        assert run(*given, *options, "--out", tmp_path / name)[0] == 0
+    auto, by_file = (np.load(tmp_path / name / "dog.npz") for name in ("auto", "file"))
+    assert all(np.array_equal(auto[key], by_file[key]) for key in auto.files)
+    both = ("--background", "auto", "--background-file", file)
+    assert "keep one of them" in run(*given, "--model", own, *both)[2]
+    assert "calibrated" in run("info", own)[1]
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    """A shard of scenes with their captions."""
+    captions = ("an apple and the sky", "a boat near the sky", "an apple with a boat")
+    members = []
+    for i in range(15):
+        members.append((f"{i:03d}.jpg", encoded(lively.street(40, 60, i))))
+        members.append((f"{i:03d}.txt", captions[i % 3]))
+    members[4] = ("002.jpg", b"no picture")
+    return write_tar(tmp_path / "pairs.tar", members)
+
+
+def test_a_background_is_learnt_from_captions(run, model, photos, pairs, tmp_path):
+    out = tmp_path / "learnt"
+    arguments = ("learn-background", pairs, out, "--model", model)
+    code, printed, told = run(*arguments)
+    assert (code, told) == (0, "")
+    assert "a word that was asked for" in printed
+    assert "exists already" in run(*arguments)[2]
+    assert "--pairs is 0" in run(*arguments, "--pairs", "0", "--overwrite")[2]
+    assert "no noun stands in 5" in run(*arguments, "--pairs", "3", "--overwrite")[2]
+    given = ("--labels", "apple", "boat", "--model", out, "--background", "auto")
+    assert run("segment", photos / "dog.jpg", *given, "--out", tmp_path / "seen")[0] == 0
+    assert "learnt: how near" in run("info", out)[1]
+
+
+def test_a_background_is_learnt_from_masks(run, model, tmp_path):
+    folder = with_background(write_folder(tmp_path / "book", num=4))
+    for place, path in enumerate(sorted((folder / "masks").iterdir())):
+        if place % 2:  # here all is as the model says, elsewhere nothing
+            found = Segmenter.load(model)(folder / "images" / path.name, CLASSES[1:])
+            Image.fromarray(found.label_map + 1).save(path)
+        else:
+            Image.new("L", (24, 24)).save(path)
+    code, printed, _ = run("learn-background", folder, tmp_path / "learnt", "--model", model)
+    assert code == 0
+    assert "told rightly" in printed
+    code, printed, _ = run("evaluate", folder, "--model", tmp_path / "learnt")
+    assert "background below 0 (margin)" in printed
+    plain = write_folder(tmp_path / "plain", num=1)
+    told = run("learn-background", plain, tmp_path / "x", "--model", model)[2]
+    assert "begin with no background" in told

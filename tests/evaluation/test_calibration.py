@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,16 +18,22 @@ from groupvit.evaluation.calibration import (
     calibrate_blindly,
     certainties,
 )
-from groupvit.evaluation.evaluate import evaluate
+from groupvit.evaluation.evaluate import asked, evaluate
+from groupvit.evaluation.learnt_background import Examples, learn
 from groupvit.segmentation.protocol import OURS
 from groupvit.segmentation.segmenter import Segmenter
 
 THINGS = Scenes(num=5, size=24, only_things=True)
 
 
-@pytest.fixture(scope="module", params=["score", "similarity"])
+@pytest.fixture(scope="module", params=["score", "similarity", "margin"])
 def segmenter(request, lively_model):
     protocol = replace(OURS, certainty=request.param, spares_best=False, resized="scores")
+    if request.param == "margin":
+        parts = torch.eye(16).repeat(2, 1)
+        there = torch.arange(32) < 16
+        examples = Examples(parts, torch.where(there, 0.3, 0.1) + 0.1 * parts[:, 2], there)
+        lively_model = learn(lively_model, examples).model
     return Segmenter(lively_model, protocol=protocol)
 
 
@@ -128,8 +135,38 @@ def test_a_benchmark_without_background_is_refused(segmenter):
 
 
 def test_thresholds_for_another_kind_of_certainty_are_refused(segmenter):
-    other = "score" if segmenter.certainty == "similarity" else "similarity"
+    other = "similarity" if segmenter.certainty == "score" else "score"
     with pytest.raises(InputError, match=f"are for a {other}, but this model"):
         segmenter(
             THINGS[0].picture, ["tree"], background=Background(threshold=0.2, certainty=other)
         )
+
+
+def test_a_calibrated_model_goes_by_its_thresholds_where_the_protocol_leaves_them_open(
+    segmenter,
+):
+    labels = THINGS.labels
+    told = Background(
+        threshold=0.3, thresholds={labels[0]: 0.4, "cow": 0.9}, certainty=segmenter.certainty
+    )
+    one = Segmenter(segmenter.model, protocol=segmenter.protocol, background=told)
+    assert one.usual_background(labels) == told.among(labels)
+    assert asked(THINGS, one).background == told.among(labels)
+    published = Segmenter(segmenter.model, protocol="groupvit", background=told)
+    assert asked(THINGS, published).background.threshold == 0.95
+    usual = {"score": 0.5, "similarity": 0.2, "margin": 0.0}[segmenter.certainty]
+    assert segmenter.usual_background(labels).threshold == usual
+    other = "similarity" if segmenter.certainty == "score" else "score"
+    foreign = Segmenter(
+        segmenter.model, protocol=segmenter.protocol, background=replace(told, certainty=other)
+    )
+    assert foreign.usual_background(labels).threshold == usual
+
+
+def test_what_a_person_gives_counts_more_than_a_calibration(segmenter):
+    told = Background(threshold=0.3, thresholds={THINGS.labels[0]: 0.4})
+    one = Segmenter(segmenter.model, protocol=segmenter.protocol, background=told)
+    given = asked(THINGS, one, Background(threshold=0.6)).background
+    assert (given.threshold, given.thresholds) == (0.6, {})
+    wordy = asked(THINGS, one, Background(words=("wall",))).background
+    assert (wordy.threshold, wordy.thresholds, wordy.words) == (0.3, told.thresholds, ("wall",))

@@ -12,8 +12,8 @@ from groupvit.evaluation.benchmarks.folder import read_folder
 from groupvit.evaluation.evaluate import evaluate
 from groupvit.evaluation.oracle import oracle_map
 from groupvit.evaluation.scores import overlap, scores_of
-from groupvit.segmentation.background import Background
 from groupvit.segmentation.segmenter import Segmenter
+from groupvit.text.background import Background
 from tests.evaluation.folders import with_background
 
 HALF = Background(threshold=0.5)

@@ -168,3 +168,19 @@ def test_only_some_protocols_spare_the_most_certain_group(window):
     assert spared.tolist().count(0.0) == 1
     none = scores(window, background=background, protocol=replace(OURS, spares_best=False))
     assert (none[:, 0] == 1).all()
+
+
+def test_a_margin_is_what_the_model_asks_for_taken_off_the_cosine(window):
+    words = unit(6, 16, seed=3)
+    nearest = (window.speakers @ words.mT).max(dim=1).values
+    limits = torch.tensor([0.3, -0.3, 0.0, 0.5])
+    found = scores(window, background=Background(threshold=0.1), certainty="margin", limits=limits)
+    expected = 1 - torch.sigmoid(10 * (nearest - limits - 0.1))
+    torch.testing.assert_close(found[:, 0], expected)
+
+
+def test_models_that_have_learnt_a_background_go_by_margins(tiny_config):
+    learnt = replace(tiny_config, background=True, centred=True)
+    assert OURS.certainty_of(learnt) == "margin"
+    assert GROUPVIT.certainty_of(learnt) == "score"
+    assert replace(OURS, certainty="similarity").certainty_of(learnt) == "similarity"

@@ -57,7 +57,7 @@ def test_a_checkpoint_is_a_model_folder_that_holds_the_average(make, tmp_path):
     state = make()
     learn(state)
     checkpoints.write(tmp_path / "step-1", state, run="runs/a")
-    model, origin = checkpoint.load(tmp_path / "step-1")
+    model, origin, _ = checkpoint.load(tmp_path / "step-1")
     assert origin.source == "trained in runs/a for 1 steps"
     for name, value in model.state_dict().items():
         assert torch.equal(value, state.average.model.state_dict()[name])

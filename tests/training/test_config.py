@@ -101,3 +101,13 @@ def test_painting_wants_patches_that_teach_and_segments_that_learn(missing):
 def test_only_known_parts_can_be_frozen():
     with pytest.raises(InputError, match="'eyes', which is not 'text' or 'all-but-groups'"):
         from_values(TrainingConfig, {"freeze": ["eyes"]}, where="here")
+
+
+def test_a_background_comes_with_its_loss_and_that_with_others(config):
+    with pytest.raises(InputError, match="set both or neither"):
+        replace(config, model=replace(config.model, background=True))
+    both = {"background_weight": 1.0, "segment_nouns_weight": 1.0}
+    with pytest.raises(InputError, match="set both or neither"):
+        replace(config, objective=ObjectiveConfig(**both))
+    with pytest.raises(InputError, match="background_weight needs one of"):
+        ObjectiveConfig(background_weight=1.0)

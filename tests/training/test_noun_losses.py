@@ -6,9 +6,11 @@ from torch.nn import functional as F
 
 from groupvit.training.noun_losses import (
     Nouns,
+    behind,
     collect,
     found,
     indecision,
+    limits,
     logits,
     named,
     painted,
@@ -197,3 +199,48 @@ def test_painting_averages_the_stages_that_have_segments(nouns):
     both = painted([first, second], [one, two], patches, nouns)
     torch.testing.assert_close(both, (of_first + of_second) / 2)
     torch.testing.assert_close(painted([first, second], [two], patches, nouns), of_second)
+
+
+def test_the_background_loss_equals_a_loop_over_parts(nouns):
+    generator = torch.Generator().manual_seed(4)
+    similarity = 3 * torch.randn(3, 6, 3, generator=generator)
+    asked = torch.randn(3, 6, generator=generator)
+    present = torch.rand(3, 6, generator=generator) < 0.8
+    total = 0.0
+    for image, wanted in enumerate(nouns.wanted):
+        terms = {True: [], False: []}
+        for part in range(6):
+            if present[image, part]:
+                row = similarity[image, part]
+                z = float(row[wanted].max() - asked[image, part])
+                there = bool(wanted[row.argmax()])
+                terms[there].append(math.log1p(math.exp(-z if there else z)))
+        total += sum(sum(some) / len(some) for some in terms.values() if some) / 2
+    found = behind(similarity, asked, nouns, present=present)
+    assert found.item() == pytest.approx(total / 3, rel=1e-5)
+
+
+def test_parts_that_match_no_noun_of_the_caption_are_pushed_behind_and_others_in_front(nouns):
+    similarity = torch.zeros(3, 2, 3)
+    similarity[2, 0, 0] = 1.0  # the third image names only the third noun
+    similarity[2, 1, 2] = 1.0
+    asked = torch.zeros(3, 2, requires_grad=True)
+    behind(similarity, asked, nouns, present=torch.ones(3, 2, dtype=torch.bool)).backward()
+    assert asked.grad[2, 0] < 0 < asked.grad[2, 1]  # descent asks for more of the first
+
+
+def test_images_without_drawn_nouns_have_no_background_to_learn():
+    nouns = Nouns(
+        normalised(2, 8), torch.tensor([[True, False], [False, False]]), torch.tensor(0.25)
+    )
+    similarity, asked = torch.randn(2, 3, 2, requires_grad=True), torch.zeros(2, 3)
+    present = torch.ones(2, 3, dtype=torch.bool)
+    behind(similarity, asked, nouns, present=present).backward()
+    assert similarity.grad.isfinite().all()
+    assert not similarity.grad[1].any()
+
+
+def test_what_a_word_must_pass_is_a_likeness_to_the_background():
+    parts, layer = normalised(2, 3, 8), torch.cat([normalised(8), torch.tensor([0.25])])
+    expected = 5 * ((parts * layer[:8]).sum(dim=-1) + 0.25)
+    torch.testing.assert_close(limits(parts, layer, torch.tensor(5.0)), expected)

@@ -6,6 +6,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from groupvit.errors import InputError
+from groupvit.text.background import Background
 from groupvit.weights import checkpoint
 from groupvit.weights.checkpoint import Origin
 
@@ -45,7 +46,7 @@ def contents(folder):
 
 def test_what_is_saved_is_loaded_exactly(saved_once):
     folder, model = saved_once
-    loaded, origin = checkpoint.load(folder)
+    loaded, origin, _ = checkpoint.load(folder)
     assert loaded.config == model.config
     assert origin == ORIGIN
     values = loaded.state_dict()
@@ -61,7 +62,7 @@ def test_a_loaded_model_is_ready_to_be_used_and_trained(folder, draw):
 
 
 def test_loading_and_saving_again_writes_the_same_bytes(folder, tmp_path):
-    model, origin = checkpoint.load(folder)
+    model, origin, _ = checkpoint.load(folder)
     checkpoint.save(tmp_path / "again", model, origin)
     assert contents(tmp_path / "again") == contents(folder)
 
@@ -232,3 +233,28 @@ def test_a_place_below_a_file_is_refused(tmp_path, tiny_model, below):
     with pytest.raises(InputError, match="cannot be written"):
         checkpoint.save(tmp_path / below, tiny_model, ORIGIN)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_a_model_was_calibrated_to_goes_with_it(tiny_model, tmp_path):
+    told = Background(threshold=0.25, thresholds={"dog": -0.5}, certainty="similarity")
+    checkpoint.save(tmp_path / "model", tiny_model, ORIGIN, background=told)
+    assert checkpoint.load(tmp_path / "model").background == told
+
+
+def test_a_model_that_was_not_calibrated_says_so(saved_once):
+    assert checkpoint.load(saved_once[0]).background is None
+
+
+@pytest.mark.parametrize(
+    ("damaged", "told"),
+    [
+        ({"threshold": 7}, "background threshold is 7"),
+        ({"threshold": 0.1, "certainty": "luck"}, "'luck', which is not 'score' or"),
+        ({"thresholds": {"dog": "much"}}, "thresholds: dog is 'much'"),
+        ({"thresholds": [1]}, "which is not a table"),
+    ],
+)
+def test_a_damaged_calibration_is_named(folder, damaged, told):
+    edit(folder, lambda values: values.update(background=damaged))
+    with pytest.raises(InputError, match=told):
+        checkpoint.load(folder)

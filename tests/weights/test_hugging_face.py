@@ -111,6 +111,7 @@ def test_what_the_layout_cannot_say_is_refused(tiny_config, build, tmp_path, ima
     [
         ({"centred": True}, "no centred projectors"),
         ({"token_projector": True}, "no projector of patches"),
+        ({"background": True}, "no learnt background"),
         ({"naming": "levels"}, "no naming by levels"),
     ],
 )

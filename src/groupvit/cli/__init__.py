@@ -16,6 +16,7 @@ from groupvit.cli.demo import demo
 from groupvit.cli.evaluate import evaluate
 from groupvit.cli.groups import groups
 from groupvit.cli.info import info
+from groupvit.cli.learn_background import learn_background
 from groupvit.cli.pack import pack
 from groupvit.cli.pairs import pairs
 from groupvit.cli.retrieve import retrieve
@@ -32,6 +33,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "evaluate": evaluate,
     "compare": compare,
     "calibrate": calibrate,
+    "learn-background": learn_background,
     "retrieve": retrieve,
     "classify": classify,
     "pack": pack,

@@ -13,9 +13,14 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from groupvit.evaluation.calibration import Calibration
+    from groupvit.model.groupvit import GroupViT
+    from groupvit.text.background import Background
+    from groupvit.weights.checkpoint import Origin
 
 WIDEST = 40
 """Characters of the longest bar of the curve."""
+USE = "use it with groupvit segment --background auto --model {}"
+"""What to do with a model that was written."""
 Source = tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="BENCHMARK_OR_PICTURES")]]
 
 
@@ -27,14 +32,16 @@ def calibrate(
     labels: Words = (),
     root: Path = ROOT,
     scenes: int = 40,
-    out: Path = Path("background.json"),
+    out: Path | None = None,
+    save_model: Path | None = None,
     overwrite: Flag = False,
 ) -> int:
-    """Find thresholds of the background, for groupvit segment and evaluate --background-file.
+    """Find thresholds of the background.
 
     From pictures with masks, a few dozen, come a threshold for all labels and one for each that
     enough of them show. From pictures alone, with --labels, comes one for all labels: that which
     parts certain from uncertain pixels best; some pictures should show the labels, some not.
+    groupvit learn-background teaches the model instead how near a word must be, part by part.
 
     Args:
         source: As groupvit evaluate takes it, with a background; or, with --labels, a folder of
@@ -43,8 +50,11 @@ def calibrate(
         labels: What is asked for, where there are no masks.
         root: Folder in which published benchmarks lie.
         scenes: How many scenes are drawn for storybook-things, of a storybook of their own.
-        out: The JSON file for the thresholds.
-        overwrite: Replace that file if it exists.
+        out: A JSON file for them, for groupvit segment and evaluate --background-file;
+            background.json unless the model is saved.
+        save_model: Folder for the model together with them, which groupvit segment --background
+            auto, and evaluate, then use.
+        overwrite: Replace what exists of these two.
     """
     from dataclasses import asdict
 
@@ -54,10 +64,16 @@ def calibrate(
     from groupvit.evaluation.calibration import calibrate as by_masks
     from groupvit.evaluation.calibration import calibrate_blindly
     from groupvit.progress import counted
+    from groupvit.text.background import Background
     from groupvit.text.prompts import parse_labels
+    from groupvit.weights import checkpoint
 
     console = Console(highlight=False, soft_wrap=True)
+    if out is None and save_model is None:
+        out = Path("background.json")
     json_file.check(out, overwrite=overwrite)
+    if save_model is not None:
+        checkpoint.check_free(save_model, overwrite=overwrite)
     if labels:
         parse_labels(labels)  # refuse bad words before anything is loaded
         pictures = [found.path for found in images.find([source])]
@@ -74,10 +90,33 @@ def calibrate(
     console.print(_table(found, segmenter.certainty))
     if found.curve:
         console.print(_curve(found))
-    told = {"certainty": segmenter.certainty, "model": options.model, "source": source}
-    json_file.write(out, told | asdict(found))
-    console.print(f"wrote {out}; use it with --background-file {out}", markup=False)
+    if out is not None:
+        told = {"certainty": segmenter.certainty, "model": options.model, "source": source}
+        json_file.write(out, told | asdict(found))
+        console.print(f"wrote {out}; use it with --background-file {out}", markup=False)
+    if save_model is not None:
+        behind = Background(
+            threshold=found.threshold, thresholds=found.thresholds, certainty=segmenter.certainty
+        )
+        save(save_model, segmenter.model, segmenter.origin, behind, overwrite=overwrite)
+        console.print(f"wrote {save_model}; {USE.format(save_model)}", markup=False)
     return 0
+
+
+def save(
+    folder: Path,
+    model: "GroupViT",
+    origin: "Origin | None",
+    background: "Background | None" = None,
+    *,
+    overwrite: bool,
+) -> None:
+    """Write a model with its background, whoever made it."""
+    from groupvit.weights import checkpoint
+    from groupvit.weights.checkpoint import Origin
+
+    origin = origin or Origin(source="a model in memory")
+    checkpoint.save(folder, model, origin, background=background, overwrite=overwrite)
 
 
 def _table(found: "Calibration", certainty: str) -> "Table":

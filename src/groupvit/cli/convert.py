@@ -32,9 +32,9 @@ def convert(
     from groupvit.weights import checkpoint, find, hugging_face
 
     console = Console(highlight=False)
-    model, origin = find.load(source, revision=revision)
+    model, origin, background = find.load(source, revision=revision)
     if to == "groupvit":
-        checkpoint.save(out, model, origin, overwrite=overwrite)
+        checkpoint.save(out, model, origin, background=background, overwrite=overwrite)
     else:
         for name in hugging_face.save(out, model, overwrite=overwrite):
             console.print(f"left out, as that layout has no place for it: {name}")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from groupvit.cli.background import Asked
+from groupvit.cli.background import BackgroundOptions
 from groupvit.cli.benchmarks import ROOT, open_benchmark
 from groupvit.cli.options import Flag, ModelOptions, warn_if_untrained
 from groupvit.errors import InputError
@@ -81,12 +81,14 @@ def evaluate(
         raise InputError(f"--shown is {shown}; give at least 0")
     pictures = open_benchmark(benchmark, root, (images, masks, classes), scenes)
     clustering = Clustering(method=clusters, num_groups=num_clusters) if clusters else None
-    behind = Asked(background_threshold, file=background_file).among(pictures.labels)
+    asked = BackgroundOptions(background_threshold, file=background_file)
+    asked.check(pictures.labels)
     with session(options.device) as ranks:
         console = Console(highlight=False, soft_wrap=True, quiet=not ranks.is_main)
         with console.status(f"loading {options.model}"):
             segmenter = options.segmenter(benchmark=pictures.key, device=str(ranks.device))
         warn_if_untrained(console, segmenter.origin)
+        behind = asked.among(pictures.labels, segmenter.usual_background)
         if clustering is not None:
             segmenter = ClusteringSegmenter(segmenter, clustering)
         if out is not None and overwrite and ranks.is_main:

@@ -34,7 +34,7 @@ def info(
 def _table(loaded: "LoadedModel") -> "Table":
     from rich.table import Table
 
-    model, origin = loaded
+    model, origin, background = loaded
     image, text = model.config.image, model.config.text
     table = Table(show_header=False, box=None, padding=(0, 2))
     table.add_row("from", origin.source)
@@ -49,6 +49,11 @@ def _table(loaded: "LoadedModel") -> "Table":
     table.add_row("assignment", image.grouping.assignment)
     table.add_row("text", f"{text.depth} blocks of width {text.dim}, {text.context_length} tokens")
     table.add_row("embedding", f"{model.config.embedding_dim} numbers")
+    if model.background is not None:
+        table.add_row("background", "learnt: how near a word must be, part by part")
+    if background is not None:
+        own = f", {len(background.thresholds)} labels otherwise" if background.thresholds else ""
+        table.add_row("calibrated", f"background below {background.threshold:.3f}{own}")
     table.add_row("temperature", f"logits are cosine x {model.logit_scale.item():.2f}")
     for name, part in {
         "image encoder": model.image_encoder,

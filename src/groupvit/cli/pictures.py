@@ -15,15 +15,16 @@ from jaxtyping import UInt8
 from rich.console import Console
 
 from groupvit import images
+from groupvit.cli.background import BackgroundOptions
 from groupvit.cli.options import ModelOptions, warn_if_untrained
 from groupvit.cli.outputs import Outputs
 from groupvit.errors import InputError
 from groupvit.images import Found
 from groupvit.progress import bar
-from groupvit.segmentation.background import Background
 from groupvit.segmentation.groups import GroupedPicture
 from groupvit.segmentation.result import Segmentation
 from groupvit.segmentation.segmenter import Segmenter
+from groupvit.text.background import Background
 
 SOME_FAILED, ALL_FAILED = 1, 2
 
@@ -34,7 +35,7 @@ class Request:
 
     labels: tuple[str, ...]
     """Words to find; none: only the groups."""
-    background: Background | None = None
+    background: BackgroundOptions = field(default_factory=BackgroundOptions)
     """What belongs to no label."""
     top_labels: int | Literal["all"] | None = None
     """At most this many labels for each window; None: as many as the protocol says."""
@@ -112,11 +113,12 @@ def _work(
     console: Console,
 ) -> Report:
     report = Report()
+    behind = request.background.among(request.labels, segmenter.usual_background)
     with bar("pictures", console) as progress:
         task = progress.add_task("pictures", total=len(found))
         for batch in _batches(found, segmenter.batch_size):
             for picture, grouped in _grouped(segmenter, batch, report):
-                result = _labelled(segmenter, grouped, request)
+                result = _labelled(segmenter, grouped, request, behind)
                 outputs.write(picture, grouped, result)
                 report.done, report.last = report.done + 1, result
                 progress.update(task, completed=report.done + len(report.failed))
@@ -152,10 +154,10 @@ def _grouped(
 
 
 def _labelled(
-    segmenter: Segmenter, grouped: GroupedPicture, request: Request
+    segmenter: Segmenter, grouped: GroupedPicture, request: Request, behind: Background | None
 ) -> Segmentation | None:
     if not request.labels:
         return None
     return segmenter.label(
-        grouped, request.labels, background=request.background, top_labels=request.top_labels
+        grouped, request.labels, background=behind, top_labels=request.top_labels
     )

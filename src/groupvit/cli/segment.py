@@ -1,16 +1,13 @@
 """`groupvit segment`: which pixels of pictures belong to which word."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import tyro
 
-from groupvit.cli.background import Asked
+from groupvit.cli.background import BackgroundOptions
 from groupvit.cli.options import Flag, ModelOptions, Pictures, Words
 from groupvit.errors import InputError
-
-if TYPE_CHECKING:
-    pass
 
 Format = Literal["overlay", "index", "groups", "coco", "geojson", "npz"]
 
@@ -24,7 +21,7 @@ def segment(
     labels_file: Path | None = None,
     out: Path = Path("out"),
     format: tuple[Format, ...] = ("overlay", "index"),  # noqa: A002
-    background: float | None = None,
+    background: float | Literal["auto"] | None = None,
     background_words: Words = (),
     background_thresholds: Words = (),
     background_file: Path | None = None,
@@ -42,8 +39,10 @@ def segment(
         format: What is written. overlay: the picture in colours with names; index: a PNG whose
             values are label numbers; groups: the groups of every stage; coco: one JSON for all
             pictures; geojson: polygons; npz: soft scores.
-        background: What lies below this belongs to no label: a score in [0, 1], or, for models with
-            centred embeddings such as the bundled one, a cosine; begin with 0.2.
+        background: What lies below this belongs to no label. auto: as the model was calibrated to,
+            or its usual threshold. A number: a score in [0, 1]; for models with centred embeddings
+            a cosine; for those that have learnt a background, such as the bundled one, a cosine
+            above that; begin with 0.5, 0.2, or 0.
         background_words: Words that compete with the labels and become background.
         background_thresholds: Thresholds for single labels, such as: dog=0.5 cat=0.4.
         background_file: Thresholds that groupvit calibrate found; the options above change them.
@@ -53,11 +52,12 @@ def segment(
     """
     from groupvit.cli.pictures import Request, work_through
 
-    behind = Asked(background, background_words, background_thresholds, background_file)
+    behind = BackgroundOptions(background, background_words, background_thresholds, background_file)
     wanted = _labels(labels, labels_file)
+    behind.check(wanted)
     request = Request(
         labels=wanted,
-        background=behind.among(wanted),
+        background=behind,
         top_labels=top_labels,
         out=out,
         formats=format,

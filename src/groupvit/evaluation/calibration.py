@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64, Int64, UInt8
+from jaxtyping import Float, Float64, Int64
 
 from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.benchmark import Benchmark
@@ -117,17 +117,20 @@ def calibrate_blindly(
 
 def certainties(
     segmenter: Segmenter, grouped: GroupedPicture, labels: Sequence[str]
-) -> tuple[UInt8[np.ndarray, "height width"], Float[np.ndarray, "height width"]]:
-    """The best label of every pixel, and what its threshold is compared with: score or cosine."""
+) -> tuple[Int64[np.ndarray, "height width"], Float[np.ndarray, "height width"]]:
+    """The best label of every pixel, and what is compared with its threshold: see `Certainty`."""
     if segmenter.certainty == "score":
         dense = torch.from_numpy(segmenter.label(grouped, labels).scores)
     else:
         wanted = query(labels, None)
         words = segmenter.embed_words(wanted.words)
-        tables = [best_word(one.speakers @ words.mT, wanted) for one in grouped.windows]
+        tables = [
+            best_word(one.speakers @ words.mT, wanted) - segmenter.limits(one.speakers)[:, None]
+            for one in grouped.windows
+        ]
         dense = assemble(grouped, tables, resized=segmenter.protocol.resized).dense()
     certainty, best = dense.max(dim=0)
-    return best.cpu().numpy().astype(np.uint8), certainty.cpu().numpy()
+    return best.cpu().numpy(), certainty.cpu().numpy()
 
 
 def _bins(certainty: Float[np.ndarray, " pixel"]) -> Int64[np.ndarray, " pixel"]:

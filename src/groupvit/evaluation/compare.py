@@ -10,7 +10,7 @@ from groupvit.evaluation.reports.writing import SCORES
 
 CONDITIONS = (
     *("benchmark", "num_pictures", "protocol", "deviations", "naming", "clusters", "words"),
-    *("background_threshold", "background_thresholds", "background_words", "dtype"),
+    *("certainty", "background_threshold", "background_thresholds", "background_words", "dtype"),
 )
 """What must be equal, or numbers do not compare."""
 

@@ -11,17 +11,17 @@ from groupvit.evaluation.benchmarks.benchmark import Benchmark, Sample
 from groupvit.evaluation.counts import Counts, count
 from groupvit.evaluation.evaluation import Evaluation, summed
 from groupvit.evaluation.journal import Journal
-from groupvit.segmentation.background import Background
 from groupvit.segmentation.groups import GroupedPicture
-from groupvit.segmentation.protocol import THRESHOLDS, Conditions
+from groupvit.segmentation.protocol import Conditions
 from groupvit.segmentation.segmenter import Segmenter
+from groupvit.text.background import Background
 from groupvit.text.prompts import BACKGROUND, parse_label
 
 OnProgress = Callable[[int, int], object]
 """Told how many pictures are done, and of how many."""
 
 
-class Asked(NamedTuple):
+class Question(NamedTuple):
     """What a model is asked for on a benchmark."""
 
     labels: tuple[str, ...]
@@ -30,15 +30,13 @@ class Asked(NamedTuple):
     """What belongs to no class, if the benchmark knows that."""
 
 
-def asked(
-    benchmark: Benchmark, segmenter: Segmenter, background: Background | None = None
-) -> Asked:
+def asked(benchmark: Benchmark, segmenter: Segmenter, given: Background | None = None) -> Question:
     """The words and the background that a protocol prescribes for a benchmark.
 
     Args:
         benchmark: The pictures.
         segmenter: The model, and the protocol by which it looks at pictures.
-        background: Its thresholds, and words if it has any, count instead of the protocol's.
+        given: Its thresholds, and words if it has any, count instead of the protocol's.
 
     Raises:
         InputError: There is a threshold, but no background.
@@ -46,24 +44,28 @@ def asked(
     conditions = segmenter.protocol.conditions_on(benchmark.key)
     labels = tuple(conditions.words.get(label, label) for label in benchmark.labels)
     if benchmark.has_background:
-        return Asked(labels, _behind(conditions, segmenter, background))
-    if background is not None:
+        prescribed = _prescribed(conditions, segmenter, labels)
+        return Question(labels, prescribed if given is None else _over(prescribed, given))
+    if given is not None:
         raise InputError(
             f"the classes of {benchmark.name} begin with no background; leave its threshold out"
         )
-    return Asked(labels, None)
+    return Question(labels, None)
 
 
-def _behind(conditions: Conditions, segmenter: Segmenter, given: Background | None) -> Background:
-    """What a person gives, else what the protocol prescribes, else what the model goes by."""
-    prescribed = conditions.threshold
-    if prescribed is None:
-        prescribed = THRESHOLDS[segmenter.certainty]
-    if given is None:
-        return Background(threshold=prescribed, words=conditions.background_words)
-    threshold = prescribed if given.threshold is None else given.threshold
-    words = given.words or conditions.background_words
-    return replace(given, threshold=threshold, words=words)
+def _prescribed(conditions: Conditions, segmenter: Segmenter, labels: Sequence[str]) -> Background:
+    """The background of the protocol, which may leave its threshold to the model."""
+    if conditions.threshold is None:
+        return replace(segmenter.usual_background(labels), words=conditions.background_words)
+    return Background(threshold=conditions.threshold, words=conditions.background_words)
+
+
+def _over(prescribed: Background, given: Background) -> Background:
+    """What a person gives, and from the protocol what they leave open."""
+    if given.threshold is None and not given.thresholds:
+        return replace(prescribed, words=given.words or prescribed.words)
+    threshold = prescribed.threshold if given.threshold is None else given.threshold
+    return replace(given, threshold=threshold, words=given.words or prescribed.words)
 
 
 def names(benchmark: Benchmark) -> tuple[str, ...]:
@@ -131,7 +133,7 @@ def evaluate(
 
 
 def _counted(
-    segmenter: Segmenter, benchmark: Benchmark, question: Asked, indices: Sequence[int]
+    segmenter: Segmenter, benchmark: Benchmark, question: Question, indices: Sequence[int]
 ) -> Iterator[Counts]:
     for index, sample, grouped in _grouped(segmenter, benchmark, indices):
         yield count(

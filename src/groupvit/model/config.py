@@ -195,6 +195,8 @@ class GroupViTConfig:
     """Whether the projectors end in a batch norm, which keeps embeddings from crowding together."""
     token_projector: bool = False
     """Whether patches too have a projector into the shared space."""
+    background: bool = False
+    """Whether the model learns how near a word must be to a part of an image to be seen there."""
     naming: Naming = "segments"
     """What takes the words: the last segments, as in the paper; or every patch by the mean of its
     own embedding, where patches have a projector, and those of its segments at every level. The

@@ -95,6 +95,7 @@ class GroupViT(nn.Module):
             self.token_projector = nn.Sequential(
                 nn.Linear(config.image.dim, out_dim), nn.BatchNorm1d(out_dim, affine=False)
             )
+        self.background = nn.Linear(out_dim, 1) if config.background else None
         self.log_scale = nn.Parameter(torch.tensor(INITIAL_LOG_SCALE))
         self.multi_label_log_scale: nn.Parameter | None = None
         if config.multi_label:

@@ -7,11 +7,13 @@ from typing import Literal
 
 from groupvit.errors import InputError
 from groupvit.model.config import GroupViTConfig, Naming
-from groupvit.segmentation.background import Certainty
 from groupvit.segmentation.refinement import Refinement
+from groupvit.text.background import Certainty
 from groupvit.text.prompts import FULL, SIMPLE, SUBSET
 
-THRESHOLDS: Mapping[Certainty, float] = MappingProxyType({"score": 0.5, "similarity": 0.2})
+THRESHOLDS: Mapping[Certainty, float] = MappingProxyType(
+    {"score": 0.5, "similarity": 0.2, "margin": 0.0}
+)
 """Where the background begins if nobody says."""
 
 
@@ -65,7 +67,8 @@ class Protocol:
     certainty: Certainty | None = None
     """What a background is told by; None: what the model asks for."""
     threshold: float | None = None
-    """On benchmarks with a background, where it begins; None: 0.5 for scores, 0.2 for cosines."""
+    """On benchmarks with a background, where it begins; None: where the model was calibrated to, or
+    else 0.5 for scores, 0.2 for cosines, 0 for margins."""
     spares_best: bool = True
     """Whether the most certain group of a window is never background, as in the original; only
     where scores tell the background."""
@@ -92,8 +95,10 @@ class Protocol:
         return found if found.threshold is not None else replace(found, threshold=self.threshold)
 
     def certainty_of(self, model: GroupViTConfig) -> Certainty:
-        """What a background is told by: embeddings that were centred mean something at 0."""
-        return self.certainty or ("similarity" if model.centred else "score")
+        """What a background is told by: what was learnt, or cosines if they are centred."""
+        if self.certainty is not None:
+            return self.certainty
+        return "margin" if model.background else "similarity" if model.centred else "score"
 
     def on(self, benchmark: str) -> "Protocol":
         """The protocol with the size that it prescribes for the benchmark of this key."""

@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from groupvit.segmentation.background import Background, Certainty
 from groupvit.segmentation.protocol import Protocol
 from groupvit.segmentation.vocabulary import Query
+from groupvit.text.background import Background, Certainty
 
 
 def score(
@@ -24,8 +24,21 @@ def score(
     protocol: Protocol,
     background: Background | None,
     certainty: Certainty = "score",
+    limits: Float[Tensor, " part"] | float = 0.0,
 ) -> Float[Tensor, "part label"]:
-    """The score in [0, 1] of every label for every part; with a background, it comes first."""
+    """The score in [0, 1] of every label for every part; with a background, it comes first.
+
+    Args:
+        parts: Groups or patches of a window, L2-normalised.
+        window: The embedding of the whole.
+        words: All words, L2-normalised.
+        query: What is asked.
+        logit_scale: That of the model.
+        protocol: How scores are made of similarities.
+        background: What belongs to no label.
+        certainty: What the background is told by.
+        limits: For a margin, the cosine that the model asks for at every part.
+    """
     similarity = best_word(parts @ words.mT, query)
     of_parts = logit_scale * similarity
     of_window = best_word(logit_scale * window[None] @ words.mT, query)[0]
@@ -35,9 +48,10 @@ def score(
         scores = scores * of_parts.softmax(dim=-1)
     if background is None:
         return scores
-    if certainty == "similarity":
-        return with_unlike_background(scores, similarity, query, background, logit_scale)
-    return with_background(scores, query, background, spares_best=protocol.spares_best)
+    if certainty == "score":
+        return with_background(scores, query, background, spares_best=protocol.spares_best)
+    above = similarity - torch.as_tensor(limits).unsqueeze(-1)
+    return with_unlike_background(scores, above, query, background, logit_scale)
 
 
 def best_word(logits: Float[Tensor, "row word"], query: Query) -> Float[Tensor, "row label"]:
@@ -91,9 +105,9 @@ def with_unlike_background(
 
     Args:
         scores: The softmax; background words have competed.
-        similarity: Cosines.
+        similarity: Cosines, or margins.
         query: What is asked.
-        background: Thresholds are cosines, too.
+        background: Thresholds of the same kind.
         logit_scale: That of the model.
     """
     count = len(query.labels) - query.num_background

@@ -19,16 +19,16 @@ from groupvit.errors import InputError
 from groupvit.model.config import Naming
 from groupvit.model.groupvit import GroupViT
 from groupvit.segmentation import protocol as protocols
-from groupvit.segmentation.background import Background, Certainty
 from groupvit.segmentation.groups import GroupedPicture, GroupedWindow
 from groupvit.segmentation.preparation import normalise, resize, working_size
-from groupvit.segmentation.protocol import OURS, Protocol
+from groupvit.segmentation.protocol import OURS, THRESHOLDS, Protocol
 from groupvit.segmentation.result import Segmentation
 from groupvit.segmentation.score_map import assemble, refined
 from groupvit.segmentation.scoring import score
 from groupvit.segmentation.vocabulary import Query, Vocabulary, query
 from groupvit.segmentation.windows import Box, boxes
-from groupvit.text.prompts import BACKGROUND
+from groupvit.text.background import Background, Certainty
+from groupvit.text.prompts import BACKGROUND, parse_labels
 from groupvit.weights import find
 from groupvit.weights.checkpoint import Origin
 
@@ -59,6 +59,7 @@ class Segmenter:
         model: GroupViT,
         *,
         origin: Origin | None = None,
+        background: Background | None = None,
         protocol: Protocol | str = OURS,
         device: str | torch.device = "cpu",
         dtype: str = "float32",
@@ -69,6 +70,7 @@ class Segmenter:
         Args:
             model: The network; it is moved to the device and to evaluation mode.
             origin: Where its weights come from.
+            background: Where the background of this model begins, if it was calibrated.
             protocol: How pictures are resized, cut and scored; `ours`, `groupvit`, or your own.
             device: Where to compute, such as `cpu`, `cuda`, or `auto`: a GPU if there is one.
             dtype: `float32` or `bfloat16`, which computes the encoders under autocast: faster
@@ -85,6 +87,7 @@ class Segmenter:
         self.device = usable(device)
         self.model = model.to(self.device).eval()
         self.origin = origin
+        self.calibrated = background
         self.protocol = protocols.named(protocol) if isinstance(protocol, str) else protocol
         self.dtype = DTYPES[dtype]
         self.batch_size = batch_size
@@ -106,10 +109,11 @@ class Segmenter:
         See `groupvit.weights.find.load` for names and errors, and the constructor for the
         rest.
         """
-        model, origin = find.load(name, revision=revision)
+        loaded = find.load(name, revision=revision)
         return cls(
-            model,
-            origin=origin,
+            loaded.model,
+            origin=loaded.origin,
+            background=loaded.background,
             protocol=protocol,
             device=device,
             dtype=dtype,
@@ -125,6 +129,31 @@ class Segmenter:
     def certainty(self) -> Certainty:
         """What tells a background: what the protocol says, or else the model asks for."""
         return self.protocol.certainty_of(self.model.config)
+
+    def usual_background(self, labels: Sequence[str]) -> Background:
+        """The background where nobody says where it begins.
+
+        It is what the model was calibrated to, if that was done for the same `certainty`, or else
+        below 0.5 for scores, 0.2 for cosines, and 0 for margins.
+
+        Args:
+            labels: What is asked for; only their thresholds count.
+        """
+        found = self.calibrated
+        if found is None or found.certainty not in (None, self.certainty):
+            return Background(threshold=THRESHOLDS[self.certainty], certainty=self.certainty)
+        return found.among([label.name for label in parse_labels(labels)])
+
+    def limits(self, parts: Float[Tensor, "*axes embedding"]) -> Float[Tensor, "*axes"]:
+        """What a word's cosine is compared with at every part before any threshold.
+
+        It is what the model has learnt, where its background is told by margins, else 0.
+        """
+        if self.certainty != "margin" or self.model.background is None:
+            return parts.new_zeros(parts.shape[:-1])
+        with torch.inference_mode():
+            limits: Tensor = self.model.background(parts)[..., 0]
+            return limits
 
     @overload
     def __call__(
@@ -228,10 +257,17 @@ class Segmenter:
                 certainty=self.certainty,
             )
             windows = grouped.windows
-            of_groups = tuple(fit(one.segments, one.embedding) for one in windows)
+
+            def all_of(parts: Sequence[Tensor]) -> tuple[Tensor, ...]:
+                return tuple(
+                    fit(some, one.embedding, limits=self.limits(some))
+                    for some, one in zip(parts, windows, strict=True)
+                )
+
+            of_groups = all_of([one.segments for one in windows])
             of_speakers = of_groups
             if windows[0].patches is not None:
-                of_speakers = tuple(fit(one.speakers, one.embedding) for one in windows)
+                of_speakers = all_of([one.speakers for one in windows])
             scores = assemble(grouped, of_speakers, resized=protocol.resized)
             if protocol.refinement is not None:
                 scores = refined(scores, grouped, protocol.refinement)

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from groupvit.errors import InputError
 from groupvit.model.groupvit import GroupViT
-from groupvit.segmentation.background import Background
+from groupvit.text.background import Background
 from groupvit.text.prompts import Label, parse_labels, prompts
 from groupvit.text.tokenizer import Tokenizer
 

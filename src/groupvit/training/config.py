@@ -40,6 +40,9 @@ class ObjectiveConfig:
     painting_weight: float = 0.0
     """Weight of the loss by which segments paint on patches the nouns that these go by; needs
     token_nouns_weight, and one of the weights of segments."""
+    background_weight: float = 0.0
+    """Weight of the loss by which parts that match no noun of the caption belong to the background;
+    needs model.background, and one of the weights of segments or patches."""
     grouping_weight: float = 0.0
     """Weight, in every stage, of minus the information that the groups hold of the tokens."""
 
@@ -58,6 +61,11 @@ class ObjectiveConfig:
             raise InputError(
                 "objective.painting_weight needs objective.token_nouns_weight too, and "
                 "objective.segment_nouns_weight or naming_weight"
+            )
+        if self.background_weight and not (self.token_nouns_weight or self.of_segments):
+            raise InputError(
+                "objective.background_weight needs one of objective.segment_nouns_weight, "
+                "naming_weight and token_nouns_weight too"
             )
 
 
@@ -109,7 +117,8 @@ class TrainingConfig:
     out: str = "runs/groupvit"
     """Folder of the run; the same command continues a run that lies there."""
     start: str = ""
-    """Model to start from: a folder, a file of weights or a hub id; empty: drawn from the seed."""
+    """Model to start from: a folder, a file of weights or a hub id; empty: drawn from the seed. A
+    background that it has not learnt begins anew; one that model.background leaves out is left."""
     freeze: tuple[Frozen, ...] = ()
     """Parts that stay as they are: text (encoder and projector), all-but-groups."""
     steps: int = 210_000
@@ -168,6 +177,11 @@ class TrainingConfig:
             raise InputError(
                 f"objective.token_nouns_weight is {self.objective.token_nouns_weight} and "
                 f"model.token_projector {self.model.token_projector}; set both or neither"
+            )
+        if (self.objective.background_weight > 0) != self.model.background:
+            raise InputError(
+                f"objective.background_weight is {self.objective.background_weight} and "
+                f"model.background {self.model.background}; set both or neither"
             )
         if self.data.image_size != self.model.image.image_size:
             raise InputError(

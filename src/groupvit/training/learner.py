@@ -202,8 +202,13 @@ def seed_of(*keys: int) -> int:
 
 def _first_model(config: TrainingConfig, *, continued: bool) -> GroupViT:
     """The model that a run begins with, the same on all ranks."""
-    if config.start and not continued:
-        tensors = find.load(config.start).model.state_dict()
-        return checkpoint.fill(config.model, tensors, where=config.start)
     torch.manual_seed(seed_of(config.seed))
-    return GroupViT(config.model)
+    fresh = GroupViT(config.model)
+    if not config.start or continued:
+        return fresh
+    tensors = find.load(config.start).model.state_dict()
+    behind = {name: x for name, x in fresh.state_dict().items() if name.startswith("background.")}
+    given = behind | {
+        name: x for name, x in tensors.items() if name in behind or "background" not in name
+    }
+    return checkpoint.fill(config.model, given, where=config.start)

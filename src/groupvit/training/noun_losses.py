@@ -74,6 +74,18 @@ def logits(
         return result
 
 
+def limits(
+    parts: Float[Tensor, "image part embedding"],
+    background: Float[Tensor, " embedding_and_bias"],
+    scale: Float[Tensor, ""],
+) -> Float[Tensor, "image part"]:
+    """The scaled similarity of every part and the background, in float32 at least."""
+    with torch.autocast(parts.device.type, enabled=False):
+        exact = parts.to(torch.promote_types(parts.dtype, torch.float32))
+        result: Tensor = scale * (exact @ background[:-1] + background[-1])
+        return result
+
+
 def found(
     similarity: Float[Tensor, "image part noun"],
     nouns: Nouns,
@@ -151,9 +163,8 @@ def painted(
         nouns: The nouns they were made with.
     """
     nameless = ~nouns.wanted.any(dim=1, keepdim=True)
-    allowed = (nouns.wanted | nameless)[:, None].expand_as(patches)
-    best = patches.detach().max(dim=-1, keepdim=True).indices
-    sure = allowed.gather(-1, best)[..., 0] & ~nameless
+    allowed = (nouns.wanted | nameless)[:, None]
+    sure = by_caption(patches, nouns)
     shares = patches.detach().masked_fill(~allowed, float("-inf")).softmax(dim=-1)
     losses, chain = [], None
     for stage, assignment in enumerate(assignments, len(segments) - len(assignments)):
@@ -163,6 +174,51 @@ def painted(
             likeness = (shares * paint.clamp(min=1e-6).log()).sum(dim=-1)
             losses.append(-(likeness * sure).mean())
     return torch.stack(losses).mean()
+
+
+def by_caption(
+    similarity: Float[Tensor, "image part noun"], nouns: Nouns
+) -> Bool[Tensor, "image part"]:
+    """Where the noun that fits best, of all, is one of the image's caption."""
+    best = similarity.detach().max(dim=-1, keepdim=True).indices
+    wanted: Tensor = nouns.wanted[:, None].expand_as(similarity).gather(-1, best)[..., 0]
+    return wanted
+
+
+def behind(
+    similarity: Float[Tensor, "image part noun"],
+    limits: Float[Tensor, "image part"],
+    nouns: Nouns,
+    *,
+    present: Bool[Tensor, "image part"],
+) -> Float[Tensor, ""]:
+    """Parts that match no noun of the caption should belong to the background, the others not.
+
+        z_ip = max over the nouns n of i of s_ipn - limit of ip
+        mean over images of [ mean over p with u_ip = 1 of log(1 + exp(-z_ip))
+                            + mean over p with u_ip = 0 of log(1 + exp(z_ip)) ] / 2
+
+    u is 1 where the noun that fits the part best, of all, is one of the image's caption, as in
+    `painted`. Both kinds weigh the same, however many there are: captions name most of what they
+    show. Images whose nouns were not drawn count nothing.
+
+    Args:
+        similarity: s, from `logits`.
+        limits: The scaled similarity that a word must pass to be seen at a part: how much this is
+            like the learnt background.
+        nouns: The nouns it was made with.
+        present: Which parts there are.
+    """
+    nameless = ~nouns.wanted.any(dim=1, keepdim=True)
+    there = by_caption(similarity, nouns)
+    own = similarity.masked_fill(~(nouns.wanted | nameless)[:, None], float("-inf")).amax(dim=-1)
+    terms = []
+    for sign, chosen in ((-1, there), (1, ~there)):
+        weight = chosen & present & ~nameless
+        sums = (F.softplus(sign * (own - limits)) * weight).sum(dim=1)
+        terms.append(sums / weight.sum(dim=1).clamp(min=1))
+    result: Tensor = torch.stack(terms).mean(dim=0).mean()
+    return result
 
 
 def indecision(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from groupvit.data.batch import Batch
@@ -66,19 +66,12 @@ def _nouns(
     if nouns is None:
         return {}
     scale, parts = projected.multi_label_logit_scale, {}
-    similar: list[Tensor] = []
-    if config.of_segments and projected.segments is not None:
-        stages = [*projected.earlier, projected.segments]
-        count = len(projected.assignments)
-        held = [
-            occupied(projected.assignments[:stage])
-            for stage in range(count - len(stages) + 1, count + 1)
-        ]
-        similar = [noun_losses.logits(segments, nouns, scale) for segments in stages]
-        for name, loss in (("segment_nouns", noun_losses.found), ("naming", noun_losses.named)):
-            if getattr(config, f"{name}_weight"):
-                each = [loss(x, nouns, present=y) for x, y in zip(similar, held, strict=True)]
-                parts[name] = torch.stack(each).mean()
+    levels = _segments(projected) if config.of_segments else []
+    similar = [noun_losses.logits(level.embeddings, nouns, scale) for level in levels]
+    for name, loss in (("segment_nouns", noun_losses.found), ("naming", noun_losses.named)):
+        if getattr(config, f"{name}_weight"):
+            each = [loss(x, nouns, present=y.present) for x, y in zip(similar, levels, strict=True)]
+            parts[name] = torch.stack(each).mean()
     if config.token_nouns_weight and projected.tokens is not None:
         similarity = noun_losses.logits(projected.tokens, nouns, scale)
         parts["token_nouns"] = noun_losses.found(similarity, nouns)
@@ -86,7 +79,37 @@ def _nouns(
             parts["painting"] = noun_losses.painted(
                 projected.assignments, similar, similarity, nouns
             )
+        present = similarity.new_ones(similarity.shape[:2], dtype=torch.bool)
+        levels.append(Level(projected.tokens, present))
+        similar.append(similarity)
+    if config.background_weight and projected.background is not None:
+        each = []
+        for likeness, level in zip(similar, levels, strict=True):
+            limits = noun_losses.limits(level.embeddings, projected.background, scale)
+            each.append(noun_losses.behind(likeness, limits, nouns, present=level.present))
+        parts["background"] = torch.stack(each).mean()
     return parts
+
+
+class Level(NamedTuple):
+    """Parts of images that nouns can meet."""
+
+    embeddings: Float[Tensor, "image part embedding"]
+    """L2-normalised."""
+    present: Bool[Tensor, "image part"]
+    """Which of them there are."""
+
+
+def _segments(projected: Projected) -> list[Level]:
+    """The segments of the stages that are asked for, the first first."""
+    if projected.segments is None:
+        return []
+    stages = [*projected.earlier, projected.segments]
+    first = len(projected.assignments) + 1 - len(stages)
+    return [
+        Level(segments, occupied(projected.assignments[:stage]))
+        for stage, segments in enumerate(stages, first)
+    ]
 
 
 def _caption(projected: Projected, config: ObjectiveConfig, ranks: Ranks) -> Float[Tensor, ""]:

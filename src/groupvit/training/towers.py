@@ -70,6 +70,8 @@ class Projected(NamedTuple):
     """Each patch, L2-normalised, where the model projects them."""
     assignments: tuple[Float[Tensor, "batch _ _"], ...]
     """As in `Encoded`."""
+    background: Float[Tensor, " embedding_and_bias"] | None
+    """The learnt background, where the model has one."""
     logit_scale: Float[Tensor, ""]
     """Inverse temperature of the caption loss."""
     multi_label_logit_scale: Float[Tensor, ""]
@@ -136,6 +138,7 @@ class Heads(nn.Module):
         self.token_projector = model.token_projector
         self.image_projector = model.image_projector
         self.text_projector = model.text_projector
+        self.background = model.background
         self.log_scale = model.log_scale
         self.multi_label_log_scale = model.multi_label_log_scale if with_prompts else None
         self.pools_embeddings = model.config.image.pooling == "embeddings"
@@ -161,9 +164,15 @@ class Heads(nn.Module):
             tuple(project(self.image_projector, stage) for stage in encoded.earlier),
             tokens,
             encoded.assignments,
+            self._background(),
             scale,
             scale if second is None else _bounded(second),
         )
+
+    def _background(self) -> Float[Tensor, " embedding_and_bias"] | None:
+        if self.background is None:
+            return None
+        return torch.cat([self.background.weight[0], self.background.bias])
 
 
 def _bounded(log_scale: Float[Tensor, ""]) -> Float[Tensor, ""]:

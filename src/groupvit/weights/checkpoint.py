@@ -16,6 +16,7 @@ from groupvit.config import from_values, to_values
 from groupvit.errors import InputError
 from groupvit.model.config import GroupViTConfig
 from groupvit.model.groupvit import GroupViT
+from groupvit.text.background import Background
 from groupvit.weights.architecture import blank
 from groupvit.weights.layouts import check_names
 
@@ -38,19 +39,37 @@ class Origin:
 
 
 class LoadedModel(NamedTuple):
-    """A model and where it comes from."""
+    """A model, where it comes from, and what it was calibrated to."""
 
     model: GroupViT
     origin: Origin
+    background: Background | None = None
+    """Where its background begins, if it was calibrated."""
 
 
-def save(folder: Path, model: GroupViT, origin: Origin, *, overwrite: bool = False) -> None:
+def save(
+    folder: Path,
+    model: GroupViT,
+    origin: Origin,
+    *,
+    background: Background | None = None,
+    overwrite: bool = False,
+) -> None:
     """Write a checkpoint folder; it appears whole or not at all.
+
+    Args:
+        folder: Where.
+        model: The network.
+        origin: Where its weights come from.
+        background: Where its background begins, if it was calibrated.
+        overwrite: Whether a model folder that is there is replaced.
 
     Raises:
         InputError: The folder exists and may not be replaced, or cannot be written.
     """
     config = {"format": FORMAT, "model": to_values(model.config), "origin": to_values(origin)}
+    if background is not None:
+        config["background"] = to_values(background)
     write_folder(folder, {CONFIG_FILE: as_json(config)}, model.state_dict(), overwrite=overwrite)
 
 
@@ -64,7 +83,7 @@ def write_folder(
 ) -> None:
     """Write these text files and `model.safetensors` beside the folder, then rename."""
     try:
-        _check_free(folder, overwrite=overwrite)
+        check_free(folder, overwrite=overwrite)
         folder.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     except OSError as error:
@@ -83,8 +102,12 @@ def write_folder(
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _check_free(folder: Path, *, overwrite: bool) -> None:
-    """Refuse to replace anything, or anything but a model folder; an empty folder is free."""
+def check_free(folder: Path, *, overwrite: bool) -> None:
+    """Refuse to replace anything, or anything but a model folder; an empty folder is free.
+
+    Raises:
+        InputError: Something is there that may not be replaced.
+    """
     if folder.is_dir() and not any(folder.iterdir()):
         return
     if folder.exists() and not overwrite:
@@ -146,8 +169,13 @@ def load(folder: Path) -> LoadedModel:
         GroupViTConfig, values.get("model"), where=f"{folder / CONFIG_FILE}: model"
     )
     origin = from_values(Origin, values.get("origin"), where=f"{folder / CONFIG_FILE}: origin")
+    background = None
+    if "background" in values:
+        where = f"{folder / CONFIG_FILE}: background"
+        background = from_values(Background, values["background"], where=where)
     path = folder / WEIGHTS_FILE
-    return LoadedModel(fill(config, read_safetensors(path), where=str(path)), origin)
+    model = fill(config, read_safetensors(path), where=str(path))
+    return LoadedModel(model, origin, background)
 
 
 def fill(

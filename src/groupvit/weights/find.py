@@ -41,7 +41,7 @@ def load(name: str | Path, *, revision: str | None = None) -> LoadedModel:
         )
     loaded = load_folder(hub.fetch(str(name), revision))
     source = f"{name}@{revision}" if revision else str(name)
-    return LoadedModel(loaded.model, replace(loaded.origin, source=source))
+    return loaded._replace(origin=replace(loaded.origin, source=source))
 
 
 def load_folder(folder: Path) -> LoadedModel:

@@ -82,6 +82,7 @@ def _refuse_ours(config: GroupViTConfig) -> None:
         "pooling of embeddings": image.pooling == "embeddings",
         "centred projectors": config.centred,
         "projector of patches": config.token_projector,
+        "learnt background": config.background,
         "naming by levels": config.naming == "levels",
         "stage without blocks": any(stage.depth == 0 for stage in image.stages),
     }

@@ -57,7 +57,7 @@ def described(values: Mapping[str, Any]) -> str:
     parts = [f"protocol {values['protocol']}" + (f", but {changes}" if changes else "")]
     if values["background_threshold"] is not None:
         words = len(values["background_words"])
-        behind = f"background below {values['background_threshold']:g}"
+        behind = f"background below {values['background_threshold']:g} ({values['certainty']})"
         if values["background_thresholds"]:
             behind += f" ({len(values['background_thresholds'])} labels by their own)"
         parts.append(behind + (f" and by {words} words" if words else ""))

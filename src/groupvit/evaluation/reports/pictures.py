@@ -8,7 +8,7 @@ from PIL import Image
 
 from groupvit import visualization
 from groupvit.evaluation.benchmarks.benchmark import Benchmark
-from groupvit.evaluation.evaluate import Asked, names
+from groupvit.evaluation.evaluate import Question, names
 from groupvit.evaluation.evaluation import PictureScore
 from groupvit.evaluation.oracle import oracle_map
 from groupvit.evaluation.scores import IGNORED
@@ -41,7 +41,9 @@ def choose(pictures: Sequence[PictureScore], num: int) -> list[PictureScore]:
     return [ranked[place] for place in places]
 
 
-def draw(segmenter: Segmenter, benchmark: Benchmark, question: Asked, score: PictureScore) -> Shown:
+def draw(
+    segmenter: Segmenter, benchmark: Benchmark, question: Question, score: PictureScore
+) -> Shown:
     """Segment a picture once more, and draw it beside truth, words, groups and their oracle."""
     sample = benchmark[score.index]
     [grouped] = segmenter.group([sample.picture])

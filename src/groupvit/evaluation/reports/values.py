@@ -7,10 +7,10 @@ from groupvit.evaluation.baselines import ClusteringSegmenter
 from groupvit.evaluation.benchmarks.benchmark import Benchmark
 from groupvit.evaluation.evaluate import asked
 from groupvit.evaluation.journal import fingerprint
-from groupvit.segmentation.background import Background
 from groupvit.segmentation.protocol import PROTOCOLS, Protocol
 from groupvit.segmentation.refinement import Refinement
 from groupvit.segmentation.segmenter import Segmenter
+from groupvit.text.background import Background
 
 
 class Deviation(NamedTuple):
@@ -55,6 +55,7 @@ def conditions(
         "naming": segmenter.naming,
         "clusters": str(clustered) if clustered else None,
         "words": list(question.labels),
+        "certainty": segmenter.certainty if behind else None,
         "background_threshold": behind and behind.threshold,
         "background_thresholds": dict(behind.thresholds) if behind else {},
         "background_words": list(behind.words) if behind else [],

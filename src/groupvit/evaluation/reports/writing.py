@@ -12,8 +12,8 @@ from groupvit.evaluation.reports.markdown import markdown
 from groupvit.evaluation.reports.page import page
 from groupvit.evaluation.reports.pictures import choose, draw
 from groupvit.pages.document import write_page
-from groupvit.segmentation.background import Background
 from groupvit.segmentation.segmenter import Segmenter
+from groupvit.text.background import Background
 
 SCORES, TABLE, PAGE = "scores.json", "report.md", "report.html"
 """What is written."""

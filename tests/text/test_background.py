@@ -32,3 +32,8 @@ def test_background_words_come_last():
     assert asked.labels == ("car", "dog", "wall")
     assert asked.words == ("car", "taxi", "dog", "wall")
     assert (asked.num_background, asked.owners) == (1, (0, 0, 1, 2))
+
+
+def test_thresholds_of_labels_that_are_not_asked_for_are_left():
+    background = Background(threshold=0.1, thresholds={"dog": 0.2, "cat": 0.3})
+    assert background.among(["dog", "cow"]) == Background(threshold=0.1, thresholds={"dog": 0.2})
