@@ -1,38 +1,47 @@
-"""What better names and a better background are worth, without any training: a row for each.
+"""What better names and a better background are worth, with hardly any training: a row for each.
 
-    python benchmarks/techniques.py --models storybook
+    groupvit storybook --out data/storybook --num 20000
+    python benchmarks/techniques.py --models storybook --pairs data/storybook/pairs/*.tar
 
 Two tables on drawn scenes. In the first all 23 words compete. In the second only the 15 words of
-things do, and stuff (sky, grass, walls) is background; what is calibrated is so on a fifth as many
-other scenes. With several models, such as one recipe from several seeds, the deviation
-over them is shown. Cost is for one picture of 80 pixels, everything included.
+things do, and stuff (sky, grass, walls) is background. What is calibrated, or learnt from masks, is
+so on a fifth as many other scenes; what is learnt from captions, on 500 pairs. With several models,
+such as one recipe from several seeds, the deviation over them is shown. Cost is for one picture of
+80 pixels, everything included.
 """
 
 import argparse
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from tables import Table
 
 from groupvit import Background
+from groupvit.data import index, patterns
+from groupvit.data.index import Shard
 from groupvit.evaluation.benchmarks.benchmark import Sample
 from groupvit.evaluation.benchmarks.scenes import CALIBRATION_SEED, Scenes
 from groupvit.evaluation.calibration import calibrate, calibrate_blindly
 from groupvit.evaluation.evaluate import Question, asked
+from groupvit.evaluation.learnt_background import by_captions, by_masks
 from groupvit.evaluation.scores import overlap, scores_of
 from groupvit.model.groupvit import GroupViT
 from groupvit.segmentation.protocol import GROUPVIT, OURS, Protocol
 from groupvit.segmentation.refinement import Refinement
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.storybook.stuff import STUFF
+from groupvit.text.background import Certainty
 from groupvit.weights import find
 
 MEASURED = {"mIoU [%]": 100.0, "threshold [%]": 100.0, "ms": 1000.0}
-SCORES = replace(OURS, certainty="score")
-REFINED = replace(OURS, refinement=Refinement())
+SCORES, COSINES, MARGINS = (replace(OURS, certainty=certainty) for certainty in get_args(Certainty))
+REFINED = replace(COSINES, refinement=Refinement())
+LEARNT = replace(MARGINS, refinement=Refinement())
+SIDES = (96, 112, 128)
 SMALL = replace(GROUPVIT, short_side=112)
 
 
@@ -44,10 +53,14 @@ class Way:
     top_labels: int | None = None
     flips: bool = False
     """Whether scores are the mean of those of the picture and its mirror image."""
+    sides: tuple[int, ...] = ()
+    """Sizes over which scores are averaged [pixels]; none: the size of the protocol."""
     only_present: bool = False
     """Whether only words compete that are in the picture, which nobody knows: a bound."""
     fit: Literal["", "one", "each", "blind"] = ""
     """What is fitted on other scenes: a threshold for all labels, for each, or without masks."""
+    learnt: Literal["", "captions", "masks", "half"] = ""
+    """What teaches a background: captions, masks, or masks of half of the things."""
     words: tuple[str, ...] = ()
     """Words of the background."""
 
@@ -61,6 +74,7 @@ NAMES = {
     "`ours`, the 6 likeliest words": Way(top_labels=6),
     "`ours`, only words that are there (a bound)": Way(only_present=True),
     "`ours`, with the mirror image": Way(flips=True),
+    "`ours`, at three sizes": Way(sides=SIDES),
     "`ours`, refined": Way(protocol=REFINED),
     "`ours`, refined, only words that are there": Way(protocol=REFINED, only_present=True),
     "`ours`, refined, with the mirror image": Way(protocol=REFINED, flips=True),
@@ -72,15 +86,41 @@ BACKGROUNDS = {
     "`ours` by scores, `calibrate` without masks": Way(protocol=SCORES, fit="blind"),
     "`ours` by scores, `calibrate`, one threshold": Way(protocol=SCORES, fit="one"),
     "`ours` by scores, `calibrate`, each label": Way(protocol=SCORES, fit="each"),
-    "`ours`: cosine below 0.2": Way(),
-    "`ours`, `calibrate` without masks": Way(fit="blind"),
-    "`ours`, `calibrate`, one threshold": Way(fit="one"),
-    "`ours`, `calibrate`, each label": Way(fit="each"),
-    "`ours`, and words for the background": Way(words=STUFF),
-    "`ours`, refined": Way(protocol=REFINED),
-    "`ours`, refined, `calibrate`, each label": Way(protocol=REFINED, fit="each"),
-    "`ours`, refined, and words for the background": Way(protocol=REFINED, words=STUFF),
+    "by cosines, below 0.2": Way(protocol=COSINES),
+    "by cosines, `calibrate` without masks": Way(protocol=COSINES, fit="blind"),
+    "by cosines, `calibrate`, one threshold": Way(protocol=COSINES, fit="one"),
+    "by cosines, `calibrate`, each label": Way(protocol=COSINES, fit="each"),
+    "by cosines, and words for the background": Way(protocol=COSINES, words=STUFF),
+    "`learn-background` from captions": Way(protocol=MARGINS, learnt="captions"),
+    "`learn-background` from masks": Way(protocol=MARGINS, learnt="masks"),
+    "`learn-background` from masks of half of the words": Way(protocol=MARGINS, learnt="half"),
+    "`learn-background` from captions, then `calibrate`, each label": Way(
+        protocol=MARGINS, learnt="captions", fit="each"
+    ),
+    "by cosines, refined": Way(protocol=REFINED),
+    "by cosines, refined, `calibrate`, each label": Way(protocol=REFINED, fit="each"),
+    "by cosines, refined, and words for the background": Way(protocol=REFINED, words=STUFF),
+    "`learn-background` from captions, refined": Way(protocol=LEARNT, learnt="captions"),
+    "`learn-background` from masks, refined": Way(protocol=LEARNT, learnt="masks"),
 }
+
+
+class Half:
+    """Scenes of which every other thing is asked for, and the rest is background."""
+
+    key, name, has_background = "", "half of the things", True
+
+    def __init__(self, scenes: Scenes) -> None:
+        self._scenes = scenes
+        self.labels = scenes.labels[::2]
+
+    def __len__(self) -> int:
+        return len(self._scenes)
+
+    def __getitem__(self, place: int) -> Sample:
+        sample = self._scenes[place]
+        asked_for = sample.mask % 2 == 1
+        return sample._replace(mask=np.where(asked_for, sample.mask // 2 + 1, 0).astype(np.uint8))
 
 
 def background(segmenter: Segmenter, way: Way, num: int) -> Background | None:
@@ -89,37 +129,60 @@ def background(segmenter: Segmenter, way: Way, num: int) -> Background | None:
     if not way.fit:
         return Background(words=way.words) if way.words else None
     if way.fit == "blind":
-        pictures = [others[index].picture for index in range(num)]
+        pictures = [others[place].picture for place in range(num)]
         return Background(threshold=calibrate_blindly(segmenter, pictures, others.labels).threshold)
     found = calibrate(segmenter, others)
     thresholds = found.thresholds if way.fit == "each" else {}
     return Background(threshold=found.threshold, thresholds=thresholds)
 
 
-def labelled(segmenter: Segmenter, way: Way, sample: Sample, question: Question) -> np.ndarray:
-    """The label map of a picture."""
+def learnt(model: GroupViT, way: Way, num: int, shards: Sequence[Shard]) -> GroupViT:
+    """The model, with a background if the way wants one."""
+    if not way.learnt:
+        return model
+    segmenter = Segmenter(model)
+    if way.learnt == "captions":
+        return by_captions(segmenter, shards).model
+    scenes = Scenes(num=num, seed=CALIBRATION_SEED, only_things=True)
+    return by_masks(segmenter, Half(scenes) if way.learnt == "half" else scenes).model
+
+
+def labelled(
+    segmenters: Sequence[Segmenter], way: Way, sample: Sample, question: Question
+) -> np.ndarray:
+    """The label map of a picture, seen by one segmenter, or by several on average."""
     there = np.unique(sample.mask) if way.only_present else np.arange(len(question.labels))
-    labels = [question.labels[index] for index in there]
+    labels = [question.labels[place] for place in there]
     asked_for = {"background": question.background, "top_labels": way.top_labels}
-    result = segmenter(sample.picture, labels, **asked_for)
-    if not way.flips:
-        return there[result.label_map] if way.only_present else result.label_map
-    mirrored = segmenter(sample.picture[:, ::-1].copy(), labels, **asked_for)
-    return (result.scores + mirrored.scores[:, :, ::-1]).argmax(axis=0)
+    results = [segmenter(sample.picture, labels, **asked_for) for segmenter in segmenters]
+    if len(results) == 1 and not way.flips:
+        return there[results[0].label_map] if way.only_present else results[0].label_map
+    scores = sum(result.scores for result in results)
+    if way.flips:
+        mirrored = sample.picture[:, ::-1].copy()
+        scores = (
+            scores
+            + sum(one(mirrored, labels, **asked_for).scores for one in segmenters)[:, :, ::-1]
+        )
+    return scores.argmax(axis=0)
 
 
-def measure(model: GroupViT, way: Way, num: int, *, only_things: bool) -> dict[str, float]:
+def measure(
+    model: GroupViT, way: Way, num: int, shards: Sequence[Shard], *, only_things: bool
+) -> dict[str, float]:
     """The mIoU of one model by one way, the threshold, and the seconds for a picture."""
-    segmenter = Segmenter(model, protocol=way.protocol)
+    model = learnt(model, way, num // 5, shards)
+    protocols = [replace(way.protocol, short_side=side) for side in way.sides] or [way.protocol]
+    segmenters = [Segmenter(model, protocol=protocol) for protocol in protocols]
     scenes = Scenes(num=num, only_things=only_things)
-    behind = background(segmenter, way, num // 5) if only_things else None
-    question = asked(scenes, segmenter, behind)
+    behind = background(segmenters[0], way, num // 5) if only_things else None
+    question = asked(scenes, segmenters[0], behind)
     size = (len(scenes.labels) + only_things,) * 2
     table, seconds = np.zeros(size, np.int64), 0.0
-    for index in range(num):
-        sample = scenes[index]
+    for place in range(num):
+        sample = scenes[place]
         start = time.perf_counter()
-        found = labelled(segmenter, way, sample, question)
+        found = labelled(segmenters, way, sample, question)
         seconds += time.perf_counter() - start
         table += overlap(sample.mask, found.astype(np.uint8), size)
     miou = scores_of(table, [""] * len(table)).miou
@@ -131,16 +194,21 @@ def main() -> None:
     """Both tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", default=["storybook"])
+    parser.add_argument("--pairs", nargs="+", required=True, help="shards for learn-background")
     parser.add_argument("--scenes", type=int, default=200)
     parser.add_argument("--out", type=Path, default=Path("out"))
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
+    shards = index.prepare(patterns.expand(given.pairs), None)
     models = [find.load(name)[0] for name in given.models]
     conditions = f"{given.scenes} scenes, {len(models)} models"
     for file, ways in (("names.md", NAMES), ("backgrounds.md", BACKGROUNDS)):
         table, things = Table(given.out / file, MEASURED, conditions), ways is BACKGROUNDS
         for name, way in ways.items():
-            table.add(name, [measure(one, way, given.scenes, only_things=things) for one in models])
+            table.add(
+                name,
+                [measure(one, way, given.scenes, shards, only_things=things) for one in models],
+            )
 
 
 if __name__ == "__main__":

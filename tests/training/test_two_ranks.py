@@ -41,6 +41,7 @@ NOUNS = ObjectiveConfig(
     segment_nouns_weight=1.0,
     token_nouns_weight=0.7,
     naming_weight=0.4,
+    background_weight=0.3,
     grouping_weight=0.2,
     every_stage=True,
 )
@@ -74,7 +75,8 @@ def build(case):
     )
     text = replace(LIVELY.text, vocabulary_size=60)
     torch.manual_seed(3)
-    config = replace(LIVELY, image=image, text=text, centred=case.ours, token_projector=case.ours)
+    ours = dict.fromkeys(("centred", "token_projector", "background"), case.ours)
+    config = replace(LIVELY, image=image, text=text, **ours)
     model = GroupViT(config).train()
     with torch.no_grad():
         for parameter in model.image_encoder.parameters():

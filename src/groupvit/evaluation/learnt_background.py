@@ -42,7 +42,7 @@ from groupvit.weights import checkpoint
 DECAY = 1e-6
 """What keeps w small; tried on drawn scenes from 1e-7 to 1e-4, where little depends on it."""
 PARTS = 256
-"""Parts of a picture that are examples, drawn at random."""
+"""Parts of a picture with captions that are examples, drawn at random."""
 KEPT = 0.5
 """Share of the nouns of a picture's captions that are asked for, drawn at random."""
 FEWEST = 5
@@ -95,15 +95,15 @@ def by_masks(
         )
     wanted = query(asked(benchmark, segmenter).labels, None)
     words = segmenter.embed_words(wanted.words)
-    found, generator = list[Examples](), torch.Generator().manual_seed(0)
+    found: list[Examples] = []
     for index in range(len(benchmark)):
         sample = benchmark[index]
         [grouped] = segmenter.group([sample.picture])
         parts, truth = _with_truth(grouped, sample)
-        some = _some(torch.from_numpy(truth != IGNORED), generator)
-        best = best_word(parts[some] @ words.mT, wanted).max(dim=1)
-        there = best.indices.cpu() + 1 == torch.from_numpy(truth)[some.cpu()]
-        found.append(Examples(parts[some], best.values, there.to(parts.device)))
+        counted = torch.from_numpy(truth != IGNORED)
+        best = best_word(parts @ words.mT, wanted).max(dim=1)
+        there = best.indices.cpu() + 1 == torch.from_numpy(truth)
+        found.append(Examples(parts.cpu()[counted], best.values.cpu()[counted], there[counted]))
         if on_progress is not None:
             on_progress(index + 1, len(benchmark))
     return learn(segmenter.model, _joined(found))
@@ -211,12 +211,6 @@ def _joined(found: Sequence[Examples]) -> Examples:
     return Examples(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 
 
-def _some(usable: Bool[Tensor, " part"], generator: torch.Generator) -> Int64[Tensor, " example"]:
-    """Some of the parts that can be used, at random."""
-    places = usable.nonzero()[:, 0]
-    return places[torch.randperm(len(places), generator=generator)[:PARTS]]
-
-
 def _by_caption(
     grouped: GroupedPicture,
     words: Float[Tensor, "noun embedding"],
@@ -224,7 +218,7 @@ def _by_caption(
     generator: torch.Generator,
 ) -> Examples:
     parts = torch.cat([window.meanings for window in grouped.windows])
-    some = parts[_some(torch.ones(len(parts), dtype=torch.bool), generator)]
+    some = parts[torch.randperm(len(parts), generator=generator)[:PARTS]]
     cosines = some @ words.mT
     best = cosines.masked_fill(~own, -torch.inf).amax(dim=1)
     return Examples(some, best, own[cosines.argmax(dim=1)])

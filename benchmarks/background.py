@@ -1,0 +1,88 @@
+"""A background learnt in training, against one that is learnt afterwards.
+
+    groupvit storybook --out data/storybook --num 100000
+    python benchmarks/background.py --models storybook runs/seed-1 runs/seed-2
+
+Every model is trained for some more steps by configs/storybook.toml, with and without the loss by
+which parts that match no noun of the caption belong to the background. Then it is measured on
+scenes of which only things are asked for, all else being background: by cosines, by what training
+taught, and by what `learn-background` teaches it from 500 pairs [mIoU, %]. A run that is stopped
+goes on where it was; one that is done is only read.
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from tables import Table
+
+from groupvit.config import load_toml
+from groupvit.data import index, patterns
+from groupvit.evaluation.benchmarks.scenes import Scenes
+from groupvit.evaluation.evaluate import evaluate
+from groupvit.evaluation.learnt_background import by_captions
+from groupvit.segmentation.protocol import OURS
+from groupvit.segmentation.segmenter import Segmenter
+from groupvit.training.config import TrainingConfig
+from groupvit.training.trainer import train
+
+RECIPE = Path(__file__).parents[1] / "configs" / "storybook.toml"
+FIRST_SEED = 10
+MEASURED = {"by cosines": 100, "by training": 100, "by captions afterwards": 100, "all words": 100}
+
+
+def settings(start: str, seed: int, weight: float, given: argparse.Namespace) -> TrainingConfig:
+    """Some more steps for a model, at a lower learning rate."""
+    config = load_toml(TrainingConfig, RECIPE)
+    return replace(
+        config,
+        model=replace(config.model, background=weight > 0),
+        objective=replace(config.objective, background_weight=weight),
+        optim=replace(config.optim, lr=3e-4, warmup_steps=20),
+        out=str(given.out / f"{'with' if weight else 'without'}-{seed - FIRST_SEED}"),
+        start=start,
+        seed=seed,
+        steps=given.steps,
+        average_decay=0.98,
+        evaluate_folder="",
+        save_every=given.steps,
+    )
+
+
+def measured(run: str, scenes: int, pairs: str) -> dict[str, float]:
+    """What a run scores by each background, and with all 23 words and none."""
+    segmenter = Segmenter.load(run)
+    cosines = Segmenter(segmenter.model, protocol=replace(OURS, certainty="similarity"))
+    learnt = Segmenter(by_captions(cosines, index.prepare(patterns.expand([pairs]), None)).model)
+    ways = {"by cosines": cosines, "by captions afterwards": learnt}
+    if segmenter.certainty == "margin":
+        ways["by training"] = segmenter
+    things = Scenes(num=scenes, only_things=True)
+    found = {name: evaluate(one, things).scores.miou for name, one in ways.items()}
+    return found | {"all words": evaluate(segmenter, Scenes(num=scenes)).scores.miou}
+
+
+def main() -> None:
+    """Train what is not trained yet and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", nargs="+", default=["storybook"])
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--weight", type=float, default=0.1)
+    parser.add_argument("--pairs", default="data/storybook/pairs/storybook-000000.tar")
+    parser.add_argument("--scenes", type=int, default=100)
+    parser.add_argument("--out", type=Path, default=Path("runs/background"))
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    conditions = f"{given.steps} steps more, {len(given.models)} models, {given.scenes} scenes"
+    table = Table(given.out / "table.md", MEASURED, conditions)
+    for weight in (0.0, given.weight):
+        rows = []
+        for seed, model in enumerate(given.models, FIRST_SEED):
+            config = settings(model, seed, weight, given)
+            assert train(config) == 0
+            rows.append(measured(config.out, given.scenes, given.pairs))
+        table.add("with the loss" if weight else "without", rows)
+
+
+if __name__ == "__main__":
+    main()
