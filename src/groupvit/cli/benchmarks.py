@@ -10,7 +10,11 @@ if TYPE_CHECKING:
     from groupvit.evaluation.benchmarks.benchmark import Benchmark
 
 ROOT = Path("data")
-DRAWN = ("storybook", "storybook-things")
+DRAWN = {
+    "storybook": "drawn scenes, 23 classes: always there",
+    "storybook-things": "the same, 15 classes and background (stuff)",
+}
+"""Benchmarks that need no files."""
 
 
 def show_benchmarks(*, root: Path = ROOT, list: Flag = False) -> int:  # noqa: A002, ARG001
@@ -34,8 +38,8 @@ def show_benchmarks(*, root: Path = ROOT, list: Flag = False) -> int:  # noqa: A
         console.print(f"[bold]{one.key}[/]  {one.title}, {classes}: {there}")
         console.print(f"    expected  {root}/{one.expected}", markup=False, style="dim")
         console.print(f"    from      {one.source}", markup=False, style="dim")
-    console.print("[bold]storybook[/]  drawn scenes, 23 classes: always there")
-    console.print("[bold]storybook-things[/]  the same, 15 classes and background (stuff)")
+    for key, told in DRAWN.items():
+        console.print(f"[bold]{key}[/]  {told}")
     console.print("or a folder of your own with images/, masks/ and classes.txt")
     return 0
 

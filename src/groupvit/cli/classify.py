@@ -47,13 +47,13 @@ def classify(
         out: A JSON file for the numbers.
         overwrite: Replace that file if it exists.
     """
-    from dataclasses import replace
+    from dataclasses import asdict, replace
 
     from rich.console import Console
 
     from groupvit.distributed import session
     from groupvit.evaluation.classification import classify as run
-    from groupvit.evaluation.classification import find_items, to_values
+    from groupvit.evaluation.classification import find_items
     from groupvit.progress import counted
     from groupvit.segmentation.protocol import OURS
     from groupvit.segmentation.segmenter import Segmenter
@@ -77,7 +77,7 @@ def classify(
         if out is not None and ranks.is_main:
             source = segmenter.origin.source if segmenter.origin else None
             asked = {"folder": str(folder), "names": names, "templates": templates}
-            json_file.write(out, {"model": model, "weights": source, **asked, **to_values(found)})
+            json_file.write(out, {"model": model, "weights": source, **asked, **asdict(found)})
             console.print(f"wrote {out}", markup=False)
     return 0
 

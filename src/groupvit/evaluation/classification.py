@@ -6,7 +6,7 @@ GroupViT, appendix C.1. The pictures lie in one folder for each class, as those 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -159,13 +159,3 @@ def _summary(counts: np.ndarray, kinds: Sequence[str], num_items: int) -> Classi
         num_pictures=total,
         damaged=num_items - total,
     )
-
-
-def to_values(found: Classification) -> dict[str, Any]:
-    """Everything as values for JSON."""
-    return {
-        "accuracy": {str(cutoff): share for cutoff, share in found.accuracy.items()},
-        "by_class": found.by_class,
-        "num_pictures": found.num_pictures,
-        "damaged": found.damaged,
-    }

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -133,6 +133,7 @@ def _count(
     for stage in range(window.num_stages):
         shares = window.shares(stage)
         certainty, winner = shares.max(dim=0)
+        picture, groups = _shown(grouped, window, stage)
         for group in winner.unique().tolist():  # type: ignore[no-untyped-call]
             won = winner == group
             tally = tallies.setdefault((stage, group), _Tally())
@@ -140,21 +141,20 @@ def _count(
             tally.area += float(won.float().mean())
             if won.float().mean() < SMALLEST:
                 continue
-            picture, region = _shown(grouped, window, stage, group)
+            region = (groups == group).cpu().numpy()
             embedding = meanings[won].mean(dim=0)
             example = Example(name, float(certainty[won].mean()), picture, region, embedding)
             tally.offer(example, next(orders), most)
 
 
 def _shown(
-    grouped: GroupedPicture, window: GroupedWindow, stage: int, group: int
-) -> tuple[UInt8[np.ndarray, "height width 3"], Bool[np.ndarray, "height width"]]:
-    """A window and the region of a group in it, both small."""
+    grouped: GroupedPicture, window: GroupedWindow, stage: int
+) -> tuple[UInt8[np.ndarray, "height width 3"], Int[Tensor, "height width"]]:
+    """A window and the group of every pixel of it, both small."""
     place = grouped.in_picture(window.box)
     step = max(1, -(-max(place.height, place.width) // LONGEST))
     picture = grouped.picture[place.rows, place.columns][::step, ::step]
-    groups = window.group_map(stage, picture.shape[:2])
-    return picture.copy(), (groups == group).cpu().numpy()
+    return picture.copy(), window.group_map(stage, picture.shape[:2])
 
 
 def _concept(

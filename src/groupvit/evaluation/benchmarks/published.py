@@ -5,7 +5,7 @@ COCO-Stuff (Caesar et al. 2018), Cityscapes (Cordts et al. 2016), ADE20K (Zhou e
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -75,45 +75,44 @@ _VOC_SITE = "host.robots.ox.ac.uk/pascal/VOC"
 _CONTEXT_SITE = "cs.stanford.edu/~roozbeh/pascal-context and " + _VOC_SITE
 _COCO_SITE = "cocodataset.org and github.com/nightrome/cocostuff (stuffthingmaps)"
 
+_VOC_2012 = Published(
+    key="voc",
+    title="PASCAL VOC 2012 val",
+    classes="voc",
+    has_background=True,
+    expected=_VOC,
+    source=_VOC_SITE,
+    find=layouts.voc,
+)
+_PASCAL_CONTEXT = Published(
+    key="context",
+    title="Pascal Context val",
+    classes="pascal_context",
+    has_background=True,
+    expected=_CONTEXT,
+    source=_CONTEXT_SITE,
+    find=layouts.context,
+)
+
+
+def _without_background(benchmark: Published, key: str) -> Published:
+    """The same pictures, of which what no class claims is not counted."""
+    return replace(
+        benchmark,
+        key=key,
+        title=f"{benchmark.title} without background",
+        has_background=False,
+        find=layouts.zero_ignored(benchmark.find),
+    )
+
+
 PUBLISHED = {
     one.key: one
     for one in (
-        Published(
-            key="voc",
-            title="PASCAL VOC 2012 val",
-            classes="voc",
-            has_background=True,
-            expected=_VOC,
-            source=_VOC_SITE,
-            find=layouts.voc,
-        ),
-        Published(
-            key="voc20",
-            title="PASCAL VOC 2012 val without background",
-            classes="voc",
-            has_background=False,
-            expected=_VOC,
-            source=_VOC_SITE,
-            find=layouts.zero_ignored(layouts.voc),
-        ),
-        Published(
-            key="context",
-            title="Pascal Context val",
-            classes="pascal_context",
-            has_background=True,
-            expected=_CONTEXT,
-            source=_CONTEXT_SITE,
-            find=layouts.context,
-        ),
-        Published(
-            key="context59",
-            title="Pascal Context val without background",
-            classes="pascal_context",
-            has_background=False,
-            expected=_CONTEXT,
-            source=_CONTEXT_SITE,
-            find=layouts.zero_ignored(layouts.context),
-        ),
+        _VOC_2012,
+        _without_background(_VOC_2012, "voc20"),
+        _PASCAL_CONTEXT,
+        _without_background(_PASCAL_CONTEXT, "context59"),
         Published(
             key="coco-object",
             title="COCO-Object val2017",
