@@ -41,6 +41,7 @@ MEASURED = {"mIoU [%]": 100.0, "threshold [%]": 100.0, "ms": 1000.0}
 SCORES, COSINES, MARGINS = (replace(OURS, certainty=certainty) for certainty in get_args(Certainty))
 REFINED = replace(COSINES, refinement=Refinement())
 LEARNT = replace(MARGINS, refinement=Refinement())
+WINDOWS = replace(OURS, short_side=168, window=112, stride=56)
 SIDES = (96, 112, 128)
 SMALL = replace(GROUPVIT, short_side=112)
 
@@ -70,6 +71,7 @@ NAMES = {
     "`groupvit` at the size of the model": Way(protocol=SMALL),
     "`ours`, the last segments take the words": Way(protocol=replace(OURS, naming="segments")),
     "`ours`": Way(),
+    "`ours`, in windows of 112 at 168": Way(protocol=WINDOWS),
     "`ours`, the 4 likeliest words": Way(top_labels=4),
     "`ours`, the 6 likeliest words": Way(top_labels=6),
     "`ours`, only words that are there (a bound)": Way(only_present=True),

@@ -37,7 +37,8 @@ def learn_background(
 
     A small layer learns how near a word must be to a part of a picture to be seen there; the rest
     of the model stays as it is. Some hundreds of pictures with captions are enough, and no mask is
-    needed; a few dozen with masks teach it better. It takes about a minute.
+    needed (their nouns are found by the extra "train"); or a few dozen with masks. It takes about
+    a minute.
 
     Args:
         source: Tar shards of pictures and captions, "pairs/train-{000000..000003}.tar"; or pictures

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Literal, NamedTuple, overload
+from typing import Literal, overload
 
 import numpy as np
 import torch
@@ -18,15 +18,15 @@ from groupvit import images
 from groupvit.errors import InputError
 from groupvit.model.config import Naming
 from groupvit.model.groupvit import GroupViT
+from groupvit.segmentation import encoding
 from groupvit.segmentation import protocol as protocols
-from groupvit.segmentation.groups import GroupedPicture, GroupedWindow
-from groupvit.segmentation.preparation import normalise, resize, working_size
+from groupvit.segmentation.groups import GroupedPicture
+from groupvit.segmentation.preparation import normalise
 from groupvit.segmentation.protocol import OURS, THRESHOLDS, Protocol
 from groupvit.segmentation.result import Segmentation
 from groupvit.segmentation.score_map import assemble, refined
 from groupvit.segmentation.scoring import score
 from groupvit.segmentation.vocabulary import Query, Vocabulary, query
-from groupvit.segmentation.windows import Box, boxes
 from groupvit.text.background import Background, Certainty
 from groupvit.text.prompts import BACKGROUND, parse_labels
 from groupvit.weights import find
@@ -35,13 +35,6 @@ from groupvit.weights.checkpoint import Origin
 Picture = str | Path | Image.Image | np.ndarray
 """A file, a Pillow image, or an array of uint8 "height width 3" or "height width"."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-
-
-class _Crop(NamedTuple):
-    """A window cut out of a picture."""
-
-    box: Box
-    pixels: UInt8[Tensor, "3 height width"]
 
 
 class Segmenter:
@@ -212,8 +205,16 @@ class Segmenter:
             InputError: A picture cannot be read or is too thin for the protocol.
         """
         arrays = [images.read(picture) for picture in pictures]
-        cut = [self._cut(array) for array in arrays]
-        found = iter(self._encode([crop for _, crops in cut for crop in crops]))
+        cut = [encoding.cut(array, self.protocol, self.model.config.image) for array in arrays]
+        with self._computing():
+            encoded = encoding.encode(
+                self.model,
+                [crop for _, crops in cut for crop in crops],
+                by_patch=self.naming == "levels",
+                border=self.protocol.border,
+                batch_size=self.batch_size,
+            )
+        found = iter(encoded)
         return [
             GroupedPicture(
                 picture=array,
@@ -299,51 +300,6 @@ class Segmenter:
         with self._computing():
             return self.model.encode_image(normalise(pixels.to(self.device))).embedding.float()
 
-    def _cut(
-        self, picture: UInt8[np.ndarray, "height width 3"]
-    ) -> tuple[tuple[int, int], list[_Crop]]:
-        """The size at which the network sees a picture, and the windows of it."""
-        height, width, _ = picture.shape
-        protocol = self.protocol
-        size = working_size(height, width, protocol, self.model.config.image)
-        resized = resize(picture, size, antialias=protocol.antialias)
-        return size, [
-            _Crop(box, resized[:, box.rows, box.columns])
-            for box in boxes(*size, window=protocol.window, stride=protocol.stride)
-        ]
-
-    def _encode(self, crops: Sequence[_Crop]) -> list[GroupedWindow]:
-        """Windows of equal size go through the network together."""
-        found: dict[int, GroupedWindow] = {}
-        order = sorted(range(len(crops)), key=lambda index: crops[index].pixels.shape)
-        for batch in _batches([(index, crops[index]) for index in order], self.batch_size):
-            windows = self._encode_batch([crop for _, crop in batch])
-            found.update(zip((index for index, _ in batch), windows, strict=True))
-        return [found[index] for index in range(len(crops))]
-
-    def _encode_batch(self, crops: Sequence[_Crop]) -> list[GroupedWindow]:
-        pixels = torch.stack([crop.pixels for crop in crops]).to(self.device)
-        if self.protocol.border == "cut":
-            patch = self.model.config.image.patch_size
-            height, width = (side // patch * patch for side in pixels.shape[-2:])
-            pixels = pixels[:, :, :height, :width]
-        with self._computing():
-            features = self.model.encode_image(normalise(pixels))
-            segments = self.model.embed_segments(features.segments)
-            by_patch = self.naming == "levels"
-            patches = self.model.embed_patches(features) if by_patch else None
-        return [
-            GroupedWindow(
-                box=crop.box,
-                grid=self.model.image_encoder.grid(*pixels.shape[-2:]),
-                assignments=tuple(assignment[index] for assignment in features.assignments),
-                embedding=features.embedding[index].float(),
-                segments=segments[index].float(),
-                patches=None if patches is None else patches[index].float(),
-            )
-            for index, crop in enumerate(crops)
-        ]
-
     @contextmanager
     def _computing(self) -> Iterator[None]:
         mixed = self.dtype != torch.float32
@@ -364,18 +320,6 @@ def usable(device: str | torch.device) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise InputError(f"the device {str(device)!r} cannot be used here; try cpu") from error
     return torch.device(device)
-
-
-def _batches(
-    crops: Sequence[tuple[int, _Crop]], size: int
-) -> Iterator[Sequence[tuple[int, _Crop]]]:
-    """Runs of at most `size` neighbours with equal pixels sizes."""
-    start = 0
-    for end in range(1, len(crops) + 1):
-        full = end - start == size
-        if end == len(crops) or full or crops[end][1].pixels.shape != crops[start][1].pixels.shape:
-            yield crops[start:end]
-            start = end
 
 
 def _names(asked: Query, *, has_background: bool) -> tuple[str, ...]:

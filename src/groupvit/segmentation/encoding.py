@@ -1,0 +1,101 @@
+"""From pictures to groups: windows are cut out, and those of equal size go through together."""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from groupvit.model.config import ImageEncoderConfig
+from groupvit.model.groupvit import GroupViT
+from groupvit.segmentation.groups import GroupedWindow
+from groupvit.segmentation.preparation import normalise, resize, working_size
+from groupvit.segmentation.protocol import Protocol
+from groupvit.segmentation.windows import Box, boxes
+
+
+class Crop(NamedTuple):
+    """A window cut out of a picture."""
+
+    box: Box
+    """Where it lies in the resized picture [pixels]."""
+    pixels: UInt8[Tensor, "3 height width"]
+    """RGB, 0 to 255."""
+
+
+def cut(
+    picture: UInt8[np.ndarray, "height width 3"], protocol: Protocol, config: ImageEncoderConfig
+) -> tuple[tuple[int, int], list[Crop]]:
+    """The size at which the network sees a picture, and the windows of it.
+
+    Raises:
+        InputError: The picture is too thin for the protocol.
+    """
+    height, width, _ = picture.shape
+    size = working_size(height, width, protocol, config)
+    resized = resize(picture, size, antialias=protocol.antialias)
+    return size, [
+        Crop(box, resized[:, box.rows, box.columns])
+        for box in boxes(*size, window=protocol.window, stride=protocol.stride)
+    ]
+
+
+def encode(
+    model: GroupViT,
+    crops: Sequence[Crop],
+    *,
+    by_patch: bool,
+    border: Literal["fit", "cut"],
+    batch_size: int,
+) -> list[GroupedWindow]:
+    """The groups of every window, in their order: one pass for each.
+
+    Args:
+        model: The network, in evaluation mode.
+        crops: Windows of any sizes.
+        by_patch: Whether patches take the words, so that they are embedded too.
+        border: With `cut`, what is no whole patch is left out.
+        batch_size: Windows that go through at once.
+    """
+    found: dict[int, GroupedWindow] = {}
+    order = sorted(range(len(crops)), key=lambda index: crops[index].pixels.shape)
+    for batch in _batches([(index, crops[index]) for index in order], batch_size):
+        windows = _encode(model, [crop for _, crop in batch], by_patch=by_patch, border=border)
+        found.update(zip((index for index, _ in batch), windows, strict=True))
+    return [found[index] for index in range(len(crops))]
+
+
+def _encode(
+    model: GroupViT, crops: Sequence[Crop], *, by_patch: bool, border: Literal["fit", "cut"]
+) -> list[GroupedWindow]:
+    pixels = torch.stack([crop.pixels for crop in crops]).to(model.log_scale.device)
+    if border == "cut":
+        patch = model.config.image.patch_size
+        height, width = (side // patch * patch for side in pixels.shape[-2:])
+        pixels = pixels[:, :, :height, :width]
+    features = model.encode_image(normalise(pixels))
+    segments = model.embed_segments(features.segments)
+    patches = model.embed_patches(features) if by_patch else None
+    return [
+        GroupedWindow(
+            box=crop.box,
+            grid=model.image_encoder.grid(*pixels.shape[-2:]),
+            assignments=tuple(assignment[index] for assignment in features.assignments),
+            embedding=features.embedding[index].float(),
+            segments=segments[index].float(),
+            patches=None if patches is None else patches[index].float(),
+        )
+        for index, crop in enumerate(crops)
+    ]
+
+
+def _batches(crops: Sequence[tuple[int, Crop]], size: int) -> Iterator[Sequence[tuple[int, Crop]]]:
+    """Runs of at most `size` neighbours with pixels of equal sizes."""
+    start = 0
+    for end in range(1, len(crops) + 1):
+        full = end - start == size
+        if end == len(crops) or full or crops[end][1].pixels.shape != crops[start][1].pixels.shape:
+            yield crops[start:end]
+            start = end
