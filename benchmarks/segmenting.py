@@ -1,0 +1,157 @@
+"""Segmenting, against the port in transformers: both in one process, on the same weights.
+
+    pip install transformers
+    python benchmarks/segmenting.py
+
+Full-size weights drawn at random; a picture of 320 x 240 pixels. Both sides run in turn, after a
+warm-up; shown are the medians, half the distance between the quartiles, and the ratio of the
+medians. The port is used as its documentation shows it: processor, model with
+`output_segmentation`, argmax over the words. It computes at 224 x 224 only, so ours does too.
+"""
+
+import argparse
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+from transformers import AutoProcessor, GroupViTModel
+
+from groupvit.segmentation.protocol import OURS
+from groupvit.segmentation.segmenter import Segmenter
+from groupvit.segmentation.vocabulary import Vocabulary
+from groupvit.text.prompts import imagenet_classes
+from groupvit.weights import find, hugging_face
+
+SQUARE = replace(OURS, short_side=224)
+BATCHES = (1, 8)
+WORDS = (21, 171)
+Run = Callable[[], object]
+
+
+class Peer(NamedTuple):
+    """The port with the same weights."""
+
+    model: Any
+    processor: Any
+
+
+class Contest(NamedTuple):
+    """The same work, done by both sides."""
+
+    name: str
+    ours: Run
+    theirs: Run
+
+
+def peer(segmenter: Segmenter) -> Peer:
+    """The port, loaded from a folder that we write."""
+    with tempfile.TemporaryDirectory() as folder:
+        hugging_face.save(Path(folder) / "model", segmenter.model)
+        source = Path(folder) / "model"
+        return Peer(
+            GroupViTModel.from_pretrained(source).eval(), AutoProcessor.from_pretrained(source)
+        )
+
+
+def contests(segmenter: Segmenter, port: Peer, picture: Image.Image) -> list[Contest]:
+    """What is compared."""
+    found = []
+    for count in BATCHES:
+        pixels = torch.randn(count, 3, 224, 224, generator=torch.Generator().manual_seed(count))
+        found.append(
+            Contest(
+                f"image encoder, batch {count}",
+                lambda pixels=pixels: segmenter.model.encode_image(pixels),
+                lambda pixels=pixels: port.model.get_image_features(pixel_values=pixels),
+            )
+        )
+    for count in WORDS:
+        words = list(imagenet_classes()[:count])
+        texts = [f"a photo of a {word}." for word in words]
+        found.append(
+            Contest(
+                f"picture to label map, {count} words",
+                lambda words=words: anew(segmenter, picture, words),
+                lambda texts=texts: by_port(port, picture, texts),
+            )
+        )
+        found.append(
+            Contest(
+                f"the same, words known to us from a picture before, {count} words",
+                lambda words=words: segmenter(picture, words).label_map,
+                lambda texts=texts: by_port(port, picture, texts),
+            )
+        )
+    return found
+
+
+def anew(segmenter: Segmenter, picture: Image.Image, words: Sequence[str]) -> np.ndarray:
+    """The label map by a segmenter that has never heard of the words."""
+    segmenter._vocabulary = Vocabulary(segmenter.model)
+    return segmenter(picture, list(words)).label_map
+
+
+def by_port(port: Peer, picture: Image.Image, texts: Sequence[str]) -> np.ndarray:
+    """The label map by the port, at the size of the picture."""
+    inputs = port.processor(text=texts, images=picture, return_tensors="pt", padding=True)
+    logits = port.model(**inputs, output_segmentation=True).segmentation_logits
+    size = picture.height, picture.width
+    large = torch.nn.functional.interpolate(logits.float(), size, mode="bilinear")
+    return large.argmax(dim=1)[0].numpy()
+
+
+def milliseconds(run: Run, *, mixed: bool) -> float:
+    """One run."""
+    autocast = torch.autocast("cpu", torch.bfloat16) if mixed else nullcontext()
+    with torch.inference_mode(), autocast:
+        start = time.perf_counter()
+        run()
+        return 1000 * (time.perf_counter() - start)
+
+
+def told(times: Sequence[float]) -> str:
+    """Median and half the distance between the quartiles."""
+    low, middle, high = statistics.quantiles(times, n=4)
+    return f"{middle:.0f} ± {(high - low) / 2:.0f}"
+
+
+def main() -> None:
+    """Both precisions, each with a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=9)
+    given = parser.parse_args()
+    console = Console()
+    noise = np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8)
+    picture = Image.fromarray(noise).resize((320, 240), Image.Resampling.BICUBIC)
+    model = find.load("random").model
+    for dtype in ("float32", "bfloat16"):
+        segmenter = Segmenter(model, protocol=SQUARE, dtype=dtype)
+        table = Table("", "ours [ms]", "transformers [ms]", "ratio", title=dtype)
+        for contest in contests(segmenter, peer(segmenter), picture):
+            times: tuple[list[float], list[float]] = ([], [])
+            for _ in range(given.runs + 2):
+                for run, some in zip((contest.ours, contest.theirs), times, strict=True):
+                    some.append(milliseconds(run, mixed=dtype == "bfloat16"))
+            ours, theirs = (some[2:] for some in times)
+            ratio = statistics.median(theirs) / statistics.median(ours)
+            table.add_row(contest.name, told(ours), told(theirs), f"{ratio:.1f}")
+        console.print(table)
+    console.print(
+        f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()} "
+        f"{torch.backends.cpu.get_cpu_capability()}, {given.runs} runs each"
+    )
+
+
+if __name__ == "__main__":
+    main()
