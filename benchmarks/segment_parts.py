@@ -59,7 +59,7 @@ def parts(segmenter: Segmenter, path: Path, labels: list[str]) -> dict[str, Call
 
     def embed_words() -> object:
         with segmenter._computing():
-            return Vocabulary(segmenter.model).embed(labels, protocol.templates)
+            return Vocabulary(segmenter._network).embed(labels, protocol.templates)
 
     return {
         "read and decode": lambda: images.read(path),

@@ -3,7 +3,7 @@
     pip install transformers
     python benchmarks/segmenting.py
 
-Full-size weights drawn at random; a picture of 320 x 240 pixels. Both sides run in turn, after a
+Full-size weights drawn at random; a picture of 320 x 320 pixels. Both sides run in turn, after a
 warm-up; shown are the medians, half the distance between the quartiles, and the ratio of the
 medians. The port is used as its documentation shows it: processor, model with
 `output_segmentation`, argmax over the words. It computes at 224 x 224 only, so ours does too.
@@ -72,7 +72,7 @@ def contests(segmenter: Segmenter, port: Peer, picture: Image.Image) -> list[Con
         found.append(
             Contest(
                 f"image encoder, batch {count}",
-                lambda pixels=pixels: segmenter.model.encode_image(pixels),
+                lambda pixels=pixels: segmenter._network.encode_image(pixels),
                 lambda pixels=pixels: port.model.get_image_features(pixel_values=pixels),
             )
         )
@@ -98,7 +98,7 @@ def contests(segmenter: Segmenter, port: Peer, picture: Image.Image) -> list[Con
 
 def anew(segmenter: Segmenter, picture: Image.Image, words: Sequence[str]) -> np.ndarray:
     """The label map by a segmenter that has never heard of the words."""
-    segmenter._vocabulary = Vocabulary(segmenter.model)
+    segmenter._vocabulary = Vocabulary(segmenter._network)
     return segmenter(picture, list(words)).label_map
 
 
@@ -132,8 +132,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=9)
     given = parser.parse_args()
     console = Console()
-    noise = np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8)
-    picture = Image.fromarray(noise).resize((320, 240), Image.Resampling.BICUBIC)
+    noise = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    picture = Image.fromarray(noise).resize((320, 320), Image.Resampling.BICUBIC)
     model = find.load("random").model
     for dtype in ("float32", "bfloat16"):
         segmenter = Segmenter(model, protocol=SQUARE, dtype=dtype)

@@ -18,6 +18,7 @@ from groupvit import images
 from groupvit.errors import InputError
 from groupvit.model.config import Naming
 from groupvit.model.groupvit import GroupViT
+from groupvit.model.precision import with_matrices_in
 from groupvit.segmentation import encoding
 from groupvit.segmentation import protocol as protocols
 from groupvit.segmentation.groups import GroupedPicture
@@ -66,8 +67,9 @@ class Segmenter:
             background: Where the background of this model begins, if it was calibrated.
             protocol: How pictures are resized, cut and scored; `ours`, `groupvit`, or your own.
             device: Where to compute, such as `cpu`, `cuda`, or `auto`: a GPU if there is one.
-            dtype: `float32` or `bfloat16`, which computes the encoders under autocast: faster
-                where the processor has it, with slightly other borders.
+            dtype: `float32` or `bfloat16`, which computes the encoders under autocast, with the
+                weights as they are now: faster where the processor has it, with slightly other
+                borders.
             batch_size: Windows that go through the network at once.
 
         Raises:
@@ -84,7 +86,10 @@ class Segmenter:
         self.protocol = protocols.named(protocol) if isinstance(protocol, str) else protocol
         self.dtype = DTYPES[dtype]
         self.batch_size = batch_size
-        self._vocabulary = Vocabulary(self.model)
+        self._network = self.model
+        if self.dtype != torch.float32:
+            self._network = with_matrices_in(self.model, self.dtype)
+        self._vocabulary = Vocabulary(self._network)
 
     @classmethod
     def load(
@@ -208,7 +213,7 @@ class Segmenter:
         cut = [encoding.cut(array, self.protocol, self.model.config.image) for array in arrays]
         with self._computing():
             encoded = encoding.encode(
-                self.model,
+                self._network,
                 [crop for _, crops in cut for crop in crops],
                 by_patch=self.naming == "levels",
                 border=self.protocol.border,
@@ -298,7 +303,8 @@ class Segmenter:
             pixels: RGB, 0 to 255, with sides that are multiples of the patch size.
         """
         with self._computing():
-            return self.model.encode_image(normalise(pixels.to(self.device))).embedding.float()
+            features = self._network.encode_image(normalise(pixels.to(self.device)))
+            return features.embedding.float()
 
     @contextmanager
     def _computing(self) -> Iterator[None]:
