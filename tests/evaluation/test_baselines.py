@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from groupvit import Background
 from groupvit.errors import InputError
 from groupvit.evaluation.baselines import Clustering, ClusteringSegmenter, cluster
 from groupvit.evaluation.benchmarks.scenes import Scenes
@@ -90,3 +91,10 @@ def test_reports_tell_of_clusters(by_patch):
 def test_no_clusters_are_refused():
     with pytest.raises(InputError, match="num_groups is 0; give at least 1"):
         Clustering(method="kmeans", num_groups=0)
+
+
+def test_a_calibration_holds_for_clusters_too(lively_model):
+    told = Background(threshold=0.3)
+    one = Segmenter(lively_model, background=told)
+    found = ClusteringSegmenter(one, Clustering(method="pixels"))
+    assert found.usual_background(["dog"]) == told

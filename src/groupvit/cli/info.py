@@ -52,8 +52,10 @@ def _table(loaded: "LoadedModel") -> "Table":
     if model.background is not None:
         table.add_row("background", "learnt: how near a word must be, part by part")
     if background is not None:
-        own = f", {len(background.thresholds)} labels otherwise" if background.thresholds else ""
-        table.add_row("calibrated", f"background below {background.threshold:.3f}{own}")
+        own = f"; {len(background.thresholds)} labels otherwise" if background.thresholds else ""
+        known = background.threshold is not None
+        told = f"background below {background.threshold:.3f}" if known else ""
+        table.add_row("calibrated", f"{told}{own}")
     table.add_row("temperature", f"logits are cosine x {model.logit_scale.item():.2f}")
     for name, part in {
         "image encoder": model.image_encoder,

@@ -63,6 +63,7 @@ class ClusteringSegmenter(Segmenter):
         super().__init__(
             segmenter.model,
             origin=segmenter.origin,
+            background=segmenter.calibrated,
             protocol=segmenter.protocol,
             device=segmenter.device,
             dtype=str(segmenter.dtype).removeprefix("torch."),

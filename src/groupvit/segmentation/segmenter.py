@@ -73,7 +73,8 @@ class Segmenter:
             batch_size: Windows that go through the network at once.
 
         Raises:
-            InputError: The protocol, device or dtype does not exist.
+            InputError: The protocol, device or dtype does not exist, or the protocol wants what
+                the model has not learnt.
         """
         if dtype not in DTYPES:
             raise InputError(f"dtype is {dtype!r}; known are {', '.join(DTYPES)}")
@@ -84,6 +85,11 @@ class Segmenter:
         self.origin = origin
         self.calibrated = background
         self.protocol = protocols.named(protocol) if isinstance(protocol, str) else protocol
+        if self.certainty == "margin" and model.background is None:
+            raise InputError(
+                f"the protocol {self.protocol.name!r} wants margins, but this model has learnt no "
+                "background; teach it one with groupvit learn-background"
+            )
         self.dtype = DTYPES[dtype]
         self.batch_size = batch_size
         self._network = self.model
@@ -147,7 +153,7 @@ class Segmenter:
 
         It is what the model has learnt, where its background is told by margins, else 0.
         """
-        if self.certainty != "margin" or self.model.background is None:
+        if self.model.background is None or self.certainty != "margin":
             return parts.new_zeros(parts.shape[:-1])
         with torch.inference_mode():
             limits: Tensor = self.model.background(parts)[..., 0]
