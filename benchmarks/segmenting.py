@@ -1,12 +1,18 @@
-"""Segmenting, against the port in transformers: both in one process, on the same weights.
+"""Segmenting, against the port in transformers and the published pipeline done the plain way.
 
     pip install transformers
-    python benchmarks/segmenting.py
+    python -m benchmarks.segmenting
 
-Full-size weights drawn at random; a picture of 320 x 320 pixels. Both sides run in turn, after a
+All in one process, on the same full-size weights, drawn at random. Both sides run in turn, after a
 warm-up; shown are the medians, half the distance between the quartiles, and the ratio of the
-medians. The port is used as its documentation shows it: processor, model with
-`output_segmentation`, argmax over the words. It computes at 224 x 224 only, so ours does too.
+medians.
+
+The port is used as its documentation shows it: processor, model with `output_segmentation`, argmax
+over the words. It computes at 224 x 224 only, so ours does too, on a picture of 320 x 320 pixels.
+
+The plain pipeline is that which the tests hold ours to, pixel by pixel: two passes of the encoder
+for each window, and a map at full size for each class. It is shown a picture of 640 x 480 pixels,
+which makes two windows of 448; both sides know the words. The share of pixels that differ is told.
 """
 
 import argparse
@@ -27,15 +33,21 @@ from rich.console import Console
 from rich.table import Table
 from transformers import AutoProcessor, GroupViTModel
 
-from groupvit.segmentation.protocol import OURS
+from groupvit import Background
+from groupvit.model.groupvit import GroupViT
+from groupvit.segmentation.preparation import normalise, resize
+from groupvit.segmentation.protocol import GROUPVIT, OURS
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.segmentation.vocabulary import Vocabulary
 from groupvit.text.prompts import imagenet_classes
 from groupvit.weights import find, hugging_face
+from tests.segmentation import reference
 
 SQUARE = replace(OURS, short_side=224)
+BEHIND = Background(threshold=GROUPVIT.threshold)
 BATCHES = (1, 8)
 WORDS = (21, 171)
+PUBLISHED_WORDS = (20, 59, 171)
 Run = Callable[[], object]
 
 
@@ -96,6 +108,36 @@ def contests(segmenter: Segmenter, port: Peer, picture: Image.Image) -> list[Con
     return found
 
 
+def published(segmenter: Segmenter, picture: Image.Image) -> list[Contest]:
+    """Ours against the plain pipeline, with a background."""
+    ours = Segmenter(
+        segmenter.model, protocol=GROUPVIT, dtype=str(segmenter.dtype).removeprefix("torch.")
+    )
+    found = []
+    for count in PUBLISHED_WORDS:
+        words = list(imagenet_classes()[:count])
+        texts = ours.embed_words(words).float()
+        found.append(
+            Contest(
+                f"published pipeline, {count} words and background",
+                lambda words=words: ours(picture, words, background=BEHIND).label_map,
+                lambda texts=texts: plainly(segmenter.model, picture, texts),
+            )
+        )
+    return found
+
+
+def plainly(model: GroupViT, picture: Image.Image, texts: torch.Tensor) -> np.ndarray:
+    """The label map of the plain pipeline."""
+    size = picture.height, picture.width
+    factor = GROUPVIT.short_side / min(size)
+    scaled = tuple(int(side * factor + 0.5) for side in size)
+    image = normalise(resize(np.array(picture), scaled, antialias=False))[None]
+    settings = {"window": GROUPVIT.window, "stride": GROUPVIT.stride, "size": size}
+    scores = reference.slide(model, image, texts, threshold=BEHIND.threshold, **settings)
+    return scores.argmax(dim=0).numpy()
+
+
 def anew(segmenter: Segmenter, picture: Image.Image, words: Sequence[str]) -> np.ndarray:
     """The label map by a segmenter that has never heard of the words."""
     segmenter._vocabulary = Vocabulary(segmenter._network)
@@ -126,27 +168,44 @@ def told(times: Sequence[float]) -> str:
     return f"{middle:.0f} ± {(high - low) / 2:.0f}"
 
 
+def table(title: str, contests: Sequence[Contest], runs: int, *, mixed: bool) -> Table:
+    """Every contest, run so often after a warm-up."""
+    result = Table("", "ours [ms]", "theirs [ms]", "ratio", title=title)
+    for contest in contests:
+        times: tuple[list[float], list[float]] = ([], [])
+        for _ in range(runs + 2):
+            for run, some in zip((contest.ours, contest.theirs), times, strict=True):
+                some.append(milliseconds(run, mixed=mixed))
+        ours, theirs = (some[2:] for some in times)
+        ratio = statistics.median(theirs) / statistics.median(ours)
+        result.add_row(contest.name, told(ours), told(theirs), f"{ratio:.1f}")
+    return result
+
+
+def noise(height: int, width: int) -> Image.Image:
+    """A picture of smooth colours."""
+    coarse = np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+
+
 def main() -> None:
-    """Both precisions, each with a table."""
+    """Both precisions, each with two tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=9)
     given = parser.parse_args()
     console = Console()
-    noise = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
-    picture = Image.fromarray(noise).resize((320, 320), Image.Resampling.BICUBIC)
     model = find.load("random").model
     for dtype in ("float32", "bfloat16"):
         segmenter = Segmenter(model, protocol=SQUARE, dtype=dtype)
-        table = Table("", "ours [ms]", "transformers [ms]", "ratio", title=dtype)
-        for contest in contests(segmenter, peer(segmenter), picture):
-            times: tuple[list[float], list[float]] = ([], [])
-            for _ in range(given.runs + 2):
-                for run, some in zip((contest.ours, contest.theirs), times, strict=True):
-                    some.append(milliseconds(run, mixed=dtype == "bfloat16"))
-            ours, theirs = (some[2:] for some in times)
-            ratio = statistics.median(theirs) / statistics.median(ours)
-            table.add_row(contest.name, told(ours), told(theirs), f"{ratio:.1f}")
-        console.print(table)
+        mixed = dtype == "bfloat16"
+        square, wide = noise(320, 320), noise(480, 640)
+        against_port = contests(segmenter, peer(segmenter), square)
+        console.print(table(f"transformers, {dtype}", against_port, given.runs, mixed=mixed))
+        plain = published(segmenter, wide)
+        console.print(table(f"published pipeline, {dtype}", plain, given.runs, mixed=mixed))
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            same = [(one.ours() == one.theirs()).mean() for one in plain]
+        console.print(f"pixels alike: {', '.join(f'{100 * share:.2f} %' for share in same)}")
     console.print(
         f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()} "
         f"{torch.backends.cpu.get_cpu_capability()}, {given.runs} runs each"
