@@ -40,7 +40,7 @@ from groupvit.text.nouns import singular
 from groupvit.weights import checkpoint
 
 DECAY = 1e-6
-"""What keeps w small; tried on drawn scenes from 1e-7 to 1e-4, where little depends on it."""
+"""What keeps w small; on drawn scenes little depends on it from 1e-7 to 1e-5."""
 PARTS = 256
 """Parts of a picture with captions that are examples, drawn at random."""
 KEPT = 0.5
