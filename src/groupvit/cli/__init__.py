@@ -19,6 +19,7 @@ from groupvit.cli.info import info
 from groupvit.cli.learn_background import learn_background
 from groupvit.cli.pack import pack
 from groupvit.cli.pairs import pairs
+from groupvit.cli.plan import plan, plan_with
 from groupvit.cli.retrieve import retrieve
 from groupvit.cli.segment import segment
 from groupvit.cli.storybook import storybook
@@ -30,6 +31,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "groups": groups,
     "concepts": concepts,
     "train": train,
+    "plan": plan,
     "evaluate": evaluate,
     "compare": compare,
     "calibrate": calibrate,
@@ -71,6 +73,8 @@ def _special(given: Sequence[str]) -> dict[str, Callable[..., int]]:
     """Commands whose options depend on what is given."""
     if given[:1] == ["train"]:
         return {"train": train_with(given[1:])}
+    if given[:1] == ["plan"]:
+        return {"plan": plan_with(given[1:])}
     if given[:1] == ["evaluate"] and "--list" in given:
         return {"evaluate": show_benchmarks}  # which needs no model
     return {}

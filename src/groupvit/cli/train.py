@@ -2,14 +2,32 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from groupvit.cli.options import Flag
 from groupvit.errors import InputError
 
+if TYPE_CHECKING:
+    from groupvit.training.config import TrainingConfig
+
 Settings = tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="SETTINGS.toml")]]
+
+
+def settings_among(arguments: Sequence[str]) -> tuple[Path | None, "TrainingConfig"]:
+    """The settings file that stands before all options, and what it holds; defaults without one.
+
+    Raises:
+        InputError: The settings file cannot be read, or holds settings that do not fit.
+    """
+    from groupvit.config import load_toml
+    from groupvit.training.config import TrainingConfig
+
+    if not arguments or arguments[0].startswith("-"):
+        return None, TrainingConfig()
+    file = Path(arguments[0])
+    return file, load_toml(TrainingConfig, file)
 
 
 def train_with(arguments: Sequence[str]) -> Callable[..., int]:
@@ -23,11 +41,9 @@ def train_with(arguments: Sequence[str]) -> Callable[..., int]:
     Raises:
         InputError: The settings file cannot be read, or holds settings that do not fit.
     """
-    from groupvit.config import load_toml
     from groupvit.training.config import TrainingConfig
 
-    file = Path(arguments[0]) if arguments and not arguments[0].startswith("-") else None
-    default = TrainingConfig() if file is None else load_toml(TrainingConfig, file)
+    file, default = settings_among(arguments)
 
     def train(
         settings: Settings,

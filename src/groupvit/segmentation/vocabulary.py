@@ -64,8 +64,8 @@ class Vocabulary:
 
     REMEMBERED = 4096
     """Words that are kept; the least recently used are forgotten first."""
-    BATCH = 256
-    """Prompts that are encoded at once."""
+    BATCH = 64
+    """Prompts that are encoded at once; more of them spend more on padding."""
 
     def __init__(self, model: GroupViT) -> None:
         self._model = model

@@ -1,0 +1,84 @@
+"""Two ways of doing the same work, timed in turn, and tables of what came out."""
+
+import math
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterable, Sequence
+from importlib.metadata import version
+from typing import NamedTuple
+
+import torch
+
+Run = Callable[[], object]
+WARM_UP = 2
+"""Runs of each side that do not count."""
+
+
+class Contest(NamedTuple):
+    """The same work, done by both sides."""
+
+    name: str
+    ours: Run
+    theirs: Run
+
+
+def seconds(run: Run) -> float:
+    """One run."""
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def in_turn(runs: Sequence[Run], rounds: int) -> list[list[float]]:
+    """The seconds of every run, each round all of them, after a warm-up."""
+    times: list[list[float]] = [[] for _ in runs]
+    for _ in range(rounds + WARM_UP):
+        for run, some in zip(runs, times, strict=True):
+            some.append(seconds(run))
+    return [some[WARM_UP:] for some in times]
+
+
+def milliseconds(times: Sequence[float]) -> str:
+    """Median and half the distance between the quartiles."""
+    low, middle, high = statistics.quantiles([1000 * time for time in times], n=4)
+    return f"{middle:.0f} ± {(high - low) / 2:.0f}"
+
+
+def compare(contests: Iterable[Contest], rounds: int) -> list[list[str]]:
+    """A row for each contest: its name, ours, theirs, and how many times as long they take."""
+    rows = []
+    for contest in contests:
+        ours, theirs = in_turn((contest.ours, contest.theirs), rounds)
+        ratio = statistics.median(theirs) / statistics.median(ours)
+        rows.append([contest.name, milliseconds(ours), milliseconds(theirs), f"**{ratio:.1f}**"])
+    return rows
+
+
+def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def environment() -> str:
+    """What the numbers depend on."""
+    capability = torch.backends.cpu.get_cpu_capability()
+    return (
+        f"torch {torch.__version__}, transformers {version('transformers')}, "
+        f"{torch.get_num_threads()} threads of {platform.machine()} with {capability}, matrix "
+        f"products {peak(torch.float32) / 1e12:.2f} TFLOP/s in float32 and "
+        f"{peak(torch.bfloat16) / 1e12:.2f} in bfloat16"
+    )
+
+
+def peak(dtype: torch.dtype, size: int = 2048) -> float:
+    """Floating point operations in a second of the largest products, the best of some [1/s]."""
+    left, right = torch.randn(2, size, size).to(dtype)
+    best = min(seconds(lambda: left @ right) for _ in range(8))
+    return 2 * size**3 / best
+
+
+def geometric_mean(values: Sequence[float]) -> float:
+    """The mean of ratios."""
+    return math.exp(statistics.mean(map(math.log, values)))

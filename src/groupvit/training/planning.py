@@ -1,0 +1,259 @@
+"""What a run will take, told before anybody pays for it.
+
+A few pairs go through a real step on this machine. torch counts its operations, and the tensors
+that wait for the backward pass are added up; both grow with the number of pairs. What a device is
+then supposed to do in a second comes from its data sheet, or is measured if the run shall be here.
+"""
+
+import statistics
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils.flop_counter import FlopCounterMode
+
+from groupvit import distributed
+from groupvit.data.batch import NOUNS_PER_CAPTION, Batch
+from groupvit.data.loader import Batches
+from groupvit.distributed import Ranks
+from groupvit.errors import InputError
+from groupvit.model.groupvit import GroupViT
+from groupvit.segmentation.segmenter import usable
+from groupvit.text.tokenizer import Tokenizer
+from groupvit.training.config import TrainingConfig
+from groupvit.training.devices import GB, Device
+from groupvit.training.learner import Learner
+from groupvit.training.run import Run
+from groupvit.training.stop import Stop
+
+FEW = 4
+"""Pairs whose operations and tensors are counted."""
+MOST_TIMED = 64
+"""Pairs of the steps that are timed; a longer step takes as much more time."""
+WARM_UP = 3
+"""Steps before the first that counts."""
+CAPTION, PROMPT = 16, 9
+"""Tokens of texts where there are no shards to look into."""
+
+
+class Data(NamedTuple):
+    """A batch of the run, and what reading it took."""
+
+    batch: Batch
+    num_pairs: int | None
+    """Pairs in all shards; None if there are no shards, and the texts are made up."""
+    seconds: float | None
+    """One process reads and decodes a pair in this time."""
+    size: float | None
+    """A pair in the shards [bytes]."""
+    missing: str
+    """Why there are none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What a step of one device consists of."""
+
+    pairs: int
+    """Its batch."""
+    operations: float
+    """Floating point operations of its matrix products, forward and backward."""
+    weights: float
+    """Weights, gradients, what the optimizer remembers, averages [bytes]."""
+    activations: float
+    """Tensors that wait for the backward pass [bytes]."""
+    encodings: float
+    """What gradient caching keeps of the batch [bytes]."""
+    gradients: float
+    """Gradients, which devices exchange at every step [bytes]."""
+    embeddings: float
+    """Embeddings of this device's pairs, which all others get [bytes]."""
+
+    def memory(self, devices: int) -> float:
+        """All of it [bytes]."""
+        buckets = self.gradients if devices > 1 else 0.0
+        gathered = self.embeddings * devices
+        return self.weights + self.activations + self.encodings + buckets + gathered
+
+    def exchanged(self, devices: int) -> float:
+        """What a device sends at every step: gradients in a ring, embeddings there and back."""
+        others = devices - 1
+        return 2 * others / devices * self.gradients + 2 * others * self.embeddings
+
+
+class Plan(NamedTuple):
+    """What a run takes."""
+
+    data: Data
+    work: Work
+    devices: int
+    step: float
+    """Computing of a step [seconds]."""
+    exchange: float
+    """What devices send each other at a step, if computing hides none of it [seconds]."""
+    steps: int
+
+    @property
+    def seconds(self) -> float:
+        """The whole run [seconds]."""
+        return self.steps * (self.step + self.exchange)
+
+    @property
+    def rate(self) -> float:
+        """Pairs that all devices together want in a second [1/s]."""
+        return self.work.pairs * self.devices / (self.step + self.exchange)
+
+
+def plan(
+    config: TrainingConfig, device: Device | None, *, devices: int, efficiency: float, link: float
+) -> Plan:
+    """Plan a run.
+
+    Args:
+        config: Its settings.
+        device: What trains; None: this machine, whose steps are timed.
+        devices: How many.
+        efficiency: Share of its peak that a device reaches.
+        link: Speed between devices [10^9 bytes/s].
+    """
+    data = data_of(config)
+    work = work_of(config, data.batch)
+    if device is None:
+        step = seconds_here(config, data.batch)
+        if data.seconds is not None and usable(config.device).type == "cpu":
+            # Reading takes its share of the cores that train.
+            step += work.pairs * data.seconds / torch.get_num_threads()
+    else:
+        step = work.operations / device.peak(config.precision) / efficiency
+    return Plan(data, work, devices, step, work.exchanged(devices) / (link * GB), config.steps)
+
+
+def data_of(config: TrainingConfig) -> Data:
+    """The first batch of the run, or one of texts of usual lengths if there are no shards."""
+    text = config.model.text
+    try:
+        batches = Batches(
+            config.data,
+            Tokenizer(text.vocabulary_size),
+            seed=config.seed,
+            context_length=text.context_length,
+        )
+    except InputError as error:
+        return Data(_made_up(config), None, None, None, str(error))
+    size = sum(shard.path.stat().st_size for shard in batches.shards) / batches.num_samples
+    batch = batches[0]
+    start = time.perf_counter()
+    _ = batches[1]  # the first one opened files and imported what it needs
+    seconds = (time.perf_counter() - start) / config.data.batch_size
+    return Data(batch, batches.num_samples, seconds, size, "")
+
+
+def work_of(config: TrainingConfig, batch: Batch) -> Work:
+    """Count a step of one device with this batch."""
+    pairs = len(batch.images)
+    # In bfloat16 attention is written out on a CPU, so that its products are counted too.
+    counted = replace(config, precision="bfloat16", chunk=config.chunk and FEW // 2)
+    learner, passes = _learner(counted, Ranks()), 4 if config.chunk else 3
+    model = learner.state.model
+    of_texts = passes * _text_operations(model, batch)
+    some, more = (_first(batch, count) for count in (FEW, 2 * FEW))
+    operations = _operations(learner, some) - passes * _text_operations(model, some)
+    waiting = [_waiting(replace(config, chunk=0), part) for part in (some, more)]
+    activations = (waiting[1] - waiting[0]) / FEW  # what does not grow with them is no activation
+    parameters = 4.0 * sum(parameter.numel() for parameter in model.parameters())
+    learnt = 4.0 * sum(p.numel() for p in model.parameters() if p.requires_grad)
+    copies = parameters / 2 if config.precision == "bfloat16" else 0
+    image, texts = config.model.image, batch.tokens.shape[1]
+    encoding = 4 * (image.dim * (1 + image.stages[-2].num_groups) + texts * config.model.text.dim)
+    return Work(
+        pairs=pairs,
+        operations=operations / FEW * pairs + of_texts,
+        weights=parameters + 3 * learnt + copies + (parameters if config.average_decay else 0),
+        activations=activations * min(config.chunk or pairs, pairs),
+        encodings=float(encoding * pairs if config.chunk else 0),
+        gradients=learnt,
+        embeddings=4.0 * config.model.embedding_dim * (1 + texts) * pairs,
+    )
+
+
+def seconds_here(config: TrainingConfig, batch: Batch, *, steps: int = 5) -> float:
+    """A step on this machine, timed [seconds]."""
+    timed = _first(batch, min(MOST_TIMED, len(batch.images)))
+    times = []
+    with distributed.session(config.device) as ranks:
+        learner = _learner(config, ranks)
+        for _ in range(WARM_UP + steps):
+            start = time.perf_counter()
+            learner.step(timed, Stop()).result.losses["total"].item()
+            times.append(time.perf_counter() - start)
+    return statistics.median(times[WARM_UP:]) * len(batch.images) / len(timed.images)
+
+
+def _learner(config: TrainingConfig, ranks: Ranks) -> Learner:
+    """What trains, as a run begins."""
+    with tempfile.TemporaryDirectory() as folder:
+        return Learner(replace(config, start=""), ranks, Run(Path(folder) / "run"))
+
+
+def _first(batch: Batch, count: int) -> Batch:
+    """So many pairs, again from the first where there are not enough."""
+    which = torch.arange(count) % len(batch.images)
+    images, tokens, prompt_nouns, caption_nouns = (tensor[which] for tensor in batch[:4])
+    return Batch(images, tokens, prompt_nouns, caption_nouns, 0)
+
+
+def _operations(learner: Learner, batch: Batch) -> int:
+    with FlopCounterMode(display=False) as counter:
+        learner.step(batch, Stop())
+    return int(counter.get_total_flops())
+
+
+def _text_operations(model: GroupViT, batch: Batch) -> float:
+    """Of encoding the different texts of a batch, forward."""
+    rows = torch.unique(batch.tokens.flatten(0, 1), dim=0)
+    longest = rows[rows.argmax(dim=1).argsort(descending=True)[:FEW]]
+    with (
+        torch.no_grad(),
+        FlopCounterMode(display=False) as counter,
+        torch.autocast("cpu", torch.bfloat16),
+    ):
+        model.text_encoder(longest)
+    return int(counter.get_total_flops()) / len(longest) * len(rows)
+
+
+def _waiting(config: TrainingConfig, batch: Batch) -> int:
+    """Sizes of the tensors that wait for the backward pass of a step [bytes]."""
+    found: dict[int, int] = {}
+
+    def keep(x: Tensor) -> Tensor:
+        if x.ndim < 4 or x.shape[-1] != x.shape[-2]:  # attention, which fused kernels do not keep
+            found[x.untyped_storage().data_ptr()] = x.untyped_storage().nbytes()
+        return x
+
+    learner = _learner(config, Ranks())
+    with saved_tensors_hooks(keep, lambda x: x):
+        learner.step(batch, Stop())
+    return sum(found.values())
+
+
+def _made_up(config: TrainingConfig) -> Batch:
+    """Texts of usual lengths, all different, and pictures of noise."""
+    size, prompts, side = config.data.batch_size, config.data.num_prompts, config.data.image_size
+    generator = torch.Generator().manual_seed(config.seed)
+    end = config.model.text.vocabulary_size - 1
+    length = min(CAPTION, config.model.text.context_length)
+    tokens = torch.randint(1, end, (size, 1 + prompts, length), generator=generator)
+    tokens[:, 0, -1] = end
+    tokens[:, 1:, min(PROMPT, length) - 1] = end
+    tokens[:, 1:, min(PROMPT, length) :] = 0
+    nouns = 1 + torch.arange(size * prompts).reshape(size, prompts)
+    named = torch.zeros(size, NOUNS_PER_CAPTION, dtype=torch.int64)
+    named[:, :prompts] = nouns[:, :NOUNS_PER_CAPTION]
+    shape = size, 3, side, side
+    images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+    return Batch(images, tokens, nouns, named, 0)
