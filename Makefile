@@ -3,19 +3,26 @@
 #   make demo    installs into .venv, draws scenes, segments them, makes a page of it
 #   make test    installs the development tools too and runs every check
 #
+# And a third, which needs a quiet machine for a quarter of an hour:
+#
+#   make bench   times everything in docs/speed.md again, into out/bench
+#
 PYTHON ?= python3
 VENV   := .venv
 # Any name that `groupvit segment --model` takes.
 MODEL  ?= storybook
 OUT    ?= out/demo
 
-.PHONY: demo test clean
+.PHONY: demo test bench clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/groupvit demo --model $(MODEL) --out $(OUT)
 
 test: $(VENV)/installed-dev
 	scripts/check
+
+bench: $(VENV)/installed-bench
+	$(VENV)/bin/python -m benchmarks.speed
 
 clean:
 	rm -rf $(VENV) out dist
@@ -33,4 +40,8 @@ $(VENV)/installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --group dev
+	@touch $@
+
+$(VENV)/installed-bench: $(VENV)/installed-dev
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --group bench
 	@touch $@

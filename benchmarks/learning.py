@@ -7,10 +7,12 @@ AdamW as torch makes it.
 """
 
 import copy
+import statistics
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import torch
@@ -20,7 +22,8 @@ from torch.nn import functional as F
 from torch.optim import AdamW
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.contest import Run
+from benchmarks.contest import Contest, Run, compare, in_turn, markdown, milliseconds, peak
+from benchmarks.segmenting import peer
 from groupvit.data.batch import Batch
 from groupvit.data.config import AugmentationConfig, DataConfig
 from groupvit.data.loader import Batches
@@ -28,6 +31,7 @@ from groupvit.distributed import Ranks
 from groupvit.model import layers, text_encoder
 from groupvit.model.groupvit import GroupViT
 from groupvit.segmentation.preparation import normalise
+from groupvit.segmentation.segmenter import Segmenter
 from groupvit.storybook.workers import write
 from groupvit.storybook.writing import Storybook
 from groupvit.text.tokenizer import Tokenizer
@@ -35,10 +39,58 @@ from groupvit.training import optim
 from groupvit.training.config import ObjectiveConfig, OptimConfig
 from groupvit.training.step import forward_backward
 from groupvit.training.towers import Heads, Towers
+from groupvit.weights import find
 
 CLIP, CONTEXT = 5.0, 77
 OPTIM = OptimConfig(lr=1e-4)
 PLAIN = AugmentationConfig(rand_augment_ops=0, erasing=0)
+PAIRS = 16
+LEFT_OUT = {
+    "": (),
+    "texts at 77 tokens, not cut to the longest": ("cut",),
+    "every text, those that repeat too": ("once",),
+    "both": ("cut", "once"),
+    "fused attention in place of two products": ("products",),
+    "AdamW in a loop in place of the fused one": ("optimizer",),
+}
+"""What a step of ours is timed without."""
+
+
+def tables(rounds: int, *, compiled: bool = True) -> Iterator[tuple[str, str]]:
+    """Every table by its name."""
+    model, batch = find.load("random").model, drawn_batch(PAIRS)
+    port = peer(Segmenter(model)).model
+    rows = []
+    for dtype in (None, torch.bfloat16):
+        ours, theirs = our_step(model, batch, dtype), plain_step(port, batch, dtype)
+        name = "float32" if dtype is None else "bfloat16"
+        (row,) = compare([Contest(name, ours, theirs)], rounds)
+        best = (
+            1000 * operations(our_step(model, batch, torch.bfloat16)) / peak(dtype or torch.float32)
+        )
+        rows.append([*row, f"{best:.0f}"])
+    yield (
+        "training",
+        markdown(("", "ours [ms]", "plain loop [ms]", "ratio", "our floor [ms]"), rows),
+    )
+    steps = {
+        name: leaving_out(*names, model=model, batch=batch) for name, names in LEFT_OUT.items()
+    }
+    steps["gradient caching in pieces of 4"] = our_step(model, batch, torch.bfloat16, chunk=4)
+    if compiled:
+        steps["compiled"] = our_step(model, batch, torch.bfloat16, compiled=True)
+    times = in_turn(list(steps.values()), rounds)
+    whole = statistics.median(times[0])
+    yield (
+        "training parts",
+        markdown(
+            ("a step of ours in bfloat16", "[ms]", "times the first"),
+            [
+                [name or "as it is", milliseconds(some), f"{statistics.median(some) / whole:.2f}"]
+                for name, some in zip(steps, times, strict=True)
+            ],
+        ),
+    )
 
 
 def drawn_batch(size: int, *, num_prompts: int = 3) -> Batch:
@@ -56,10 +108,18 @@ def drawn_batch(size: int, *, num_prompts: int = 3) -> Batch:
 
 
 def our_step(
-    model: GroupViT, batch: Batch, autocast: torch.dtype | None, *, chunk: int | None = None
+    model: GroupViT,
+    batch: Batch,
+    autocast: torch.dtype | None,
+    *,
+    chunk: int | None = None,
+    compiled: bool = False,
 ) -> Run:
     """A step of `groupvit train`, augmentation and reading left out."""
     model = copy.deepcopy(model).train()
+    if compiled:
+        model.image_encoder.compile()
+        model.text_encoder.compile()
     optimizer = optim.optimizer_of(model, OPTIM)
     towers, heads = Towers(model), Heads(model)
     images, ranks = normalise(batch.images), Ranks()
@@ -129,20 +189,35 @@ def operations(run: Run) -> int:
 
 @contextmanager
 def without(*names: str) -> Iterator[None]:
-    """Leaves out what makes a step of ours faster: `cut`, `once`."""
-    plain: dict[str, tuple[object, str, Callable[..., Tensor]]] = {
+    """Leaves out what makes a step of ours faster; see `LEFT_OUT`."""
+    plain: dict[str, tuple[object, str, object]] = {
         "cut": (text_encoder, "trim", lambda tokens: tokens),
         "once": (Towers, "_encode_texts", every_text),
-        "plain attention": (layers, "attend", fused),
+        "products": (layers, "attend", fused),
+        "optimizer": (optim, "AdamW", looping_adamw),
     }
-    patches = [patch.object(*plain[name]) for name in names]
-    for one in patches:
-        one.start()
-    try:
+    with ExitStack() as patches:
+        for name in names:
+            patches.enter_context(patch.object(*plain[name]))
         yield
-    finally:
-        for one in patches:
-            one.stop()
+
+
+def leaving_out(*names: str, model: GroupViT, batch: Batch) -> Run:
+    """A step in bfloat16 without some of what makes it faster."""
+    with without(*names):
+        step = our_step(model, padded(batch) if "cut" in names else batch, torch.bfloat16)
+
+    def run() -> object:
+        with without(*names):
+            return step()
+
+    return run
+
+
+def looping_adamw(*arguments: Any, fused: bool, **options: Any) -> AdamW:
+    """AdamW parameter by parameter, as torch has it on a CPU when nobody asks."""
+    assert fused
+    return AdamW(*arguments, **options)
 
 
 def every_text(towers: Towers, tokens: Tensor) -> Tensor:

@@ -1,27 +1,18 @@
 """Segmenting, against the port in transformers and the published pipeline done the plain way.
 
-    pip install transformers
-    python -m benchmarks.segmenting
-
-All in one process, on the same full-size weights, drawn at random. Both sides run in turn, after a
-warm-up; shown are the medians, half the distance between the quartiles, and the ratio of the
-medians.
+All on the same full-size weights, drawn at random.
 
 The port is used as its documentation shows it: processor, model with `output_segmentation`, argmax
 over the words. It computes at 224 x 224 only, so ours does too, on a picture of 320 x 320 pixels.
 
 The plain pipeline is that which the tests hold ours to, pixel by pixel: two passes of the encoder
 for each window, and a map at full size for each class. It is shown a picture of 640 x 480 pixels,
-which makes two windows of 448; both sides know the words. The share of pixels that differ is told.
+which makes two windows of 448; both sides know the words.
 """
 
-import argparse
-import platform
-import statistics
+import io
 import tempfile
-import time
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,26 +20,29 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from PIL import Image
-from rich.console import Console
-from rich.table import Table
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoProcessor, GroupViTModel
 
+from benchmarks.contest import Contest, Run, compare, in_turn, markdown, milliseconds, peak
 from groupvit import Background
 from groupvit.model.groupvit import GroupViT
 from groupvit.segmentation.preparation import normalise, resize
 from groupvit.segmentation.protocol import GROUPVIT, OURS
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.segmentation.vocabulary import Vocabulary
+from groupvit.storybook.scene import CLASSES, scene
 from groupvit.text.prompts import imagenet_classes
 from groupvit.weights import find, hugging_face
 from tests.segmentation import reference
 
 SQUARE = replace(OURS, short_side=224)
 BEHIND = Background(threshold=GROUPVIT.threshold)
-BATCHES = (1, 8)
-WORDS = (21, 171)
+SHAPES = ((1, 224), (8, 224), (1, 448), (8, 448))
+"""Pictures and their side that the encoder is timed with."""
+WORDS = (21, 60, 171)
 PUBLISHED_WORDS = (20, 59, 171)
-Run = Callable[[], object]
+DTYPES = ("float32", "bfloat16")
+COLUMNS = ("", "ours [ms]", "theirs [ms]", "ratio")
 
 
 class Peer(NamedTuple):
@@ -56,14 +50,6 @@ class Peer(NamedTuple):
 
     model: Any
     processor: Any
-
-
-class Contest(NamedTuple):
-    """The same work, done by both sides."""
-
-    name: str
-    ours: Run
-    theirs: Run
 
 
 def peer(segmenter: Segmenter) -> Peer:
@@ -76,52 +62,124 @@ def peer(segmenter: Segmenter) -> Peer:
         )
 
 
-def contests(segmenter: Segmenter, port: Peer, picture: Image.Image) -> list[Contest]:
-    """What is compared."""
+def tables(rounds: int) -> Iterator[tuple[str, str]]:
+    """Every table by its name."""
+    model = find.load("random").model
+    for dtype in DTYPES:
+        segmenter = Segmenter(model, protocol=SQUARE, dtype=dtype)
+        port = peer(segmenter)
+        rows = compare(against_port(segmenter, port, noise(320, 320)), rounds)
+        yield f"transformers {dtype}", markdown(COLUMNS, rows)
+        contests = published(segmenter, noise(480, 640))
+        rows = compare(contests, rounds)
+        for row, contest in zip(rows, contests, strict=True):
+            row.append(f"{100 * np.mean(contest.ours() == contest.theirs()):.2f} %")
+        yield f"published {dtype}", markdown((*COLUMNS, "pixels alike"), rows)
+    yield "encoder", encoder(model, rounds)
+    yield "precisions", precisions()
+
+
+def mixed(segmenter: Segmenter, run: Run) -> Run:
+    """The run in the arithmetic of the segmenter, whoever computes."""
+    lower = segmenter.dtype != torch.float32
+
+    def computing() -> object:
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=lower):
+            return run()
+
+    return computing
+
+
+def against_port(segmenter: Segmenter, port: Peer, picture: Image.Image) -> list[Contest]:
+    """What is compared with the port."""
     found = []
-    for count in BATCHES:
+    file = io.BytesIO()
+    picture.save(file, "jpeg", quality=90)
+    for count in (1, 8):
         pixels = torch.randn(count, 3, 224, 224, generator=torch.Generator().manual_seed(count))
         found.append(
             Contest(
-                f"image encoder, batch {count}",
-                lambda pixels=pixels: segmenter._network.encode_image(pixels),
-                lambda pixels=pixels: port.model.get_image_features(pixel_values=pixels),
+                f"image encoder at 224, batch {count}",
+                mixed(segmenter, lambda x=pixels: segmenter._network.encode_image(x)),
+                mixed(segmenter, lambda x=pixels: port.model.get_image_features(pixel_values=x)),
             )
         )
     for count in WORDS:
         words = list(imagenet_classes()[:count])
-        texts = [f"a photo of a {word}." for word in words]
+        theirs = mixed(segmenter, lambda words=words: by_port(port, decoded(file), words))
         found.append(
             Contest(
-                f"picture to label map, {count} words",
-                lambda words=words: anew(segmenter, picture, words),
-                lambda texts=texts: by_port(port, picture, texts),
+                f"JPEG to label map, {count} words, new to us",
+                lambda words=words: anew(segmenter, decoded(file), words),
+                theirs,
             )
         )
         found.append(
             Contest(
-                f"the same, words known to us from a picture before, {count} words",
-                lambda words=words: segmenter(picture, words).label_map,
-                lambda texts=texts: by_port(port, picture, texts),
+                f"the same, {count} words that we know",
+                lambda words=words: segmenter(decoded(file), words).label_map,
+                theirs,
             )
         )
     return found
 
 
+def decoded(file: io.BytesIO) -> Image.Image:
+    """The picture in the file, as both sides would read it."""
+    file.seek(0)
+    return Image.open(file).convert("RGB")
+
+
+def encoder(model: GroupViT, rounds: int) -> str:
+    """Our image encoder beside the time that its matrix products would take at this CPU's best."""
+    rows = []
+    peaks = {dtype: peak(getattr(torch, dtype)) for dtype in DTYPES}
+    for count, side in SHAPES:
+        pixels = torch.randn(count, 3, side, side)
+        # In bfloat16 under gradients attention is written out, so that all products are counted.
+        with (
+            FlopCounterMode(display=False) as counter,
+            torch.autocast("cpu", torch.bfloat16),
+        ):
+            model.encode_image(pixels)
+        for dtype in DTYPES:
+            segmenter = Segmenter(model, dtype=dtype)
+            run = mixed(segmenter, lambda s=segmenter, x=pixels: s._network.encode_image(x))
+            (times,) = in_turn((run,), rounds)
+            floor = 1000 * counter.get_total_flops() / peaks[dtype]
+            ratio = 1000 * float(np.median(times)) / floor
+            name = f"{count} x {side} px, {dtype}"
+            rows.append([name, milliseconds(times), f"{floor:.0f}", f"{ratio:.1f}"])
+    return markdown(("pictures", "encoder [ms]", "floor [ms]", "times the floor"), rows)
+
+
+def precisions(pictures: int = 20) -> str:
+    """How far bfloat16 moves borders: label maps of drawn scenes by the bundled model."""
+    rows = []
+    for name in ("random", "storybook"):
+        loaded = find.load(name).model
+        both = [Segmenter(loaded, dtype=dtype) for dtype in DTYPES]
+        words = list(CLASSES)
+        drawn = [scene(index, split="test", size=160).image for index in range(pictures)]
+        maps = [[one.label_map for one in segmenter(drawn, words)] for segmenter in both]
+        alike = [np.mean(exact == lower) for exact, lower in zip(*maps, strict=True)]
+        rows.append([name, f"{100 * np.mean(alike):.2f} %"])
+    return markdown(("model", "pixels with the same label in bfloat16 as in float32"), rows)
+
+
 def published(segmenter: Segmenter, picture: Image.Image) -> list[Contest]:
     """Ours against the plain pipeline, with a background."""
-    ours = Segmenter(
-        segmenter.model, protocol=GROUPVIT, dtype=str(segmenter.dtype).removeprefix("torch.")
-    )
+    dtype = str(segmenter.dtype).removeprefix("torch.")
+    ours = Segmenter(segmenter.model, protocol=GROUPVIT, dtype=dtype)
     found = []
     for count in PUBLISHED_WORDS:
         words = list(imagenet_classes()[:count])
         texts = ours.embed_words(words).float()
         found.append(
             Contest(
-                f"published pipeline, {count} words and background",
+                f"{count} words and background",
                 lambda words=words: ours(picture, words, background=BEHIND).label_map,
-                lambda texts=texts: plainly(segmenter.model, picture, texts),
+                mixed(ours, lambda texts=texts: plainly(segmenter.model, picture, texts)),
             )
         )
     return found
@@ -144,8 +202,9 @@ def anew(segmenter: Segmenter, picture: Image.Image, words: Sequence[str]) -> np
     return segmenter(picture, list(words)).label_map
 
 
-def by_port(port: Peer, picture: Image.Image, texts: Sequence[str]) -> np.ndarray:
+def by_port(port: Peer, picture: Image.Image, words: Sequence[str]) -> np.ndarray:
     """The label map by the port, at the size of the picture."""
+    texts = [f"a photo of a {word}." for word in words]
     inputs = port.processor(text=texts, images=picture, return_tensors="pt", padding=True)
     logits = port.model(**inputs, output_segmentation=True).segmentation_logits
     size = picture.height, picture.width
@@ -153,64 +212,7 @@ def by_port(port: Peer, picture: Image.Image, texts: Sequence[str]) -> np.ndarra
     return large.argmax(dim=1)[0].numpy()
 
 
-def milliseconds(run: Run, *, mixed: bool) -> float:
-    """One run."""
-    autocast = torch.autocast("cpu", torch.bfloat16) if mixed else nullcontext()
-    with torch.inference_mode(), autocast:
-        start = time.perf_counter()
-        run()
-        return 1000 * (time.perf_counter() - start)
-
-
-def told(times: Sequence[float]) -> str:
-    """Median and half the distance between the quartiles."""
-    low, middle, high = statistics.quantiles(times, n=4)
-    return f"{middle:.0f} ± {(high - low) / 2:.0f}"
-
-
-def table(title: str, contests: Sequence[Contest], runs: int, *, mixed: bool) -> Table:
-    """Every contest, run so often after a warm-up."""
-    result = Table("", "ours [ms]", "theirs [ms]", "ratio", title=title)
-    for contest in contests:
-        times: tuple[list[float], list[float]] = ([], [])
-        for _ in range(runs + 2):
-            for run, some in zip((contest.ours, contest.theirs), times, strict=True):
-                some.append(milliseconds(run, mixed=mixed))
-        ours, theirs = (some[2:] for some in times)
-        ratio = statistics.median(theirs) / statistics.median(ours)
-        result.add_row(contest.name, told(ours), told(theirs), f"{ratio:.1f}")
-    return result
-
-
-def noise(height: int, width: int) -> Image.Image:
+def noise(height: int, width: int, *, seed: int = 0) -> Image.Image:
     """A picture of smooth colours."""
-    coarse = np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8)
+    coarse = np.random.default_rng(seed).integers(0, 256, (12, 16, 3), dtype=np.uint8)
     return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
-
-
-def main() -> None:
-    """Both precisions, each with two tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=9)
-    given = parser.parse_args()
-    console = Console()
-    model = find.load("random").model
-    for dtype in ("float32", "bfloat16"):
-        segmenter = Segmenter(model, protocol=SQUARE, dtype=dtype)
-        mixed = dtype == "bfloat16"
-        square, wide = noise(320, 320), noise(480, 640)
-        against_port = contests(segmenter, peer(segmenter), square)
-        console.print(table(f"transformers, {dtype}", against_port, given.runs, mixed=mixed))
-        plain = published(segmenter, wide)
-        console.print(table(f"published pipeline, {dtype}", plain, given.runs, mixed=mixed))
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=mixed):
-            same = [(one.ours() == one.theirs()).mean() for one in plain]
-        console.print(f"pixels alike: {', '.join(f'{100 * share:.2f} %' for share in same)}")
-    console.print(
-        f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()} "
-        f"{torch.backends.cpu.get_cpu_capability()}, {given.runs} runs each"
-    )
-
-
-if __name__ == "__main__":
-    main()

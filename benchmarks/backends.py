@@ -1,0 +1,99 @@
+"""The image encoder by other means than torch as it is: compiled, compiled and frozen, OpenVINO.
+
+What they gain says what is left to gain; none of them is used by the package yet.
+"""
+
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from statistics import median
+from unittest.mock import patch
+
+import openvino
+import torch
+from torch import Tensor, nn
+
+from benchmarks.contest import Run, in_turn, markdown, milliseconds
+from benchmarks.segmenting import DTYPES, mixed
+from groupvit.model.groupvit import GroupViT
+from groupvit.segmentation.segmenter import Segmenter
+from groupvit.weights import find
+
+BATCHES = (1, 8)
+
+
+class Outputs(nn.Module):
+    """The encoder with plain tensors as results."""
+
+    def __init__(self, model: GroupViT) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """What a segmenter needs."""
+        features = self.model.encode_image(images)
+        return features.embedding, features.segments, *features.assignments
+
+
+def tables(rounds: int) -> Iterator[tuple[str, str]]:
+    """One table: a row for each precision and batch."""
+    model = find.load("random").model.eval()
+    exported = openvino_model(model)
+    rows = []
+    for dtype in DTYPES:
+        segmenter = Segmenter(model, dtype=dtype)
+        for count in BATCHES:
+            pixels = torch.randn(count, 3, 224, 224)
+            rows.append(row(segmenter, exported, pixels, rounds))
+    columns = ("224 px", "torch [ms]", "compiled", "and frozen", "first run of it", "OpenVINO")
+    yield "backends", markdown(columns, rows)
+
+
+def row(segmenter: Segmenter, exported: openvino.Model, pixels: Tensor, rounds: int) -> list[str]:
+    """All ways in turn, and how long the compiler took."""
+    network = segmenter._network
+    lower = segmenter.dtype != torch.float32
+    hint = {"INFERENCE_PRECISION_HINT": "bf16" if lower else "f32"}
+    compiled = openvino.Core().compile_model(
+        exported, "CPU", hint | {"PERFORMANCE_HINT": "LATENCY"}
+    )
+    array = pixels.numpy()
+    plain = torch.compile(network.encode_image, dynamic=False)
+    frozen = torch.compile(network.encode_image, dynamic=False)
+    ways: list[Run] = [
+        mixed(segmenter, lambda: network.encode_image(pixels)),
+        mixed(segmenter, lambda: plain(pixels)),
+        without_grad(segmenter, lambda: frozen(pixels)),
+        lambda: compiled(array),
+    ]
+    ways[1]()
+    start = time.perf_counter()
+    with patch("torch._inductor.config.freezing", new=True):
+        ways[2]()
+    first = time.perf_counter() - start
+    times = in_turn(ways, rounds)
+    name = f"batch {len(pixels)}, {'bfloat16' if lower else 'float32'}"
+    gains = [f"{milliseconds(some)}, **{median(times[0]) / median(some):.2f}**" for some in times]
+    return [name, milliseconds(times[0]), gains[1], gains[2], f"{first:.0f} s", gains[3]]
+
+
+def without_grad(segmenter: Segmenter, run: Callable[[], object]) -> Run:
+    """The run as freezing wants it, which does not work on inference tensors."""
+    lower = segmenter.dtype != torch.float32
+
+    def computing() -> object:
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=lower):
+            return run()
+
+    return computing
+
+
+def openvino_model(model: GroupViT) -> openvino.Model:
+    """The encoder for any batch at 224."""
+    batch = torch.export.Dim("batch", min=2, max=64)
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.export.export(
+            Outputs(model).eval(), (torch.zeros(2, 3, 224, 224),), dynamic_shapes=({0: batch},)
+        )
+        return openvino.convert_model(program)

@@ -1,0 +1,46 @@
+"""One of the processes that train together: times steps of its own 16 pairs, on one core.
+
+Started by `benchmarks.growth`, once for each rank, with a folder to write into.
+"""
+
+import sys
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from benchmarks.contest import in_turn
+from benchmarks.learning import CLIP, OPTIM, PAIRS, drawn_batch
+from groupvit import distributed
+from groupvit.segmentation.preparation import normalise
+from groupvit.training import optim
+from groupvit.training.config import ObjectiveConfig
+from groupvit.training.step import forward_backward
+from groupvit.training.towers import Heads, Towers
+from groupvit.weights import find
+
+ROUNDS = 4
+
+
+def main(folder: Path) -> None:
+    """Train with whoever else there is."""
+    with distributed.session("cpu") as ranks:
+        model, batch = find.load("random").model.train(), drawn_batch(PAIRS)
+        ranks.synchronise_norms(model)
+        optimizer = optim.optimizer_of(model, OPTIM)
+        towers, heads = ranks.wrap(Towers(model)), ranks.wrap(Heads(model))
+        images = normalise(batch.images)
+
+        def step() -> None:
+            optimizer.zero_grad()
+            settings = {"chunk": None, "autocast": torch.bfloat16}
+            forward_backward(towers, heads, images, batch, ObjectiveConfig(), ranks, **settings)
+            optim.clip(model, CLIP)
+            optimizer.step()
+
+        (times,) = in_turn((step,), ROUNDS)
+        torch.save(torch.tensor(median(times)), folder / f"{ranks.rank}.pt")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,73 @@
+"""What `groupvit plan` says, beside what was measured; and on paper for many devices."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from benchmarks.contest import in_turn, markdown
+from benchmarks.growth import STEPS, gb, ms
+from benchmarks.learning import PLAIN, drawn_batch, our_step
+from benchmarks.processes import cost
+from groupvit.config import load_toml
+from groupvit.data.config import DataConfig
+from groupvit.training.config import TrainingConfig
+from groupvit.training.devices import DEVICES, EFFICIENCY, LINK
+from groupvit.training.planning import plan, seconds_here, work_of
+from groupvit.weights import find
+
+SIZES = (16, 64)
+DEVICE_COUNTS = (1, 8, 16, 64, 512)
+EMPTY = "import torch, groupvit.training.learner, benchmarks.learning"
+PAPER = Path(__file__).parents[1] / "configs/paper.toml"
+
+
+def tables(rounds: int) -> Iterator[tuple[str, str]]:
+    """Both tables."""
+    rows = [row for size in SIZES for row in measured(size, rounds)]
+    yield "plan measured", markdown(("a step in bfloat16", "planned", "measured"), rows)
+    yield "plan devices", on_paper()
+
+
+def measured(size: int, rounds: int) -> Iterator[list[str]]:
+    """Time and memory of a step at the released size."""
+    data = DataConfig(batch_size=size, augmentation=PLAIN)
+    config = TrainingConfig(data=data, precision="bfloat16")
+    batch, model = drawn_batch(size), find.load("random").model
+    (times,) = in_turn((our_step(model, batch, torch.bfloat16),), rounds)
+    yield [
+        f"{size} pairs, time",
+        f"{ms(seconds_here(config, batch))} ms",
+        f"{ms(median(times))} ms",
+    ]
+    empty = cost([sys.executable, "-c", EMPTY]).memory
+    whole = cost([sys.executable, "-c", STEPS, str(size), "0"]).memory
+    planned = work_of(config, batch).memory(1)
+    yield [f"{size} pairs, memory", gb(planned), f"{gb(whole - empty)} over an empty process"]
+
+
+def on_paper() -> str:
+    """The paper's recipe on more and more devices, of 256 pairs each, for as many pairs."""
+    config = load_toml(TrainingConfig, PAPER)
+    pairs = config.steps * config.data.batch_size * 16
+    rows = []
+    for count in DEVICE_COUNTS:
+        steps = pairs // (config.data.batch_size * count)
+        longer = replace(config, steps=steps)
+        found = plan(longer, DEVICES["h200"], devices=count, efficiency=EFFICIENCY, link=LINK)
+        rows.append(
+            [
+                f"{count} x {config.data.batch_size}",
+                f"{ms(found.step)} ms",
+                f"{ms(found.exchange)} ms",
+                f"{found.seconds / 3600:.1f}",
+                f"{found.work.embeddings * (count - 1) / 1e6:.0f} MB",
+                f"{found.work.gradients / 1e6:.0f} MB",
+                f"{found.rate:,.0f}/s",
+            ]
+        )
+    columns = ("H200 x pairs", "step", "exchange", "hours", "embeddings", "gradients", "pairs")
+    return markdown(columns, rows)

@@ -1,0 +1,118 @@
+"""Whole programs, from an empty process: first result, a folder of pictures, peak memory.
+
+Each side is a program that people would write or call, started anew; its wall time and the most
+memory that it held are the operating system's.
+"""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+from benchmarks.contest import markdown
+from benchmarks.segmenting import noise
+from groupvit.text.prompts import imagenet_classes
+from groupvit.weights import find, hugging_face
+
+FOLDER = 200
+"""Pictures of the folder."""
+OURS = Path(sys.executable).with_name("groupvit")
+THEIRS = """
+import sys
+from pathlib import Path
+import numpy as np, torch
+from PIL import Image
+from transformers import AutoProcessor, GroupViTModel
+
+model, out, words, *files = sys.argv[1:]
+model, processor = GroupViTModel.from_pretrained(model), AutoProcessor.from_pretrained(model)
+texts = [f"a photo of a {word}." for word in words.split(",")]
+for file in files:
+    image = Image.open(file).convert("RGB")
+    inputs = processor(text=texts, images=image, return_tensors="pt", padding=True)
+    with torch.no_grad():
+        logits = model(**inputs, output_segmentation=True).segmentation_logits
+    logits = torch.nn.functional.interpolate(logits, image.size[::-1], mode="bilinear")
+    labels = logits.argmax(dim=1)[0].numpy().astype(np.uint8)
+    Image.fromarray(labels).save(Path(out) / f"{Path(file).stem}.png")
+"""
+"""What the documentation of the port shows, for several files."""
+WATCH = """
+import os, subprocess, sys, time
+start = time.perf_counter()
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+if status:
+    sys.exit("it failed")
+print(time.perf_counter() - start, usage.ru_maxrss)
+"""
+"""Runs a program and tells its seconds and memory [kB]. It stands between because a new process
+counts the memory of the one that started it as its own."""
+
+
+class Cost(NamedTuple):
+    """What a program took."""
+
+    seconds: float
+    memory: float
+    """The most that it held [bytes]."""
+
+
+def cost(command: Sequence[str]) -> Cost:
+    """Run a program to its end."""
+    start = [sys.executable, "-S", "-c", WATCH, *command]
+    found = subprocess.run(start, capture_output=True, text=True, check=False)
+    if found.returncode:
+        raise RuntimeError(found.stderr)
+    seconds, kilobytes = map(float, found.stdout.split())
+    return Cost(seconds, 1024 * kilobytes)
+
+
+def tables(rounds: int) -> Iterator[tuple[str, str]]:
+    """One table: a row for each piece of work."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        hugging_face.save(place / "model", find.load("random").model)
+        (place / "out").mkdir()
+        files = pictures(place / "pictures", FOLDER)
+        rows = []
+        for name, some, words, times in (
+            ("one picture, 21 words", files[:1], 21, rounds),
+            ("one picture, 171 words", files[:1], 171, rounds),
+            (f"a folder of {FOLDER}, 21 words", files, 21, 1),
+        ):
+            rows.append([name, *row(place, some, list(imagenet_classes()[:words]), times)])
+    columns = ("", "ours", "transformers", "ratio", "our memory", "theirs")
+    yield "processes", markdown(columns, rows)
+
+
+def row(place: Path, files: Sequence[Path], words: Sequence[str], rounds: int) -> list[str]:
+    """Both programs in turn; after a first run of each, if there are several."""
+    paths = [str(file) for file in files]
+    model, out = str(place / "model"), str(place / "out")
+    ours = [
+        *(str(OURS), "segment", *paths, "--labels", *words, "--model", model),
+        *("--short-side", "224", "--format", "index", "--overwrite", "--out", out),
+    ]
+    theirs = [sys.executable, "-c", THEIRS, model, out, ",".join(words), *paths]
+    runs = [(cost(ours), cost(theirs)) for _ in range(rounds + (rounds > 1))][-rounds:]
+    mine, other = ([run[side] for run in runs] for side in (0, 1))
+    seconds = [median(one.seconds for one in side) for side in (mine, other)]
+    memory = [max(one.memory for one in side) for side in (mine, other)]
+    return [
+        *(f"{time:.1f} s ({len(files) / time:.1f}/s)" for time in seconds),
+        f"**{seconds[1] / seconds[0]:.1f}**",
+        *(f"{size / 1e9:.2f} GB" for size in memory),
+    ]
+
+
+def pictures(folder: Path, count: int) -> list[Path]:
+    """Files of 640 x 480 pixels."""
+    folder.mkdir()
+    files = [folder / f"{number:03}.jpg" for number in range(count)]
+    for number, file in enumerate(files):
+        noise(480, 640, seed=number).save(file, quality=90)
+    return files

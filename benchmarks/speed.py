@@ -1,0 +1,89 @@
+"""Every table and chart of docs/speed.md that a CPU can tell; `make bench` runs it.
+
+    python -m benchmarks.speed [SECTION ...] [--docs]
+
+Tables are written into out/bench as they come. With `--docs` they take the place of those in
+docs/speed.md too, and the chart that of docs/images/waterfall.svg.
+"""
+
+import argparse
+import re
+import time
+from pathlib import Path
+
+from benchmarks import (
+    backends,
+    growth,
+    learning,
+    planned,
+    processes,
+    profiles,
+    reading,
+    segmenting,
+    waterfall,
+)
+from benchmarks.contest import environment
+
+SECTIONS = {
+    "segmenting": (segmenting, 7),
+    "processes": (processes, 3),
+    "learning": (learning, 3),
+    "reading": (reading, 5),
+    "growth": (growth, 3),
+    "planned": (planned, 3),
+    "profiles": (profiles, 2),
+    "backends": (backends, 5),
+}
+"""Modules, and how often each of their contests is run."""
+CHART = "waterfall"
+ROOT = Path(__file__).parents[1]
+OUT, PAGE = Path("out/bench"), ROOT / "docs/speed.md"
+
+
+def main() -> None:
+    """Run the sections that are asked for, or all."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("sections", nargs="*", help=f"some of {', '.join([*SECTIONS, CHART])}")
+    parser.add_argument("--docs", action="store_true", help="write into docs/speed.md too")
+    given = parser.parse_args()
+    wanted = given.sections or [*SECTIONS, CHART]
+    if unknown := set(wanted) - {*SECTIONS, CHART}:
+        parser.error(f"there is no section {unknown.pop()}")
+    OUT.mkdir(parents=True, exist_ok=True)
+    tell("environment", environment(), docs=given.docs)
+    for section in wanted:
+        start = time.perf_counter()
+        if section == CHART:
+            show_waterfall(docs=given.docs)
+        else:
+            module, rounds = SECTIONS[section]
+            for name, table in module.tables(rounds):
+                tell(name, table, docs=given.docs)
+        print(f"{section}: {time.perf_counter() - start:.0f} s\n", flush=True)
+
+
+def show_waterfall(*, docs: bool) -> None:
+    """The chart, and its numbers."""
+    found = waterfall.measured(3)
+    waterfall.draw(found, OUT / "waterfall.svg")
+    if docs:
+        waterfall.draw(found, ROOT / "docs/images/waterfall.svg")
+    for name, table in waterfall.tables(found):
+        tell(name, table, docs=docs)
+
+
+def tell(name: str, text: str, *, docs: bool) -> None:
+    """Show a table, keep it, and put it into its place in the page."""
+    print(f"{name}\n\n{text}\n", flush=True)
+    (OUT / f"{name.replace(' ', '-')}.md").write_text(text + "\n", encoding="utf-8")
+    if docs:
+        page = PAGE.read_text(encoding="utf-8")
+        place = re.compile(f"(<!-- {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
+        changed, count = place.subn(lambda found: f"{found[1]}\n{text}\n\n{found[2]}", page)
+        if count != 1:
+            raise SystemExit(f"{PAGE} has {count} places for {name!r}; it should have one")
+        PAGE.write_text(changed, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+"""What each technique takes off: from the plain way to ours, one after another."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from statistics import median
+
+import matplotlib as mpl
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from benchmarks.contest import Run, in_turn, markdown
+from benchmarks.learning import PAIRS, drawn_batch, leaving_out, our_step, plain_step
+from benchmarks.segmenting import BEHIND, mixed, noise, peer, plainly
+from groupvit.model.groupvit import GroupViT, ImageFeatures
+from groupvit.segmentation.protocol import GROUPVIT
+from groupvit.segmentation.segmenter import Segmenter
+from groupvit.text.prompts import imagenet_classes
+from groupvit.weights import find
+
+WORDS = 59
+DONE, GONE = "#2b6cb0", "#c9d6e8"
+"""Colours of what is left, and of what a technique took off."""
+
+
+PICTURE, STEP = "waterfall of a picture", "waterfall of a step"
+TITLES = {
+    PICTURE: f"A picture of 640 x 480, {WORDS} words and background",
+    STEP: f"A training step of {PAIRS} pairs with prompts",
+}
+
+
+def tables(measured: dict[str, dict[str, float]]) -> Iterator[tuple[str, str]]:
+    """The numbers of the chart."""
+    for name, steps in measured.items():
+        first = next(iter(steps.values()))
+        rows = [[step, f"{1000 * t:.0f}", f"{first / t:.1f}"] for step, t in steps.items()]
+        yield name, markdown((TITLES[name], "[ms]", "times as fast"), rows)
+
+
+def measured(rounds: int) -> dict[str, dict[str, float]]:
+    """The median seconds of every step on the way, by the name of the work."""
+    model = find.load("random").model.eval()
+    found = {}
+    for name, runs in {
+        PICTURE: segmenting(model),
+        STEP: learning(model),
+    }.items():
+        times = in_turn(list(runs.values()), rounds)
+        found[name] = dict(zip(runs, map(median, times), strict=True))
+    return found
+
+
+class Remembering:
+    """A network that answers from memory what it was asked before."""
+
+    def __init__(self, model: GroupViT, *, at_once: Sequence[Tensor] = ()) -> None:
+        """Ask for these pictures in one batch."""
+        self._model = model
+        self._known: list[tuple[Tensor, ImageFeatures]] = []
+        if at_once:
+            features = model.encode_image(torch.cat(list(at_once)))
+            self._known = [(x, part_of(features, i)) for i, x in enumerate(at_once)]
+
+    def encode_image(self, images: Tensor) -> ImageFeatures:
+        """Of one picture."""
+        for known, features in self._known:
+            if torch.equal(known, images):
+                return features
+        self._known.append((images, self._model.encode_image(images)))
+        return self._known[-1][1]
+
+    def __getattr__(self, name: str) -> object:
+        """All else is the network's."""
+        return getattr(self._model, name)
+
+
+def part_of(features: ImageFeatures, index: int) -> ImageFeatures:
+    """What belongs to one picture of a batch."""
+    return ImageFeatures(
+        features.embedding[index : index + 1],
+        features.segments[index : index + 1],
+        tuple(one[index : index + 1] for one in features.assignments),
+        features.tokens[index : index + 1],
+        tuple(one[index : index + 1] for one in features.earlier),
+    )
+
+
+class Asking(Remembering):
+    """Notes what it is asked."""
+
+    def encode_image(self, images: Tensor) -> ImageFeatures:
+        """Of one picture."""
+        features = super().encode_image(images)
+        self.asked = [known for known, _ in self._known]
+        return features
+
+
+def segmenting(model: GroupViT) -> dict[str, Run]:
+    """From the published pipeline to ours."""
+    picture, words = noise(480, 640), list(imagenet_classes()[:WORDS])
+    exact = Segmenter(model, protocol=GROUPVIT)
+    texts = exact.embed_words(words).float()
+    noted = Asking(model)
+    with torch.inference_mode():
+        plainly(noted, picture, texts)
+    converting = Segmenter(model, protocol=GROUPVIT, dtype="bfloat16")
+    lower = Segmenter(model, protocol=GROUPVIT, dtype="bfloat16")
+    converting._network = model
+
+    def ours(segmenter: Segmenter) -> Run:
+        segmenter.embed_words(words)
+        return lambda: segmenter(picture, words, background=BEHIND)
+
+    def plain(network: type[Remembering] | None, windows: Sequence[Tensor] = ()) -> Run:
+        def run() -> object:
+            asked = model if network is None else network(model, at_once=windows)
+            return plainly(asked, picture, texts)  # type: ignore[arg-type]
+
+        return mixed(exact, run)
+
+    return {
+        "published pipeline, done the plain way": plain(None),
+        "one pass of the encoder for each window": plain(Remembering),
+        "both windows in one batch": plain(Remembering, noted.asked),
+        "scores of groups, painted once": ours(exact),
+        "bfloat16": ours(converting),
+        "matrices converted once": ours(lower),
+    }
+
+
+def learning(model: GroupViT) -> dict[str, Run]:
+    """From a plain loop around the port to ours."""
+    batch, port = drawn_batch(PAIRS), peer(Segmenter(model)).model
+    return {
+        "plain loop around transformers, float32": plain_step(port, batch, None),
+        "bfloat16": plain_step(port, batch, torch.bfloat16),
+        "our network and losses": leaving_out(
+            "cut", "once", "products", "optimizer", model=model, batch=batch
+        ),
+        "texts cut to the longest": leaving_out(
+            "once", "products", "optimizer", model=model, batch=batch
+        ),
+        "repeated texts once": leaving_out("products", "optimizer", model=model, batch=batch),
+        "attention as two products": leaving_out("optimizer", model=model, batch=batch),
+        "fused AdamW": our_step(model, batch, torch.bfloat16),
+    }
+
+
+def draw(measured: dict[str, dict[str, float]], path: Path) -> None:
+    """A chart: a bar for every step, with what the technique took off in pale."""
+    mpl.rcParams.update({"font.size": 9, "svg.hashsalt": "groupvit", "svg.fonttype": "none"})
+    rows = [len(steps) for steps in measured.values()]
+    figure = Figure(figsize=(10, 0.42 * sum(rows) + 1.2), layout="constrained")
+    panels = figure.subplots(len(measured), 1, height_ratios=rows)
+    for panel, (name, steps) in zip(panels, measured.items(), strict=True):
+        times = [1000 * time for time in steps.values()]
+        before = [times[0], *times[:-1]]
+        panel.barh(list(steps), before, color=GONE)
+        bars = panel.barh(list(steps), times, color=DONE)
+        panel.bar_label(bars, [f"{time:.0f} ms" for time in times], padding=4, color="#444")
+        panel.invert_yaxis()
+        panel.set_title(f"{TITLES[name]}: {times[0] / times[-1]:.1f} times as fast", loc="left")
+        panel.set_xlim(0, 1.12 * max(before))
+        panel.spines[["top", "right", "bottom"]].set_visible(False)
+        panel.set_xticks([])
+    figure.savefig(path, metadata={"Date": None}, facecolor="white")
