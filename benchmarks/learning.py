@@ -43,7 +43,7 @@ from groupvit.weights import find
 
 CLIP, CONTEXT = 5.0, 77
 OPTIM = OptimConfig(lr=1e-4)
-PLAIN = AugmentationConfig(rand_augment_ops=0, erasing=0)
+PLAIN = AugmentationConfig(rand_augment_ops=0, erasing=0.0)
 PAIRS = 16
 LEFT_OUT = {
     "": (),

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -55,15 +54,13 @@ def on_paper() -> str:
     pairs = config.steps * config.data.batch_size * 16
     rows = []
     for count in DEVICE_COUNTS:
-        steps = pairs // (config.data.batch_size * count)
-        longer = replace(config, steps=steps)
-        found = plan(longer, DEVICES["h200"], devices=count, efficiency=EFFICIENCY, link=LINK)
+        found = plan(config, DEVICES["h200"], devices=count, efficiency=EFFICIENCY, link=LINK)
         rows.append(
             [
                 f"{count} x {config.data.batch_size}",
                 f"{ms(found.step)} ms",
                 f"{ms(found.exchange)} ms",
-                f"{found.seconds / 3600:.1f}",
+                f"{pairs / found.rate / 3600:.1f}",
                 f"{found.work.embeddings * (count - 1) / 1e6:.0f} MB",
                 f"{found.work.gradients / 1e6:.0f} MB",
                 f"{found.rate:,.0f}/s",

@@ -7,9 +7,7 @@ docs/speed.md too, and the chart that of docs/images/waterfall.svg.
 """
 
 import argparse
-import re
 import time
-from pathlib import Path
 
 from benchmarks import (
     backends,
@@ -23,6 +21,7 @@ from benchmarks import (
     waterfall,
 )
 from benchmarks.contest import environment
+from benchmarks.page import OUT, ROOT, tell
 
 SECTIONS = {
     "segmenting": (segmenting, 7),
@@ -36,8 +35,6 @@ SECTIONS = {
 }
 """Modules, and how often each of their contests is run."""
 CHART = "waterfall"
-ROOT = Path(__file__).parents[1]
-OUT, PAGE = Path("out/bench"), ROOT / "docs/speed.md"
 
 
 def main() -> None:
@@ -70,19 +67,6 @@ def show_waterfall(*, docs: bool) -> None:
         waterfall.draw(found, ROOT / "docs/images/waterfall.svg")
     for name, table in waterfall.tables(found):
         tell(name, table, docs=docs)
-
-
-def tell(name: str, text: str, *, docs: bool) -> None:
-    """Show a table, keep it, and put it into its place in the page."""
-    print(f"{name}\n\n{text}\n", flush=True)
-    (OUT / f"{name.replace(' ', '-')}.md").write_text(text + "\n", encoding="utf-8")
-    if docs:
-        page = PAGE.read_text(encoding="utf-8")
-        place = re.compile(f"(<!-- {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
-        changed, count = place.subn(lambda found: f"{found[1]}\n{text}\n\n{found[2]}", page)
-        if count != 1:
-            raise SystemExit(f"{PAGE} has {count} places for {name!r}; it should have one")
-        PAGE.write_text(changed, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ def test_work_grows_with_the_batch_and_not_with_the_precision(without_shards):
     batch = data_of(without_shards).batch
     once = work_of(without_shards, batch)
     twice = work_of(without_shards, type(batch)(*(torch.cat([x, x]) for x in batch[:4]), 0))
-    assert twice.activations == pytest.approx(2 * once.activations)
+    assert twice.activations == pytest.approx(2 * once.activations, rel=0.01)
     assert once.operations < twice.operations <= 2 * once.operations  # repeated texts are free
     other = replace(without_shards, precision="bfloat16")
     assert work_of(other, batch).operations == once.operations
@@ -59,7 +59,8 @@ def test_gradient_caching_takes_operations_and_gives_memory(without_shards):
     plain = work_of(without_shards, batch)
     cached = work_of(replace(without_shards, chunk=2), batch)
     assert 1.2 < cached.operations / plain.operations < 1.4
-    assert cached.activations == plain.activations * 2 / len(batch.images)
+    share = 2 / len(batch.images)
+    assert cached.activations == pytest.approx(plain.activations * share, rel=0.01)
     assert cached.encodings > 0 == plain.encodings
 
 
