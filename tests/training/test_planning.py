@@ -43,6 +43,23 @@ def test_operations_of_the_released_size_are_those_of_the_reference():
     assert work.operations / work.pairs == pytest.approx(6 * (image + text), rel=0.03)
 
 
+@pytest.mark.slow
+def test_encodings_that_gradient_caching_keeps_are_small():
+    config = TrainingConfig(data=DataConfig(batch_size=8), chunk=4)
+    work = work_of(config, data_of(config).batch)
+    assert work.encodings / work.pairs == pytest.approx(0.07e6, rel=0.05)  # training/step.py
+
+
+def test_frozen_texts_are_only_read(without_shards):
+    batch = data_of(without_shards).batch
+    whole, frozen = (
+        work_of(replace(without_shards, freeze=parts), batch) for parts in ((), ("text",))
+    )
+    assert 0 < frozen.operations < whole.operations
+    assert frozen.gradients < whole.gradients
+    assert frozen.activations < whole.activations
+
+
 def test_work_grows_with_the_batch_and_not_with_the_precision(without_shards):
     batch = data_of(without_shards).batch
     once = work_of(without_shards, batch)

@@ -30,6 +30,7 @@ from groupvit.training.devices import GB, Device
 from groupvit.training.learner import Learner
 from groupvit.training.run import Run
 from groupvit.training.stop import Stop
+from groupvit.training.towers import Towers
 
 FEW = 4
 """Pairs whose operations and tensors are counted."""
@@ -158,8 +159,11 @@ def work_of(config: TrainingConfig, batch: Batch) -> Work:
     pairs = len(batch.images)
     # In bfloat16 attention is written out on a CPU, so that its products are counted too.
     counted = replace(config, precision="bfloat16", chunk=config.chunk and FEW // 2)
-    learner, passes = _learner(counted, Ranks()), 4 if config.chunk else 3
+    learner = _learner(counted, Ranks())
     model = learner.state.model
+    # Forward, and twice as much backward; gradient caching goes forward once more.
+    learns = any(parameter.requires_grad for parameter in model.text_encoder.parameters())
+    passes = (3 if learns else 1) + (1 if config.chunk else 0)
     of_texts = passes * _text_operations(model, batch)
     some, more = (_first(batch, count) for count in (FEW, 2 * FEW))
     operations = _operations(learner, some) - passes * _text_operations(model, some)
@@ -168,16 +172,14 @@ def work_of(config: TrainingConfig, batch: Batch) -> Work:
     parameters = 4.0 * sum(parameter.numel() for parameter in model.parameters())
     learnt = 4.0 * sum(p.numel() for p in model.parameters() if p.requires_grad)
     copies = parameters / 2 if config.precision == "bfloat16" else 0
-    image, texts = config.model.image, batch.tokens.shape[1]
-    encoding = 4 * (image.dim * (1 + image.stages[-2].num_groups) + texts * config.model.text.dim)
     return Work(
         pairs=pairs,
         operations=operations / FEW * pairs + of_texts,
         weights=parameters + 3 * learnt + copies + (parameters if config.average_decay else 0),
         activations=activations * min(config.chunk or pairs, pairs),
-        encodings=float(encoding * pairs if config.chunk else 0),
+        encodings=_encodings(config, model, some) / FEW * pairs if config.chunk else 0.0,
         gradients=learnt,
-        embeddings=4.0 * config.model.embedding_dim * (1 + texts) * pairs,
+        embeddings=4.0 * config.model.embedding_dim * (1 + batch.tokens.shape[1]) * pairs,
     )
 
 
@@ -224,6 +226,14 @@ def _text_operations(model: GroupViT, batch: Batch) -> float:
     ):
         model.text_encoder(longest)
     return int(counter.get_total_flops()) / len(longest) * len(rows)
+
+
+def _encodings(config: TrainingConfig, model: GroupViT, batch: Batch) -> int:
+    """Of what gradient caching keeps of this batch [bytes]."""
+    towers = Towers(model, every_stage=config.objective.every_stage)
+    with torch.no_grad():
+        encoded = towers(batch.images.float(), batch.tokens)
+    return sum(tensor.nbytes for tensor in encoded.tensors())
 
 
 def _waiting(config: TrainingConfig, batch: Batch) -> int:
