@@ -1,6 +1,6 @@
 """The image encoder by other means than torch as it is: compiled, compiled and frozen, OpenVINO.
 
-What they gain says what is left to gain; none of them is used by the package yet.
+What they gain says what is left to gain. OpenVINO computes exported models (docs/export.md).
 """
 
 import time

@@ -14,6 +14,7 @@ from groupvit.cli.concepts import concepts
 from groupvit.cli.convert import convert
 from groupvit.cli.demo import demo
 from groupvit.cli.evaluate import evaluate
+from groupvit.cli.export import export
 from groupvit.cli.groups import groups
 from groupvit.cli.info import info
 from groupvit.cli.learn_background import learn_background
@@ -43,6 +44,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "storybook": storybook,
     "demo": demo,
     "convert": convert,
+    "export": export,
     "info": info,
 }
 MISTAKE = 2

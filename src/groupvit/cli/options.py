@@ -51,6 +51,8 @@ class ModelOptions:
     """bfloat16 is faster where the processor has it."""
     batch_size: int = 8
     """Windows that go through the network at once."""
+    runtime: Literal["onnxruntime", "openvino"] | None = None
+    """What computes a model that groupvit export wrote; onnxruntime, unless openvino is chosen."""
 
     def segmenter(self, *, benchmark: str = "", device: str | None = None) -> "Segmenter":
         """Load the model.
@@ -86,6 +88,7 @@ class ModelOptions:
             device=device or self.device,
             dtype=self.dtype,
             batch_size=self.batch_size,
+            runtime=self.runtime,
         )
 
 

@@ -33,7 +33,8 @@ def segment(
     Args:
         images: Picture files, folders, or patterns such as "photos/*.jpg".
         options: Which model, and how it looks at pictures.
-        labels: Words to find, such as: dog grass sky. Synonyms share a label: "car|taxi".
+        labels: Words to find, such as: dog grass sky. Synonyms share a label: "car|taxi". An
+            exported model may bring its own.
         labels_file: A text file with one label per line, instead of --labels.
         out: Folder for what is written.
         format: What is written. overlay: the picture in colours with names; index: a PNG whose
@@ -53,7 +54,7 @@ def segment(
     from groupvit.cli.pictures import Request, work_through
 
     behind = BackgroundOptions(background, background_words, background_thresholds, background_file)
-    wanted = _labels(labels, labels_file)
+    wanted = _labels(labels, labels_file, options.model)
     behind.check(wanted)
     request = Request(
         labels=wanted,
@@ -66,7 +67,7 @@ def segment(
     return work_through(images, options, request)
 
 
-def _labels(labels: tuple[str, ...], file: Path | None) -> tuple[str, ...]:
+def _labels(labels: tuple[str, ...], file: Path | None, model: str) -> tuple[str, ...]:
     from groupvit.text.prompts import parse_labels
 
     if file is not None:
@@ -77,5 +78,17 @@ def _labels(labels: tuple[str, ...], file: Path | None) -> tuple[str, ...]:
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"--labels-file {file} cannot be read: {error}") from error
         labels = tuple(line.strip() for line in lines if line.strip())
+    if not labels:
+        labels = _brought_by(Path(model).expanduser())
     parse_labels(labels)  # refuse bad words before anything is loaded
     return labels
+
+
+def _brought_by(model: Path) -> tuple[str, ...]:
+    """The labels of an exported model."""
+    if not (model / "image.onnx").is_file():
+        return ()  # sooner told than by loading what reads the folder
+
+    from groupvit.exported import folder
+
+    return folder.read(model).labels

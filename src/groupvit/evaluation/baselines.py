@@ -61,7 +61,7 @@ class ClusteringSegmenter(Segmenter):
 
     def __init__(self, segmenter: Segmenter, clustering: Clustering) -> None:
         super().__init__(
-            segmenter.model,
+            segmenter.network,
             origin=segmenter.origin,
             background=segmenter.calibrated,
             protocol=segmenter.protocol,

@@ -121,7 +121,7 @@ def _places(
     labels, pixels = [], []
     for item in batch:
         try:
-            pixels.append(_middle(item.path, segmenter.model.config.image.image_size))
+            pixels.append(_middle(item.path, segmenter.network.config.image.image_size))
         except InputError:
             continue
         labels.append(owners[item.label])

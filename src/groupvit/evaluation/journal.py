@@ -10,7 +10,9 @@ import torch
 
 from groupvit.errors import InputError
 from groupvit.evaluation.counts import Counts
+from groupvit.exported.network import ExportedNetwork
 from groupvit.model.groupvit import GroupViT
+from groupvit.segmentation.network import Network
 
 NAME = "pictures"
 """The files are called pictures-0.jsonl and so on, one for each process that writes."""
@@ -62,8 +64,11 @@ class Journal:
         self.done += map(Counts.from_values, lines[1:])
 
 
-def fingerprint(model: GroupViT) -> str:
+def fingerprint(model: Network) -> str:
     """Some letters that differ where weights differ."""
+    if isinstance(model, ExportedNetwork):
+        return model.fingerprint()
+    assert isinstance(model, GroupViT)
     digest = hashlib.sha256(repr(model.config).encode())
     for name, values in sorted(model.state_dict().items()):
         digest.update(name.encode())

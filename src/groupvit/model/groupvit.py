@@ -14,6 +14,8 @@ from groupvit.model.image_encoder import ImageEncoder
 from groupvit.model.initialization import INITIAL_LOG_SCALE, init_weights
 from groupvit.model.text_encoder import TextEncoder
 
+MAX_LOGIT_SCALE = 100.0
+
 
 class ImageFeatures(NamedTuple):
     """Everything that one pass over images gives."""
@@ -28,6 +30,19 @@ class ImageFeatures(NamedTuple):
     """The patches before the first grouping."""
     earlier: tuple[Float[Tensor, "batch _ dim"], ...]
     """The segments of the stages before the last that groups, before any projection."""
+
+
+class EmbeddedImages(NamedTuple):
+    """Images and their parts in the space shared with text: what a segmenter asks for."""
+
+    embedding: Float[Tensor, "batch embedding"]
+    """The whole image, L2-normalised."""
+    segments: Float[Tensor, "batch group embedding"]
+    """The last segments, L2-normalised."""
+    patches: Float[Tensor, "batch token embedding"] | None
+    """What speaks at each patch, if that was asked for."""
+    assignments: tuple[Float[Tensor, "batch _ _"], ...]
+    """For every stage that groups, its soft assignment "batch group token"."""
 
 
 class Embeddings(NamedTuple):
@@ -77,10 +92,13 @@ def mean_embedding(
     return F.normalize((segments * occupied[..., None]).sum(dim=1), dim=-1)
 
 
+def scale_of(log_scale: Float[Tensor, ""]) -> Float[Tensor, ""]:
+    """Inverse temperature, at most 100."""
+    return log_scale.exp().clamp(max=MAX_LOGIT_SCALE)
+
+
 class GroupViT(nn.Module):
     """Images and texts in one space, the images by way of their segments."""
-
-    MAX_LOGIT_SCALE = 100.0
 
     def __init__(self, config: GroupViTConfig) -> None:
         super().__init__()
@@ -105,8 +123,12 @@ class GroupViT(nn.Module):
     @property
     def logit_scale(self) -> Float[Tensor, ""]:
         """Inverse temperature of the similarities."""
-        scale: Tensor = self.log_scale.exp().clamp(max=self.MAX_LOGIT_SCALE)
-        return scale
+        return scale_of(self.log_scale)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+        return self.log_scale.device
 
     def encode_image(self, images: Float[Tensor, "batch 3 height width"]) -> ImageFeatures:
         """Embed and group normalised images (ImageNet mean and deviation) of any size."""
@@ -116,6 +138,23 @@ class GroupViT(nn.Module):
         else:
             embedding = F.normalize(self.image_projector(pooled), dim=-1)
         return ImageFeatures(embedding, segments, assignments, tokens, earlier)
+
+    def embed_image(
+        self, images: Float[Tensor, "batch 3 height width"], *, by_patch: bool
+    ) -> EmbeddedImages:
+        """Group normalised images, and embed them and their segments.
+
+        Args:
+            images: ImageNet mean and deviation, of any size.
+            by_patch: Whether to embed what speaks at each patch, too.
+        """
+        features = self.encode_image(images)
+        return EmbeddedImages(
+            features.embedding,
+            self.embed_segments(features.segments),
+            self.embed_patches(features) if by_patch else None,
+            features.assignments,
+        )
 
     def encode_text(self, tokens: Int[Tensor, "text position"]) -> Float[Tensor, "text embedding"]:
         """Project texts into the shared space, not normalised: prompts are averaged before."""

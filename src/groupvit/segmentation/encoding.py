@@ -9,8 +9,8 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from groupvit.model.config import ImageEncoderConfig
-from groupvit.model.groupvit import GroupViT
 from groupvit.segmentation.groups import GroupedWindow
+from groupvit.segmentation.network import Network
 from groupvit.segmentation.preparation import normalise, resize, working_size
 from groupvit.segmentation.protocol import Protocol
 from groupvit.segmentation.windows import Box, boxes
@@ -43,7 +43,7 @@ def cut(
 
 
 def encode(
-    model: GroupViT,
+    network: Network,
     crops: Sequence[Crop],
     *,
     by_patch: bool,
@@ -53,7 +53,7 @@ def encode(
     """The groups of every window, in their order: one pass for each.
 
     Args:
-        model: The network, in evaluation mode.
+        network: In evaluation mode.
         crops: Windows of any sizes.
         by_patch: Whether patches take the words, so that they are embedded too.
         border: With `cut`, what is no whole patch is left out.
@@ -62,30 +62,29 @@ def encode(
     found: dict[int, GroupedWindow] = {}
     order = sorted(range(len(crops)), key=lambda index: crops[index].pixels.shape)
     for batch in _batches([(index, crops[index]) for index in order], batch_size):
-        windows = _encode(model, [crop for _, crop in batch], by_patch=by_patch, border=border)
+        windows = _encode(network, [crop for _, crop in batch], by_patch=by_patch, border=border)
         found.update(zip((index for index, _ in batch), windows, strict=True))
     return [found[index] for index in range(len(crops))]
 
 
 def _encode(
-    model: GroupViT, crops: Sequence[Crop], *, by_patch: bool, border: Literal["fit", "cut"]
+    network: Network, crops: Sequence[Crop], *, by_patch: bool, border: Literal["fit", "cut"]
 ) -> list[GroupedWindow]:
-    pixels = torch.stack([crop.pixels for crop in crops]).to(model.log_scale.device)
+    pixels = torch.stack([crop.pixels for crop in crops]).to(network.device)
+    patch = network.config.image.patch_size
     if border == "cut":
-        patch = model.config.image.patch_size
         height, width = (side // patch * patch for side in pixels.shape[-2:])
         pixels = pixels[:, :, :height, :width]
-    features = model.encode_image(normalise(pixels))
-    segments = model.embed_segments(features.segments)
-    patches = model.embed_patches(features) if by_patch else None
+    rows, columns = (-(-side // patch) for side in pixels.shape[-2:])
+    found = network.embed_image(normalise(pixels), by_patch=by_patch)
     return [
         GroupedWindow(
             box=crop.box,
-            grid=model.image_encoder.grid(*pixels.shape[-2:]),
-            assignments=tuple(assignment[index] for assignment in features.assignments),
-            embedding=features.embedding[index].float(),
-            segments=segments[index].float(),
-            patches=None if patches is None else patches[index].float(),
+            grid=(rows, columns),
+            assignments=tuple(assignment[index] for assignment in found.assignments),
+            embedding=found.embedding[index].float(),
+            segments=found.segments[index].float(),
+            patches=None if found.patches is None else found.patches[index].float(),
         )
         for index, crop in enumerate(crops)
     ]

@@ -16,12 +16,16 @@ from torch import Tensor
 
 from groupvit import images
 from groupvit.errors import InputError
+from groupvit.exported.folder import is_exported
+from groupvit.exported.network import ExportedNetwork
+from groupvit.exported.runtimes import Runtime
 from groupvit.model.config import Naming
 from groupvit.model.groupvit import GroupViT
 from groupvit.model.precision import with_matrices_in
 from groupvit.segmentation import encoding
 from groupvit.segmentation import protocol as protocols
 from groupvit.segmentation.groups import GroupedPicture
+from groupvit.segmentation.network import Network
 from groupvit.segmentation.preparation import normalise
 from groupvit.segmentation.protocol import OURS, THRESHOLDS, Protocol
 from groupvit.segmentation.result import Segmentation
@@ -50,7 +54,7 @@ class Segmenter:
 
     def __init__(
         self,
-        model: GroupViT,
+        network: Network,
         *,
         origin: Origin | None = None,
         background: Background | None = None,
@@ -62,7 +66,8 @@ class Segmenter:
         """Make a segmenter of a model.
 
         Args:
-            model: The network; it is moved to the device and to evaluation mode.
+            network: A model, which is moved to the device and to evaluation mode, or an exported
+                one.
             origin: Where its weights come from.
             background: Where the background of this model begins, if it was calibrated.
             protocol: How pictures are resized, cut and scored; `ours`, `groupvit`, or your own.
@@ -81,20 +86,21 @@ class Segmenter:
         if batch_size < 1:
             raise InputError(f"batch_size is {batch_size}; give at least 1")
         self.device = usable(device)
-        self.model = model.to(self.device).eval()
+        if isinstance(network, GroupViT):
+            network = network.to(self.device).eval()
+        self.network = self._network = network
         self.origin = origin
         self.calibrated = background
         self.protocol = protocols.named(protocol) if isinstance(protocol, str) else protocol
-        if self.certainty == "margin" and model.background is None:
+        if self.certainty == "margin" and network.background is None:
             raise InputError(
                 f"the protocol {self.protocol.name!r} wants margins, but this model has learnt no "
                 "background; teach it one with groupvit learn-background"
             )
         self.dtype = DTYPES[dtype]
         self.batch_size = batch_size
-        self._network = self.model
-        if self.dtype != torch.float32:
-            self._network = with_matrices_in(self.model, self.dtype)
+        if isinstance(network, GroupViT) and self.dtype != torch.float32:
+            self._network = with_matrices_in(network, self.dtype)
         self._vocabulary = Vocabulary(self._network)
 
     @classmethod
@@ -107,12 +113,39 @@ class Segmenter:
         device: str | torch.device = "cpu",
         dtype: str = "float32",
         batch_size: int = 8,
+        runtime: Runtime | None = None,
     ) -> "Segmenter":
         """A segmenter with the model of this name: bundled, a folder, a file, or a hub id.
 
-        See `groupvit.weights.find.load` for names and errors, and the constructor for the
-        rest.
+        See `groupvit.weights.find.load` for names and errors, and the constructor for the rest. A
+        folder may hold an exported model, too, which computes on the CPU.
+
+        Args:
+            name: What people call it.
+            revision: Branch, tag or commit; for hub ids only.
+            protocol: How pictures are resized, cut and scored.
+            device: Where to compute.
+            dtype: In what to compute.
+            batch_size: Windows that go through the network at once.
+            runtime: What computes an exported model: `onnxruntime`, unless `openvino` is asked for.
         """
+        folder = Path(name).expanduser()
+        if is_exported(folder):
+            exported = ExportedNetwork(folder, runtime=runtime or "onnxruntime", dtype=dtype)
+            return cls(
+                exported,
+                origin=exported.settings.origin,
+                background=exported.settings.background,
+                protocol=protocol,
+                device=_on_cpu(device),
+                dtype=dtype,
+                batch_size=batch_size,
+            )
+        if runtime is not None:
+            raise InputError(
+                f"{name} is no exported model, so that {runtime} cannot compute it; "
+                "groupvit export makes one"
+            )
         loaded = find.load(name, revision=revision)
         return cls(
             loaded.model,
@@ -125,14 +158,28 @@ class Segmenter:
         )
 
     @property
+    def model(self) -> GroupViT:
+        """The model in PyTorch.
+
+        Raises:
+            InputError: It is an exported one.
+        """
+        if not isinstance(self.network, GroupViT):
+            raise InputError(
+                "this is an exported model, which only computes; for this give the model that it "
+                "was made of"
+            )
+        return self.network
+
+    @property
     def naming(self) -> Naming:
         """What takes the words: what the protocol says, or else the model asks for."""
-        return self.protocol.naming or self.model.config.naming
+        return self.protocol.naming or self.network.config.naming
 
     @property
     def certainty(self) -> Certainty:
         """What tells a background: what the protocol says, or else the model asks for."""
-        return self.protocol.certainty_of(self.model.config)
+        return self.protocol.certainty_of(self.network.config)
 
     def usual_background(self, labels: Sequence[str]) -> Background:
         """The background where nobody says where it begins.
@@ -153,10 +200,10 @@ class Segmenter:
 
         It is what the model has learnt, where its background is told by margins, else 0.
         """
-        if self.model.background is None or self.certainty != "margin":
+        if self.network.background is None or self.certainty != "margin":
             return parts.new_zeros(parts.shape[:-1])
         with torch.inference_mode():
-            limits: Tensor = self.model.background(parts)[..., 0]
+            limits: Tensor = self.network.background(parts)[..., 0]
             return limits
 
     @overload
@@ -216,7 +263,7 @@ class Segmenter:
             InputError: A picture cannot be read or is too thin for the protocol.
         """
         arrays = [images.read(picture) for picture in pictures]
-        cut = [encoding.cut(array, self.protocol, self.model.config.image) for array in arrays]
+        cut = [encoding.cut(array, self.protocol, self.network.config.image) for array in arrays]
         with self._computing():
             encoded = encoding.encode(
                 self._network,
@@ -257,7 +304,7 @@ class Segmenter:
             )
         with self._computing():
             words = self._vocabulary.embed(asked.words, protocol.templates)
-            logit_scale = self.model.logit_scale
+            logit_scale = self.network.logit_scale
         with torch.inference_mode():
             fit = partial(
                 score,
@@ -309,14 +356,20 @@ class Segmenter:
             pixels: RGB, 0 to 255, with sides that are multiples of the patch size.
         """
         with self._computing():
-            features = self._network.encode_image(normalise(pixels.to(self.device)))
-            return features.embedding.float()
+            found = self._network.embed_image(normalise(pixels.to(self.device)), by_patch=False)
+            return found.embedding.float()
 
     @contextmanager
     def _computing(self) -> Iterator[None]:
         mixed = self.dtype != torch.float32
         with torch.inference_mode(), torch.autocast(self.device.type, self.dtype, enabled=mixed):
             yield
+
+
+def _on_cpu(device: str | torch.device) -> str:
+    if str(device) not in ("auto", "cpu"):
+        raise InputError(f"an exported model computes on the CPU, not on {device}; try cpu")
+    return "cpu"
 
 
 def usable(device: str | torch.device) -> torch.device:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from groupvit.errors import InputError
-from groupvit.model.groupvit import GroupViT
+from groupvit.segmentation.network import Network
 from groupvit.text.background import Background
 from groupvit.text.prompts import Label, parse_labels, prompts
 from groupvit.text.tokenizer import Tokenizer
@@ -67,9 +67,9 @@ class Vocabulary:
     BATCH = 64
     """Prompts that are encoded at once; more of them spend more on padding."""
 
-    def __init__(self, model: GroupViT) -> None:
-        self._model = model
-        self._tokenize = Tokenizer(model.config.text.vocabulary_size)
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._tokenize = Tokenizer(network.config.text.vocabulary_size)
         self._known: OrderedDict[tuple[str, tuple[str, ...]], Tensor] = OrderedDict()
 
     def embed(
@@ -97,7 +97,7 @@ class Vocabulary:
         self, words: Sequence[str], templates: tuple[str, ...]
     ) -> Float[Tensor, "word embedding"]:
         texts = [prompt for word in words for prompt in prompts(word, templates)]
-        length = self._model.config.text.context_length
+        length = self._network.config.text.context_length
         tokens = self._tokenize(texts, context_length=length, overlong="refuse")
         rows = self._project(tokens)
         mean = reduce(rows, "(word template) embedding -> word embedding", "mean", word=len(words))
@@ -106,9 +106,9 @@ class Vocabulary:
     def _project(self, tokens: Int[Tensor, "text position"]) -> Float[Tensor, "text embedding"]:
         """Texts of like length are encoded together, so that little is spent on padding."""
         order = tokens.argmax(dim=1).argsort()
-        device = self._model.log_scale.device
+        device = self._network.device
         rows = [
-            self._model.encode_text(tokens[order[start : start + self.BATCH]].to(device))
+            self._network.encode_text(tokens[order[start : start + self.BATCH]].to(device))
             for start in range(0, len(order), self.BATCH)
         ]
         return torch.cat(rows)[order.argsort().to(device)]

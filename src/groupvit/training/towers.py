@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from groupvit.model.grouping import occupied
-from groupvit.model.groupvit import GroupViT, mean_embedding, project
+from groupvit.model.groupvit import MAX_LOGIT_SCALE, GroupViT, mean_embedding, project
 
 
 class Encoded(NamedTuple):
@@ -176,4 +176,4 @@ class Heads(nn.Module):
 
 
 def _bounded(log_scale: Float[Tensor, ""]) -> Float[Tensor, ""]:
-    return log_scale.exp().clamp(max=GroupViT.MAX_LOGIT_SCALE)
+    return log_scale.exp().clamp(max=MAX_LOGIT_SCALE)

@@ -3,7 +3,8 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +25,8 @@ CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 FORMAT = "groupvit-1"
 """What `config.json` says of itself."""
+EXPORTED = "groupvit-export-1"
+"""What that of an exported model says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +84,22 @@ def as_json(values: Mapping[str, Any]) -> str:
 def write_folder(
     folder: Path, texts: Mapping[str, str], tensors: Mapping[str, Tensor], *, overwrite: bool
 ) -> None:
-    """Write these text files and `model.safetensors` beside the folder, then rename."""
+    """Write these text files and `model.safetensors`; the folder appears whole or not at all."""
+    with new_folder(folder, overwrite=overwrite) as beside:
+        whole = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+        save_file(whole, beside / WEIGHTS_FILE, metadata={"format": "pt"})
+        for name, text in texts.items():
+            (beside / name).write_text(text, encoding="utf-8")
+        (beside / WEIGHTS_FILE).chmod(0o644)
+
+
+@contextmanager
+def new_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
+    """A folder to fill, beside the place where it belongs; it goes there when all is written.
+
+    Raises:
+        InputError: The folder exists and may not be replaced, or cannot be written.
+    """
     try:
         check_free(folder, overwrite=overwrite)
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -89,11 +107,7 @@ def write_folder(
     except OSError as error:
         raise InputError(f"{folder} cannot be written: {error.strerror}") from error
     try:
-        whole = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
-        save_file(whole, beside / WEIGHTS_FILE, metadata={"format": "pt"})
-        for name, text in texts.items():
-            (beside / name).write_text(text, encoding="utf-8")
-        (beside / WEIGHTS_FILE).chmod(0o644)
+        yield beside
         beside.chmod(0o755)
         _replace(folder, beside)
     except (OSError, SafetensorError) as error:

@@ -52,7 +52,13 @@ def load_folder(folder: Path) -> LoadedModel:
     latest = folder / "latest"
     if latest.is_file():
         folder = folder / Path(latest.read_text(encoding="utf-8").strip()).name
-    ours = checkpoint.read_config(folder).get("format") == checkpoint.FORMAT
+    written = checkpoint.read_config(folder).get("format")
+    if written == checkpoint.EXPORTED:
+        raise InputError(
+            f"{folder} is an exported model, which segments and can be evaluated; for anything "
+            "else give the model that it was made of"
+        )
+    ours = written == checkpoint.FORMAT
     return checkpoint.load(folder) if ours else foreign.load_folder(folder)
 
 

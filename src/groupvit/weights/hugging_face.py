@@ -8,7 +8,7 @@ from groupvit.errors import InputError
 from groupvit.images import DEVIATION, MEAN
 from groupvit.model.config import GroupingConfig, GroupViTConfig
 from groupvit.model.groupvit import GroupViT
-from groupvit.text.tokenizer import spelled
+from groupvit.text.tokenizer import VOCABULARY_SIZE, spelled
 from groupvit.weights.checkpoint import CONFIG_FILE, as_json, write_folder
 from groupvit.weights.layouts import HUGGING_FACE
 
@@ -112,9 +112,15 @@ def image_processor(size: int) -> dict[str, Any]:
     }
 
 
-def tokenizer(context_length: int) -> dict[str, str]:
-    """The files of CLIP's tokenizer as `transformers` reads them, by name."""
+def tokenizer(context_length: int, vocabulary_size: int = VOCABULARY_SIZE) -> dict[str, str]:
+    """The files of CLIP's tokenizer as `transformers` reads them, by name.
+
+    A smaller vocabulary lacks the tokens that were learnt last, and the merges that make them.
+    """
     tokens, merges = spelled()
+    missing = len(tokens) - vocabulary_size
+    if missing:
+        tokens, merges = [*tokens[: -2 - missing], *tokens[-2:]], merges[:-missing]
     settings = {
         "tokenizer_class": "CLIPTokenizer",
         "model_max_length": context_length,

@@ -48,7 +48,7 @@ def conditions(
     clustered = segmenter.clustering if isinstance(segmenter, ClusteringSegmenter) else None
     return {
         "weights": segmenter.origin.source if segmenter.origin else None,
-        "fingerprint": fingerprint(segmenter.model),
+        "fingerprint": fingerprint(segmenter.network),
         "benchmark": benchmark.name,
         "protocol": protocol.name,
         "deviations": [_in_values(one) for one in deviations(protocol, benchmark.key)],

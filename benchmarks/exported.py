@@ -1,0 +1,87 @@
+"""Exported models against PyTorch: how far apart, how fast, and what the scores are.
+
+    python -m benchmarks.exported
+
+It exports the bundled model and an untrained one of the released size, in float32 and int8.
+"""
+
+import platform
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from benchmarks.contest import Run, in_turn, markdown, milliseconds
+from groupvit.evaluation.benchmarks.scenes import Scenes
+from groupvit.evaluation.evaluate import evaluate
+from groupvit.exported import writing
+from groupvit.segmentation.segmenter import Segmenter
+from groupvit.weights import find
+
+ROUNDS = 9
+SCENES = 200
+WAYS = (
+    ("float32", "onnxruntime", "float32"),
+    ("int8", "onnxruntime", "float32"),
+    ("float32", "openvino", "float32"),
+    ("int8", "openvino", "float32"),
+    ("float32", "openvino", "bfloat16"),
+)
+
+
+def main() -> None:
+    """Print three tables in Markdown."""
+    print(f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}\n")
+    with tempfile.TemporaryDirectory() as temporary:
+        for name in ("storybook", "random"):
+            rows = []
+            for precision in ("float32", "int8"):
+                found = writing.write(
+                    Path(temporary) / f"{name}-{precision}", find.load(name), precision=precision
+                )
+                rows += [
+                    [f"{name}, {precision}", one.output, f"{one.largest:.1e}", f"{one.cosine:.5f}"]
+                    for one in found
+                ]
+            print(markdown(("model", "output", "largest difference", "least cosine"), rows), "\n")
+        print(times(Path(temporary)), "\n")
+        print(scores(Path(temporary)))
+
+
+def segmenters(folder: Path, name: str) -> dict[str, Segmenter]:
+    """PyTorch in both precisions, and every way to run what was exported."""
+    found = {dtype: Segmenter.load(name, dtype=dtype) for dtype in ("float32", "bfloat16")}
+    ours = {f"PyTorch, {dtype}": one for dtype, one in found.items()}
+    return ours | {
+        f"{runtime}, {precision if dtype == 'float32' else dtype}": Segmenter.load(
+            folder / f"{name}-{precision}", runtime=runtime, dtype=dtype
+        )
+        for precision, runtime, dtype in WAYS
+    }
+
+
+def times(folder: Path) -> str:
+    """Of the image encoder at the released size, for every way, batch and size [ms]."""
+    ways = segmenters(folder, "random")
+    rows: list[list[str]] = [[name] for name in ways]
+    for count, side in ((1, 224), (8, 224), (1, 448)):
+        pixels = torch.randint(0, 256, (count, 3, side, side), dtype=torch.uint8)
+        runs: list[Run] = [partial(one.embed_pictures, pixels) for one in ways.values()]
+        for row, some in zip(rows, in_turn(runs, ROUNDS), strict=True):
+            row.append(milliseconds(some))
+    return markdown(("way", "224 px", "8 of 224 px", "448 px"), rows)
+
+
+def scores(folder: Path) -> str:
+    """On drawn scenes, for every way."""
+    scenes = Scenes(num=SCENES)
+    rows = [
+        [name, f"{100 * evaluate(one, scenes).scores.miou:.2f}"]
+        for name, one in segmenters(folder, "storybook").items()
+    ]
+    return markdown(("way", f"mIoU on {SCENES} scenes"), rows)
+
+
+if __name__ == "__main__":
+    main()

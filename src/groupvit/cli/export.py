@@ -1,0 +1,96 @@
+"""`groupvit export`: a model as ONNX, to run without torch in the encoders."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from groupvit.cli.options import Flag, Words, warn_if_untrained
+from groupvit.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from groupvit.exported.writing import Difference
+    from groupvit.weights.checkpoint import LoadedModel
+
+
+def export(
+    source: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="MODEL")]],
+    out: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="FOLDER")]],
+    /,
+    *,
+    precision: Literal["float32", "int8"] = "float32",
+    labels: Words = (),
+    scenes: int = 50,
+    revision: str | None = None,
+    overwrite: Flag = False,
+) -> int:
+    """Export a model as ONNX, in a folder that holds all it needs.
+
+    Args:
+        source: A bundled name (storybook, random), a folder, a file of weights, or a hub id such as
+            nvidia/groupvit-gcc-yfcc.
+        out: The folder to write; groupvit segment --model takes it.
+        precision: int8 makes the files a quarter as large, and changes what is found a little.
+        labels: What is asked for where nobody names a label.
+        scenes: On so many drawn scenes the exported model is compared with PyTorch; 0: on none.
+        revision: Branch, tag or commit of a model on the hub.
+        overwrite: Replace the folder if it exists.
+    """
+    from rich.console import Console
+
+    from groupvit.exported import writing
+    from groupvit.weights import find
+
+    if scenes < 0:
+        raise InputError(f"--scenes is {scenes}; give at least 0")
+    console = Console(highlight=False, soft_wrap=True)
+    loaded = find.load(source, revision=revision)
+    warn_if_untrained(console, loaded.origin)
+    with console.status(f"exporting {source}"):
+        found = writing.write(out, loaded, precision=precision, labels=labels, overwrite=overwrite)
+    console.print(_table(out, found))
+    if scenes:
+        _compare(console, loaded, out, scenes)
+    console.print(f"use it: groupvit segment PICTURE --model {out} --labels ...", markup=False)
+    return 0
+
+
+def _table(out: Path, found: "list[Difference]") -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    from groupvit.exported.folder import IMAGE_FILE, TEXT_FILE
+
+    table = Table(box=box.SIMPLE)
+    table.add_column("graph")
+    for name in ("size [MB]", "largest difference to PyTorch", "least cosine"):
+        table.add_column(name, justify="right")
+    for file, one in zip((IMAGE_FILE, TEXT_FILE), found, strict=True):
+        size = (out / file).stat().st_size / 1e6
+        table.add_row(file, f"{size:.1f}", f"{one.largest:.1e}", f"{one.cosine:.5f}")
+    return table
+
+
+def _compare(console: "Console", loaded: "LoadedModel", out: Path, scenes: int) -> None:
+    """How well both name the pixels of the same drawn scenes."""
+    from groupvit.evaluation.benchmarks.scenes import Scenes
+    from groupvit.evaluation.evaluate import evaluate
+    from groupvit.progress import counted
+    from groupvit.segmentation.segmenter import Segmenter
+
+    pictures = Scenes(num=scenes)
+    both = [
+        Segmenter(loaded.model, origin=loaded.origin, background=loaded.background),
+        Segmenter.load(out),
+    ]
+    with counted("scenes, by PyTorch and by the exported model") as progress:
+        before, after = (
+            100 * evaluate(one, pictures, on_progress=progress).scores.miou for one in both
+        )
+    console.print(
+        f"mIoU on {scenes} drawn scenes: PyTorch {before:.2f}, exported {after:.2f} "
+        f"({after - before:+.2f})"
+    )

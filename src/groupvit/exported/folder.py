@@ -1,0 +1,103 @@
+"""The folder of an exported model: what is in it, how it is read and written."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from groupvit.config import from_values, to_values
+from groupvit.errors import InputError
+from groupvit.model.config import GroupViTConfig
+from groupvit.model.groupvit import GroupViT
+from groupvit.text.background import Background
+from groupvit.weights import checkpoint, hugging_face
+from groupvit.weights.checkpoint import CONFIG_FILE, WEIGHTS_FILE, Origin
+
+IMAGE_FILE = "image.onnx"
+TEXT_FILE = "text.onnx"
+Precision = Literal["float32", "int8"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """What the `config.json` of an exported model says."""
+
+    format: str
+    """How the folder is laid out."""
+    model: GroupViTConfig
+    """The architecture."""
+    origin: Origin
+    """Where its weights come from."""
+    precision: Precision
+    """In what the matrices are kept."""
+    background: Background | None = None
+    """Where its background begins, if it was calibrated."""
+    labels: tuple[str, ...] = ()
+    """What is asked for where nobody names a label."""
+
+
+class Remainder(nn.Module):
+    """What of a model is in none of the graphs: the temperature and the learnt background."""
+
+    def __init__(self, config: GroupViTConfig) -> None:
+        super().__init__()
+        self.log_scale = nn.Parameter(torch.zeros(()))
+        self.background = nn.Linear(config.embedding_dim, 1) if config.background else None
+
+
+def is_exported(folder: Path) -> bool:
+    """Whether a folder holds an exported model."""
+    if not (folder / CONFIG_FILE).is_file():
+        return False
+    return checkpoint.read_config(folder).get("format") == checkpoint.EXPORTED
+
+
+def read(folder: Path) -> Exported:
+    """What the folder says of itself.
+
+    Raises:
+        InputError: It holds no exported model, or its settings are damaged.
+    """
+    return from_values(Exported, checkpoint.read_config(folder), where=str(folder / CONFIG_FILE))
+
+
+def read_remainder(folder: Path, config: GroupViTConfig) -> Remainder:
+    """The tensors beside the graphs.
+
+    Raises:
+        InputError: The file is missing, damaged, or of another model.
+    """
+    found = checkpoint.read_safetensors(folder / WEIGHTS_FILE)
+    remainder = Remainder(config)
+    try:
+        remainder.load_state_dict(found)
+    except RuntimeError as error:
+        raise InputError(f"{folder / WEIGHTS_FILE} does not fit {CONFIG_FILE}: {error}") from error
+    return remainder.requires_grad_(requires_grad=False).eval()
+
+
+def write_beside_graphs(folder: Path, settings: Exported, model: GroupViT) -> None:
+    """Write all but the graphs: settings, tensors, tokenizer and preprocessing.
+
+    The last two are there for other programs; ours brings its own.
+    """
+    config = model.config
+    texts = {
+        CONFIG_FILE: checkpoint.as_json(to_values(settings)),
+        "preprocessor_config.json": checkpoint.as_json(
+            hugging_face.image_processor(config.image.image_size)
+        ),
+        **hugging_face.tokenizer(config.text.context_length, config.text.vocabulary_size),
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    save_file(_kept(model), folder / WEIGHTS_FILE, metadata={"format": "pt"})
+    (folder / WEIGHTS_FILE).chmod(0o644)
+
+
+def _kept(model: GroupViT) -> dict[str, Tensor]:
+    values = model.state_dict()
+    return {name: values[name].contiguous() for name in Remainder(model.config).state_dict()}

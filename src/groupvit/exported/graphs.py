@@ -1,0 +1,156 @@
+"""From a model to ONNX: one graph for images of any size, one for texts of any length."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.export import Dim
+
+from groupvit.errors import InputError
+from groupvit.exported.folder import IMAGE_FILE, TEXT_FILE, Precision
+from groupvit.model.groupvit import GroupViT
+
+OPSET = 20
+"""Of ONNX: the newest that both ONNX Runtime and OpenVINO read in full."""
+MOST_PATCHES = 1024
+"""Along a side of a picture."""
+QUANTIZED = ("MatMul", "Gather")
+"""What int8 takes: products with weights, and tables. Convolutions get slower by it."""
+
+
+class ImageGraph(nn.Module):
+    """All that a segmenter asks of images, as plain tensors."""
+
+    def __init__(self, model: GroupViT) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixels: Float[Tensor, "batch 3 height width"]) -> tuple[Tensor, ...]:
+        """See `GroupViT.embed_image`; the assignments of all stages come last."""
+        found = self.model.embed_image(pixels, by_patch=True)
+        assert found.patches is not None
+        return found.embedding, found.segments, found.patches, *found.assignments
+
+
+class TextGraph(nn.Module):
+    """Texts as a module of their own."""
+
+    def __init__(self, model: GroupViT) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, tokens: Int[Tensor, "text position"]) -> Float[Tensor, "text embedding"]:
+        """See `GroupViT.encode_text`."""
+        return self.model.encode_text(tokens)
+
+
+def write(folder: Path, model: GroupViT, precision: Precision) -> None:
+    """Write `image.onnx` and `text.onnx`.
+
+    The first takes normalised `pixels` "batch 3 height width" with sides that are multiples of the
+    patch size, and gives `embedding`, `segments` and `patches` in the space shared with words, and
+    `assignment_1` and so on, "batch group token". The second takes `tokens` "text position" and
+    gives `embeddings`, not normalised.
+
+    Args:
+        folder: Where; it exists.
+        model: In float32 on the CPU.
+        precision: `int8` keeps matrices as whole numbers and quantizes what meets them as it comes.
+
+    Raises:
+        InputError: A package is missing.
+    """
+    check_packages()
+    with TemporaryDirectory() as temporary:
+        exact = folder if precision == "float32" else Path(temporary)
+        with torch.no_grad(), _quiet():
+            _write_image(exact / IMAGE_FILE, model)
+            _write_text(exact / TEXT_FILE, model)
+            if precision == "int8":
+                for name in (IMAGE_FILE, TEXT_FILE):
+                    _quantize(exact / name, folder / name)
+
+
+def check_packages() -> None:
+    """Refuse where what writes graphs is not installed."""
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise InputError(
+            f"exporting needs {error.name}; install it with pip install 'groupvit[export]'"
+        ) from None
+
+
+def _write_image(file: Path, model: GroupViT) -> None:
+    config = model.config.image
+    patch = config.patch_size
+    # A grid that is not square, so that it is not the one of training.
+    example = torch.zeros(2, 3, 3 * patch, 4 * patch)
+    sides = [patch * Dim(name, max=MOST_PATCHES) for name in ("rows", "columns")]
+    grouping = sum(stage.num_groups > 0 for stage in config.stages)
+    torch.onnx.export(
+        ImageGraph(model).eval(),
+        (example,),
+        file,
+        dynamo=True,
+        verbose=False,
+        opset_version=OPSET,
+        external_data=False,
+        dynamic_shapes=({0: Dim("batch"), 2: sides[0], 3: sides[1]},),
+        input_names=["pixels"],
+        output_names=[
+            "embedding",
+            "segments",
+            "patches",
+            *(f"assignment_{number}" for number in range(1, grouping + 1)),
+        ],
+    )
+
+
+def _write_text(file: Path, model: GroupViT) -> None:
+    config = model.config.text
+    torch.onnx.export(
+        TextGraph(model).eval(),
+        (torch.zeros(3, min(10, config.context_length - 1), dtype=torch.long),),
+        file,
+        dynamo=True,
+        verbose=False,
+        opset_version=OPSET,
+        external_data=False,
+        dynamic_shapes=({0: Dim("batch"), 1: Dim("length", max=config.context_length)},),
+        input_names=["tokens"],
+        output_names=["embeddings"],
+    )
+
+
+def _quantize(exact: Path, file: Path) -> None:
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    quantize_dynamic(exact, file, op_types_to_quantize=list(QUANTIZED), weight_type=QuantType.QInt8)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what the exporter says of packages that it does not need, and of its own insides."""
+    loggers = [
+        logging.getLogger("torch.onnx._internal.exporter._registration"),
+        logging.getLogger(),
+    ]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,74 @@
+"""An exported model in a segmenter's hands: the encoders run without torch."""
+
+import hashlib
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from groupvit.exported import folder as folders
+from groupvit.exported.runtimes import Runtime, ready
+from groupvit.model.config import GroupViTConfig
+from groupvit.model.groupvit import EmbeddedImages, scale_of
+
+
+class ExportedNetwork:
+    """What a segmenter asks of a model, computed from the graphs of a folder, on the CPU."""
+
+    device = torch.device("cpu")
+
+    def __init__(
+        self, folder: Path, *, runtime: Runtime = "onnxruntime", dtype: str = "float32"
+    ) -> None:
+        """Read the folder and make both graphs ready.
+
+        Args:
+            folder: What `groupvit export` wrote.
+            runtime: What computes.
+            dtype: In what OpenVINO computes, `float32` or `bfloat16`.
+
+        Raises:
+            InputError: A file is missing or damaged, or the runtime is not installed.
+        """
+        self.settings = folders.read(folder)
+        self.runtime = runtime
+        remainder = folders.read_remainder(folder, self.config)
+        self.background = remainder.background
+        self.logit_scale = scale_of(remainder.log_scale)
+        self._files = [folder / folders.IMAGE_FILE, folder / folders.TEXT_FILE]
+        self._image, self._text = (ready(runtime, file, dtype=dtype) for file in self._files)
+
+    @property
+    def config(self) -> GroupViTConfig:
+        """The architecture."""
+        return self.settings.model
+
+    def embed_image(
+        self, images: Float[Tensor, "batch 3 height width"], *, by_patch: bool
+    ) -> EmbeddedImages:
+        """See `GroupViT.embed_image`."""
+        patch = self.config.image.patch_size
+        below, right = (-side % patch for side in images.shape[-2:])
+        if below or right:
+            images = F.pad(images, (0, right, 0, below), mode="replicate")
+        embedding, segments, patches, *assignments = (
+            torch.from_numpy(values) for values in self._image(images.contiguous().numpy())
+        )
+        return EmbeddedImages(
+            embedding, segments, patches if by_patch else None, tuple(assignments)
+        )
+
+    def encode_text(self, tokens: Int[Tensor, "text position"]) -> Float[Tensor, "text embedding"]:
+        """See `GroupViT.encode_text`."""
+        length = int(tokens.argmax(dim=1).max()) + 1  # nothing is read behind the end of a text
+        (embeddings,) = self._text(tokens[:, :length].contiguous().numpy())
+        return torch.from_numpy(embeddings)
+
+    def fingerprint(self) -> str:
+        """Some letters that differ where graphs differ."""
+        digest = hashlib.sha256()
+        for file in self._files:
+            digest.update(file.read_bytes())
+        return digest.hexdigest()[:16]

@@ -1,0 +1,176 @@
+"""An exported model finds what the model finds that it was made of."""
+
+import copy
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from torch.testing import assert_close
+
+from groupvit.cli import main
+from groupvit.errors import InputError
+from groupvit.evaluation.journal import fingerprint
+from groupvit.exported import graphs, writing
+from groupvit.exported.network import ExportedNetwork
+from groupvit.segmentation.segmenter import Segmenter
+from groupvit.text.tokenizer import Tokenizer
+from groupvit.weights import find
+
+PICTURE = "examples/harbour.png"
+LABELS = ["boat", "sea", "sky", "house"]
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def model():
+    return find.load("storybook").model
+
+
+def normal(*shape):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_pixels_go_to_the_same_words(folder, runtime):
+    found = Segmenter.load(folder, runtime=runtime)(PICTURE, LABELS)
+    wanted = Segmenter.load("storybook")(PICTURE, LABELS)
+    assert len(np.unique(wanted.label_map)) > 1
+    assert (found.label_map == wanted.label_map).mean() > 0.9999
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("shape", [(1, 3, 80, 80), (3, 3, 80, 80), (2, 3, 44, 120), (1, 3, 41, 62)])
+def test_images_of_any_size_are_embedded_alike(folder, model, runtime, shape):
+    network = ExportedNetwork(folder, runtime=runtime)
+    with torch.inference_mode():
+        wanted = model.embed_image(normal(*shape), by_patch=True)
+    found = network.embed_image(normal(*shape), by_patch=True)
+    for one, other in zip(found[:3], wanted[:3], strict=True):
+        assert_close(one, other, atol=1e-4, rtol=0)
+    for one, other in zip(found.assignments, wanted.assignments, strict=True):
+        assert_close(one, other, atol=1e-3, rtol=0)
+    assert network.embed_image(normal(*shape), by_patch=False).patches is None
+
+
+def test_texts_of_any_length_are_embedded_alike(folder, model):
+    tokenize = Tokenizer(model.config.text.vocabulary_size)
+    for texts in (["sea"], ["a picture of a boat beside a house", "sky", "a tree"]):
+        tokens = tokenize(texts, context_length=model.config.text.context_length)
+        with torch.inference_mode():
+            wanted = model.encode_text(tokens)
+        found = ExportedNetwork(folder).encode_text(tokens)
+        assert_close(found, wanted, atol=1e-4, rtol=1e-4)
+
+
+def test_temperature_and_background_come_along(folder, model):
+    network = ExportedNetwork(folder)
+    assert_close(network.logit_scale, model.logit_scale.detach())
+    parts = normal(4, model.config.embedding_dim)
+    with torch.inference_mode():
+        assert_close(network.background(parts), model.background(parts))
+    assert Segmenter.load(folder).calibrated == find.load("storybook").background
+
+
+def test_whole_numbers_are_smaller_and_near(whole_numbers, folder, model):
+    small, done = whole_numbers
+    for name in ("image.onnx", "text.onnx"):
+        assert (small / name).stat().st_size < 0.6 * (folder / name).stat().st_size
+    with torch.inference_mode():
+        wanted = model.embed_image(normal(2, 3, 80, 80), by_patch=False).embedding
+    found = ExportedNetwork(small).embed_image(normal(2, 3, 80, 80), by_patch=False).embedding
+    cosines = (found * wanted).sum(dim=1)
+    assert 0.9 < cosines.min() < 0.999999
+    assert "mIoU on 4 drawn scenes" in done.stdout
+
+
+def test_it_says_how_far_it_is_from_pytorch(exact):
+    assert "image.onnx" in exact[1].stdout
+    assert "1.00000" in exact[1].stdout
+    assert "mIoU on 2 drawn scenes" in exact[1].stdout
+    assert "Warning" not in exact[1].stderr
+    assert "torchvision" not in exact[1].stderr
+
+
+def test_the_tokenizer_beside_it_reads_as_ours(folder, model):
+    transformers = pytest.importorskip("transformers")
+    theirs = transformers.AutoTokenizer.from_pretrained(folder)
+    ours = Tokenizer(model.config.text.vocabulary_size)
+    for text in ("a photo of a boat", "Zürich, 3 sailing-boats!", "antidisestablishmentarianism"):
+        assert (
+            theirs(text)["input_ids"]
+            == ours([text], context_length=77)[0, : len(theirs(text)["input_ids"])].tolist()
+        )
+
+
+def test_its_labels_are_asked_for_where_nobody_names_any(folder, tmp_path, capsys):
+    assert main(["segment", PICTURE, "--model", str(folder), "--out", str(tmp_path)]) == 0
+    assert {"boat", "sea", "sky"} <= set(capsys.readouterr().out.split())
+
+
+def test_it_is_evaluated(folder, capsys):
+    command = ["evaluate", "storybook", "--scenes", "2", "--model", str(folder)]
+    assert main(command) == 0
+    assert "mIoU" in capsys.readouterr().out
+    assert fingerprint(ExportedNetwork(folder)) != fingerprint(find.load("storybook").model)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--device", "meta"], "computes on the CPU"),
+        (["--dtype", "bfloat16"], "--runtime openvino"),
+    ],
+)
+def test_what_it_cannot_do_is_told(folder, options, message, tmp_path, capsys):
+    command = ["segment", PICTURE, "--model", str(folder), "--out", str(tmp_path), *options]
+    assert main(command) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_model_of_torch_has_no_runtime():
+    with pytest.raises(InputError, match="is no exported model"):
+        Segmenter.load("storybook", runtime="openvino")
+
+
+def test_it_is_no_model_to_convert_or_train(folder, tmp_path, capsys):
+    assert main(["convert", str(folder), str(tmp_path / "x")]) == 2
+    assert "is an exported model" in capsys.readouterr().err
+    with pytest.raises(InputError, match="which only computes"):
+        _ = Segmenter.load(folder).model
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_damage_is_told(folder, runtime, tmp_path):
+    broken = tmp_path / "broken"
+    shutil.copytree(folder, broken)
+    (broken / "image.onnx").write_bytes(b"no graph at all")
+    with pytest.raises(InputError, match="damaged or no ONNX file"):
+        Segmenter.load(broken, runtime=runtime)
+    (broken / "image.onnx").unlink()
+    with pytest.raises(InputError, match="is missing"):
+        Segmenter.load(broken, runtime=runtime)
+
+
+def test_what_computes_something_else_is_not_written(folder, tmp_path, monkeypatch):
+    def copied(beside, _model, _precision):
+        for name in ("image.onnx", "text.onnx"):
+            shutil.copy(folder / name, beside)
+
+    monkeypatch.setattr(graphs, "write", copied)
+    loaded = find.load("storybook")
+    writing.write(tmp_path / "same", loaded)
+    other = copy.deepcopy(loaded.model)
+    with torch.no_grad():
+        for parameter in other.image_projector.parameters():
+            parameter.add_(torch.randn_like(parameter))
+    with pytest.raises(InputError, match="nothing was written"):
+        writing.write(tmp_path / "other", loaded._replace(model=other))
+    assert not (tmp_path / "other").exists()
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_nothing_is_replaced_unasked(folder, capsys):
+    assert main(["export", "storybook", str(folder)]) == 2
+    assert "exists already" in capsys.readouterr().err
