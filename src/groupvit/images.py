@@ -1,6 +1,7 @@
 """Pictures in: one upright RGB array from a file, a Pillow image or an array."""
 
 import glob
+import io
 import os
 import re
 import struct
@@ -9,7 +10,7 @@ import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 from jaxtyping import UInt8
@@ -85,6 +86,26 @@ def read(
     raise InputError(f"a picture cannot be a {kind}; give a path, a Pillow image or a numpy array")
 
 
+def decode(
+    data: bytes, *, name: str, max_pixels: int = MAX_PIXELS
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Give the picture that the bytes of a file hold, as `read` does.
+
+    Args:
+        data: A JPEG, PNG or WebP file.
+        name: What messages call it.
+        max_pixels: A larger picture is refused from its header.
+
+    Raises:
+        InputError: It is damaged, in another format, or too large.
+    """
+    with _open(io.BytesIO(data), name) as image:
+        pixels = image.width * image.height
+        if pixels > max_pixels:
+            _refuse_large(pixels, name, max_pixels)
+        return _from_image(image, name)
+
+
 def find(paths: Sequence[str | Path]) -> list[Found]:
     """List the pictures that files, folders and patterns stand for, each once.
 
@@ -136,7 +157,7 @@ def _from_file(given: str | Path) -> UInt8[np.ndarray, "height width 3"]:
         raise InputError(f"{given} cannot be read: {error.strerror or error}") from None
 
 
-def _open(file: IO[bytes], name: str) -> Image.Image:
+def _open(file: io.BytesIO | io.BufferedReader, name: str) -> Image.Image:
     """Read the header only; the size is checked by `_from_image`, before it decodes."""
     try:
         with _QUIET, warnings.catch_warnings():
@@ -211,9 +232,9 @@ def _check_size(width: int, height: int, name: str) -> None:
         _refuse_large(width * height, name)
 
 
-def _refuse_large(pixels: int, name: str) -> NoReturn:
+def _refuse_large(pixels: int, name: str, most: int = MAX_PIXELS) -> NoReturn:
     raise InputError(
-        f"{name} has {pixels:,} pixels; at most {MAX_PIXELS:,} are read, so make it smaller first"
+        f"{name} has {pixels:,} pixels; at most {most:,} are read, so make it smaller first"
     ) from None
 
 

@@ -23,6 +23,7 @@ from groupvit.cli.pairs import pairs
 from groupvit.cli.plan import plan, plan_with
 from groupvit.cli.retrieve import retrieve
 from groupvit.cli.segment import segment
+from groupvit.cli.serve import serve
 from groupvit.cli.storybook import storybook
 from groupvit.cli.train import train, train_with
 from groupvit.errors import InputError
@@ -43,6 +44,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "pairs": pairs,
     "storybook": storybook,
     "demo": demo,
+    "serve": serve,
     "convert": convert,
     "export": export,
     "info": info,

@@ -1,0 +1,67 @@
+"""What a monitor wants to know, as Prometheus reads it."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+METHODS = ("GET", "HEAD", "POST")
+"""Others are counted as one, lest clients invent series."""
+CLIENT_LEFT = 499
+"""Noted where nobody waited for the answer."""
+
+
+@dataclass(slots=True)
+class Seen:
+    """What became of a request."""
+
+    status: int = CLIENT_LEFT
+
+
+class Metrics:
+    """Counts of one running program."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "groupvit_requests",
+            "Requests by outcome.",
+            ["method", "status"],
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "groupvit_request_seconds", "From arrival to answer.", registry=self._registry
+        )
+        self._gauge = Gauge("groupvit_in_work", "Requests at this moment.", registry=self._registry)
+        self._batches = Histogram(
+            "groupvit_batch_pictures",
+            "Pictures computed together.",
+            buckets=(1, 2, 4, 8, 16, 32),
+            registry=self._registry,
+        )
+        self.in_work = 0
+        """Requests at this moment."""
+
+    @contextmanager
+    def request(self, method: str) -> Iterator[Seen]:
+        """Count a request; its status is noted in what is given."""
+        seen, start = Seen(), time.perf_counter()
+        self.in_work += 1
+        self._gauge.set(self.in_work)
+        try:
+            yield seen
+        finally:
+            self.in_work -= 1
+            self._gauge.set(self.in_work)
+            self._seconds.observe(time.perf_counter() - start)
+            self._requests.labels(method if method in METHODS else "other", seen.status).inc()
+
+    def batch(self, pictures: int) -> None:
+        """Count pictures that were computed together."""
+        self._batches.observe(pictures)
+
+    def page(self) -> bytes:
+        """All of it, as text."""
+        return generate_latest(self._registry)

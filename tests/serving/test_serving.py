@@ -1,0 +1,358 @@
+"""The program answers over HTTP, and goes on answering whatever comes."""
+
+import io
+import socket
+import threading
+import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import uvicorn
+from PIL import Image
+
+from groupvit.cli import main
+from groupvit.errors import InputError
+from groupvit.segmentation.segmenter import Segmenter
+from groupvit.serving.application import application
+from groupvit.serving.limits import Limits
+from groupvit.serving.worker import Worker
+from groupvit.weights import find
+
+pytestmark = pytest.mark.slow
+PICTURE = "examples/harbour.png"
+LABELS = ["boat", "sea", "sky"]
+
+
+class Reply(NamedTuple):
+    status: int
+    headers: dict
+    body: bytes
+
+    def values(self):
+        import json
+
+        return json.loads(self.body)
+
+
+class Running:
+    """An application on a free port of this machine."""
+
+    def __init__(self, app):
+        self._server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
+        self._thread = threading.Thread(target=self._server.run)
+        self._thread.start()
+        while not self._server.started:
+            time.sleep(0.01)
+        self.port = self._server.servers[0].sockets[0].getsockname()[1]
+
+    def close(self):
+        self._server.should_exit = True
+        self._thread.join()
+
+    def get(self, path, **headers):
+        return self._ask(urllib.request.Request(self._url(path), headers=_dashed(headers)))
+
+    def post(self, path, fields, **headers):
+        body, kind = form(fields)
+        request = urllib.request.Request(
+            self._url(path), data=body, headers={"Content-Type": kind, **_dashed(headers)}
+        )
+        return self._ask(request)
+
+    def _url(self, path):
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def _ask(self, request):
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return Reply(answer.status, dict(answer.headers), answer.read())
+        except urllib.error.HTTPError as answer:
+            with answer:
+                return Reply(answer.code, dict(answer.headers), answer.read())
+
+
+def _dashed(headers):
+    return {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+def form(fields):
+    """Fields, or files where the value is bytes, as a multipart body."""
+    parts = []
+    for name, value in fields:
+        is_file = isinstance(value, bytes)
+        told = f'; filename="{name}"' if is_file else ""
+        head = f'--edge\r\nContent-Disposition: form-data; name="{name}"{told}\r\n\r\n'
+        parts.append(head.encode() + (value if is_file else value.encode()) + b"\r\n")
+    return b"".join(parts) + b"--edge--\r\n", "multipart/form-data; boundary=edge"
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    return find.load("storybook")
+
+
+@pytest.fixture(scope="module")
+def picture():
+    with open(PICTURE, "rb") as file:  # noqa: PTH123
+        return file.read()
+
+
+@pytest.fixture
+def serve(loaded):
+    started = []
+
+    def start(segmenter=None, **options):
+        segmenter = segmenter or Segmenter(loaded.model)
+        started.append(Running(application(segmenter, name="storybook", **options)))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()
+
+
+@pytest.fixture
+def server(serve):
+    return serve()
+
+
+def asked(picture, *labels):
+    return [("picture", picture), *(("labels", label) for label in labels or LABELS)]
+
+
+def test_pixels_are_those_of_the_segmenter(server, picture, loaded):
+    wanted = Segmenter(loaded.model)(PICTURE, LABELS)
+    found = server.post("/v1/segment", asked(picture)).values()
+    assert found["shares"] == pytest.approx(wanted.shares())
+    assert found["coco"] == wanted.to_coco()
+    assert (found["height"], found["width"]) == wanted.label_map.shape
+
+
+@pytest.mark.parametrize("view", ["labels", "overlay", "groups"])
+def test_who_accepts_pictures_gets_one(server, picture, view, loaded):
+    reply = server.post("/v1/segment", [*asked(picture), ("view", view)], Accept="image/png")
+    assert reply.headers["content-type"] == "image/png"
+    image = Image.open(io.BytesIO(reply.body))
+    if view == "labels":
+        wanted = Segmenter(loaded.model)(PICTURE, LABELS).label_map
+        np.testing.assert_array_equal(np.asarray(image), wanted)
+
+
+def test_a_background_takes_its_part(server, picture):
+    fields = [*asked(picture, "boat"), ("background", "0.9")]
+    assert server.post("/v1/segment", fields).values()["shares"]["background"] > 0.5
+
+
+def test_words_and_pictures_are_embedded(server, picture):
+    fields = [("picture", picture), ("words", "boat"), ("words", "sea")]
+    found = server.post("/v1/embed", fields).values()
+    assert set(found["words"]) == {"boat", "sea"}
+    for vector in (*found["words"].values(), found["picture"]):
+        assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
+    assert server.post("/v1/embed", [("words", "sea")]).values()["picture"] is None
+
+
+def test_it_tells_of_its_model_and_itself(server, picture):
+    (model,) = server.get("/v1/models").values()
+    assert model["name"] == "storybook"
+    assert model["groups"] == [48, 24]
+    assert server.get("/healthz").values() == {"status": "ok"}
+    server.post("/v1/segment", asked(picture))
+    counts = server.get("/metrics").body.decode()
+    assert 'groupvit_requests_total{method="POST",status="200"} 1.0' in counts
+    assert "groupvit_batch_pictures_count 1.0" in counts
+    assert "/v1/segment" in server.get("/openapi.json").values()["paths"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ([("picture", b"no picture"), ("labels", "sea")], "not a JPEG, PNG or WebP picture"),
+        ([("labels", "sea")], "picture: field required"),
+        ([("picture", b"x")], "labels: field required"),
+        ([("picture", b"x"), ("labels", "")], "label"),
+        ([("picture", b"x"), ("labels", "a"), ("labels", "a")], "given twice"),
+        ([("picture", b"x"), ("labels", "a" * 101)], "has 101 characters"),
+        ([("picture", b"x"), *[("labels", f"a{n}") for n in range(201)]], "201 labels"),
+        ([("picture", b"x"), ("labels", "a"), ("background", "7")], "from -1 to 1"),
+        ([("picture", b"x"), ("labels", "a"), ("background", "much")], "background: input"),
+    ],
+)
+def test_bad_requests_are_told_in_a_sentence(server, fields, sentence):
+    reply = server.post("/v1/segment", fields)
+    assert reply.status == 422
+    assert sentence in reply.values()["detail"]
+
+
+def broken_files():
+    """Pictures of each format cut short, with bytes turned over, and with parts doubled."""
+    for kind in ("PNG", "JPEG", "WEBP"):
+        file = io.BytesIO()
+        Image.linear_gradient("L").convert("RGB").save(file, kind)
+        whole = file.getvalue()
+        generator = np.random.default_rng(0)
+        for _ in range(12):
+            at, end = sorted(generator.integers(1, len(whole), 2).tolist())
+            yield whole[:at]
+            yield whole[:at] + bytes([whole[at] ^ 255]) + whole[at + 1 :]
+            yield whole[:end] + whole[at:]
+    yield b""
+    yield b"GIF89a" + bytes(100)
+    yield b"\x89PNG\r\n\x1a\n" + b"\0\0\0\rIHDR" + b"\x7f\xff\xff\xff" * 2 + b"\x08\x02\0\0\0" * 2
+
+
+def test_broken_files_leave_it_serving(server, picture):
+    for file in broken_files():
+        reply = server.post("/v1/segment", asked(file))
+        assert reply.status in (200, 422), reply
+    assert server.post("/v1/segment", asked(picture)).status == 200
+
+
+def test_a_picture_with_too_many_pixels_is_refused_by_its_header(serve, picture):
+    reply = serve(limits=Limits(pixels=1000)).post("/v1/segment", asked(picture))
+    assert reply.status == 422
+    assert "at most 1,000 are read" in reply.values()["detail"]
+
+
+def test_an_upload_is_bounded_whether_it_says_its_size_or_not(serve, picture):
+    server = serve(limits=Limits(upload_bytes=5000))
+    assert server.post("/v1/segment", asked(picture)).status == 413
+    body, kind = form(asked(picture))
+    chunk = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    assert b" 413 " in raw(server, kind, b"Transfer-Encoding: chunked\r\n", chunk)
+
+
+def raw(server, kind, headers, body):
+    head = f"POST /v1/segment HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\n".encode()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as line:
+        line.sendall(head + headers + b"\r\n" + body)
+        return line.recv(1000)
+
+
+def test_a_slow_upload_is_ended_and_others_are_served_meanwhile(serve, picture):
+    server = serve(limits=Limits(upload_seconds=0.5))
+    with ThreadPoolExecutor(1) as other:
+        slow = other.submit(
+            raw, server, "multipart/form-data; boundary=edge", b"Content-Length: 900\r\n", b"--ed"
+        )
+        assert server.post("/v1/segment", asked(picture)).status == 200
+        assert b" 408 " in slow.result()
+
+
+def test_a_client_that_leaves_harms_nobody(server, picture):
+    body, kind = form(asked(picture))
+    for length in (len(body) // 2, len(body)):
+        with socket.create_connection(("127.0.0.1", server.port)) as line:
+            head = f"POST /v1/segment HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\n"
+            line.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body[:length])
+    assert server.post("/v1/segment", asked(picture)).status == 200
+
+
+def test_many_at_once_are_computed_together_and_none_is_lost(serve, picture):
+    server = serve(limits=Limits(wait=0.2))
+    with ThreadPoolExecutor(8) as clients:
+        replies = list(clients.map(lambda _: server.post("/v1/segment", asked(picture)), range(16)))
+    assert [reply.status for reply in replies] == [200] * 16
+    assert len({reply.body for reply in replies}) == 1
+    counts = server.get("/metrics").body.decode()
+    assert "groupvit_batch_pictures_sum 16.0" in counts
+    assert "groupvit_batch_pictures_count 16.0" not in counts
+
+
+def test_one_more_than_fits_is_told_to_come_back(serve, picture):
+    server = serve(limits=Limits(requests=1, wait=1.0))
+    with ThreadPoolExecutor(1) as other:
+        first = other.submit(server.post, "/v1/segment", asked(picture))
+        while "in_work 1.0" not in (counts := server.get("/metrics").body.decode()):
+            if "in_work 2.0" in counts:
+                break
+        reply = server.post("/v1/segment", asked(picture))
+        assert reply.status == 429
+        assert reply.headers["retry-after"] == "1"
+        assert first.result().status == 200
+
+
+def test_what_takes_too_long_is_told(serve, picture):
+    reply = serve(limits=Limits(answer_seconds=0.01, wait=0.5)).post("/v1/segment", asked(picture))
+    assert reply.status == 429
+    assert "no time was left" in reply.values()["detail"]
+
+
+def test_a_token_is_asked_for(serve):
+    server = serve(token="right")
+    assert server.get("/v1/models").status == 401
+    assert server.get("/v1/models", Authorization="Bearer wrong").status == 401
+    assert server.get("/v1/models", Authorization="Bearer right").status == 200
+    assert server.get("/healthz").status == 200
+
+
+def test_other_names_and_other_pages_are_kept_out(serve, picture):
+    server = serve(hosts=frozenset({"127.0.0.1"}))
+    assert server.get("/v1/models").status == 200
+    assert server.get("/v1/models", Host="elsewhere.example").status == 403
+    foreign = server.post("/v1/segment", asked(picture), Origin="https://elsewhere.example")
+    assert foreign.status == 403
+
+
+def flat(value):
+    return np.full((80, 80, 3), value, np.uint8)
+
+
+def brightness(grouped):
+    return int(grouped.picture.max())
+
+
+@pytest.fixture
+def fragile(loaded, monkeypatch):
+    """A segmenter that refuses one picture, and breaks at another."""
+    segmenter = Segmenter(loaded.model)
+    whole = segmenter.group
+
+    def group(pictures):
+        values = {int(picture.max()) for picture in pictures}
+        if 7 in values:
+            raise InputError("this one is bad")
+        if 9 in values:
+            raise RuntimeError("broken")
+        return whole(pictures)
+
+    monkeypatch.setattr(segmenter, "group", group)
+    return segmenter
+
+
+def test_a_bad_neighbour_costs_nobody_the_answer(fragile):
+    worker = Worker(fragile, batch=8, wait=0.3)
+    futures = [worker.submit(flat(value), brightness) for value in (1, 7, 3)]
+    assert futures[0].result() == 1
+    assert futures[2].result() == 3
+    with pytest.raises(InputError, match="this one is bad"):
+        futures[1].result()
+    with pytest.raises(RuntimeError, match="broken"):
+        worker.submit(flat(9), brightness).result()
+    assert worker.submit(flat(4), brightness).result() == 4
+    worker.close()
+
+
+def test_what_is_queued_is_finished_before_the_end(fragile):
+    worker = Worker(fragile, batch=1, wait=0.0)
+    futures = [worker.submit(flat(value), brightness) for value in (1, 2, 3)]
+    worker.close()
+    assert [future.result() for future in futures] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--host", "0.0.0.0"], "GROUPVIT_TOKEN"),
+        (["--port", "70000"], "0 to 65535"),
+        (["--max-labels", "0"], "labels is 0"),
+    ],
+)
+def test_wrong_options_are_told(options, sentence, monkeypatch, capsys):
+    monkeypatch.delenv("GROUPVIT_TOKEN", raising=False)
+    assert main(["serve", "--model", "storybook", *options]) == 2
+    assert sentence in capsys.readouterr().err
