@@ -34,7 +34,7 @@ class Metrics:
         self._seconds = Histogram(
             "groupvit_request_seconds", "From arrival to answer.", registry=self._registry
         )
-        self._gauge = Gauge("groupvit_in_work", "Requests at this moment.", registry=self._registry)
+        self._gauge = Gauge("groupvit_in_work", "Posts at this moment.", registry=self._registry)
         self._batches = Histogram(
             "groupvit_batch_pictures",
             "Pictures computed together.",
@@ -42,18 +42,19 @@ class Metrics:
             registry=self._registry,
         )
         self.in_work = 0
-        """Requests at this moment."""
+        """Requests that bring something, at this moment."""
 
     @contextmanager
     def request(self, method: str) -> Iterator[Seen]:
         """Count a request; its status is noted in what is given."""
         seen, start = Seen(), time.perf_counter()
-        self.in_work += 1
+        counted = int(method == "POST")
+        self.in_work += counted
         self._gauge.set(self.in_work)
         try:
             yield seen
         finally:
-            self.in_work -= 1
+            self.in_work -= counted
             self._gauge.set(self.in_work)
             self._seconds.observe(time.perf_counter() - start)
             self._requests.labels(method if method in METHODS else "other", seen.status).inc()
