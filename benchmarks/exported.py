@@ -5,18 +5,22 @@
 It exports the bundled model and an untrained one of the released size, in float32 and int8.
 """
 
+import io
 import platform
 import tempfile
 from functools import partial
 from pathlib import Path
+from statistics import median
 
 import torch
 
 from benchmarks.contest import Run, in_turn, markdown, milliseconds
+from benchmarks.segmenting import DTYPES, SQUARE, anew, by_port, decoded, mixed, noise, peer
 from groupvit.evaluation.benchmarks.scenes import Scenes
 from groupvit.evaluation.evaluate import evaluate
 from groupvit.exported import writing
 from groupvit.segmentation.segmenter import Segmenter
+from groupvit.text.prompts import imagenet_classes
 from groupvit.weights import find
 
 ROUNDS = 9
@@ -31,7 +35,7 @@ WAYS = (
 
 
 def main() -> None:
-    """Print three tables in Markdown."""
+    """Print all tables in Markdown."""
     print(f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}\n")
     with tempfile.TemporaryDirectory() as temporary:
         for name in ("storybook", "random"):
@@ -46,7 +50,8 @@ def main() -> None:
                 ]
             print(markdown(("model", "output", "largest difference", "least cosine"), rows), "\n")
         print(times(Path(temporary)), "\n")
-        print(scores(Path(temporary)))
+        print(scores(Path(temporary)), "\n")
+        print(against_port(Path(temporary) / "random-float32"))
 
 
 def segmenters(folder: Path, name: str) -> dict[str, Segmenter]:
@@ -71,6 +76,25 @@ def times(folder: Path) -> str:
         for row, some in zip(rows, in_turn(runs, ROUNDS), strict=True):
             row.append(milliseconds(some))
     return markdown(("way", "224 px", "8 of 224 px", "448 px"), rows)
+
+
+def against_port(exported: Path) -> str:
+    """One JPEG with 21 words, to its label map at 224, and how many times as fast as the port."""
+    file, words, rows = io.BytesIO(), list(imagenet_classes()[:21]), []
+    noise(320, 320).save(file, "jpeg", quality=90)
+    for dtype in DTYPES:
+        ours = Segmenter.load("random", protocol=SQUARE, dtype=dtype)
+        port = peer(ours)
+        elsewhere = Segmenter.load(exported, protocol=SQUARE, runtime="openvino", dtype=dtype)
+        runs: list[Run] = [mixed(ours, lambda port=port: by_port(port, decoded(file), words))]
+        for one in (ours, elsewhere):
+            runs.append(lambda one=one: one(decoded(file), words).label_map)
+            runs.append(lambda one=one: anew(one, decoded(file), words))
+        first, *times = in_turn(runs, ROUNDS)
+        gains = [f"{milliseconds(some)}, **{median(first) / median(some):.1f}**" for some in times]
+        rows.append([dtype, milliseconds(first), *gains])
+    columns = ("PyTorch, 21 words known", "new", "OpenVINO, known", "new")
+    return markdown(("", "transformers [ms]", *columns), rows)
 
 
 def scores(folder: Path) -> str:

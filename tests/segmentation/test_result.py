@@ -1,3 +1,4 @@
+import io
 import json
 from dataclasses import replace
 
@@ -21,6 +22,11 @@ def test_it_says_what_it_is(result):
     assert repr(result) == "Segmentation(40x60, 5 labels, 5 groups)"
     assert str(result).startswith(repr(result))
     assert "%" in str(result)
+
+
+def test_a_notebook_shows_the_overlay(result):
+    shown = Image.open(io.BytesIO(result._repr_png_()))
+    np.testing.assert_array_equal(np.asarray(shown), np.asarray(result.to_overlay()))
 
 
 def test_the_shares_of_the_labels_sum_to_one(result):

@@ -48,7 +48,7 @@ def retrieve(
     from groupvit.data import index, patterns
     from groupvit.evaluation.retrieval import retrieval
     from groupvit.progress import counted
-    from groupvit.segmentation.segmenter import usable
+    from groupvit.segmentation.devices import usable
     from groupvit.weights import find
 
     console = Console(highlight=False, soft_wrap=True)

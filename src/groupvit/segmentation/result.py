@@ -1,5 +1,6 @@
 """A segmentation: which pixels belong to which word, and what that rests on."""
 
+import io
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,6 +43,12 @@ class Segmentation:
         found = sorted(self.shares().items(), key=lambda item: -item[1])
         lines = [f"  {share:6.1%}  {label}" for label, share in found if share > 0]
         return "\n".join([repr(self), *lines])
+
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows: the overlay."""
+        file = io.BytesIO()
+        self.to_overlay().save(file, "PNG")
+        return file.getvalue()
 
     @property
     def has_background(self) -> bool:

@@ -24,6 +24,7 @@ from groupvit.model.groupvit import GroupViT
 from groupvit.model.precision import with_matrices_in
 from groupvit.segmentation import encoding
 from groupvit.segmentation import protocol as protocols
+from groupvit.segmentation.devices import on_cpu, usable
 from groupvit.segmentation.groups import GroupedPicture
 from groupvit.segmentation.network import Network
 from groupvit.segmentation.preparation import normalise
@@ -137,7 +138,7 @@ class Segmenter:
                 origin=exported.settings.origin,
                 background=exported.settings.background,
                 protocol=protocol,
-                device=_on_cpu(device),
+                device=on_cpu(device),
                 dtype=dtype,
                 batch_size=batch_size,
             )
@@ -364,27 +365,6 @@ class Segmenter:
         mixed = self.dtype != torch.float32
         with torch.inference_mode(), torch.autocast(self.device.type, self.dtype, enabled=mixed):
             yield
-
-
-def _on_cpu(device: str | torch.device) -> str:
-    if str(device) not in ("auto", "cpu"):
-        raise InputError(f"an exported model computes on the CPU, not on {device}; try cpu")
-    return "cpu"
-
-
-def usable(device: str | torch.device) -> torch.device:
-    """The device of this name; `auto` is a GPU if there is one.
-
-    Raises:
-        InputError: There is no such device here.
-    """
-    if str(device) == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise InputError(f"the device {str(device)!r} cannot be used here; try cpu") from error
-    return torch.device(device)
 
 
 def _names(asked: Query, *, has_background: bool) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from groupvit.data.loader import Batches
 from groupvit.distributed import Ranks
 from groupvit.errors import InputError
 from groupvit.model.groupvit import GroupViT
-from groupvit.segmentation.segmenter import usable
+from groupvit.segmentation.devices import usable
 from groupvit.text.tokenizer import Tokenizer
 from groupvit.training.config import TrainingConfig
 from groupvit.training.devices import GB, Device
