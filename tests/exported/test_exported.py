@@ -32,18 +32,16 @@ def normal(*shape):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
-def test_pixels_go_to_the_same_words(folder, runtime):
-    found = Segmenter.load(folder, runtime=runtime)(PICTURE, LABELS)
+def test_pixels_go_to_the_same_words(folder):
+    found = Segmenter.load(folder)(PICTURE, LABELS)
     wanted = Segmenter.load("storybook")(PICTURE, LABELS)
     assert len(np.unique(wanted.label_map)) > 1
     assert (found.label_map == wanted.label_map).mean() > 0.9999
 
 
-@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
 @pytest.mark.parametrize("shape", [(1, 3, 80, 80), (3, 3, 80, 80), (2, 3, 44, 120), (1, 3, 41, 62)])
-def test_images_of_any_size_are_embedded_alike(folder, model, runtime, shape):
-    network = ExportedNetwork(folder, runtime=runtime)
+def test_images_of_any_size_are_embedded_alike(folder, model, shape):
+    network = ExportedNetwork(folder)
     with torch.inference_mode():
         wanted = model.embed_image(normal(*shape), by_patch=True)
     found = network.embed_image(normal(*shape), by_patch=True)
@@ -141,16 +139,15 @@ def test_it_is_no_model_to_convert_or_train(folder, tmp_path, capsys):
         _ = Segmenter.load(folder).model
 
 
-@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
-def test_damage_is_told(folder, runtime, tmp_path):
+def test_damage_is_told(folder, tmp_path):
     broken = tmp_path / "broken"
     shutil.copytree(folder, broken)
     (broken / "image.onnx").write_bytes(b"no graph at all")
     with pytest.raises(InputError, match="damaged or no ONNX file"):
-        Segmenter.load(broken, runtime=runtime)
+        Segmenter.load(broken)
     (broken / "image.onnx").unlink()
     with pytest.raises(InputError, match="is missing"):
-        Segmenter.load(broken, runtime=runtime)
+        Segmenter.load(broken)
 
 
 def test_what_computes_something_else_is_not_written(folder, tmp_path, monkeypatch):
