@@ -2,16 +2,12 @@
 
 import io
 import socket
-import threading
 import time
-import urllib.error
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from functools import partial
 
 import numpy as np
 import pytest
-import uvicorn
 from PIL import Image
 
 from groupvit.cli import main
@@ -21,73 +17,11 @@ from groupvit.serving.application import application
 from groupvit.serving.limits import Limits
 from groupvit.serving.worker import Worker
 from groupvit.weights import find
+from tests.serving.running import Running, form
 
 pytestmark = pytest.mark.slow
 PICTURE = "examples/harbour.png"
 LABELS = ["boat", "sea", "sky"]
-
-
-class Reply(NamedTuple):
-    status: int
-    headers: dict
-    body: bytes
-
-    def values(self):
-        import json
-
-        return json.loads(self.body)
-
-
-class Running:
-    """An application on a free port of this machine."""
-
-    def __init__(self, app):
-        self._server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
-        self._thread = threading.Thread(target=self._server.run)
-        self._thread.start()
-        while not self._server.started:
-            time.sleep(0.01)
-        self.port = self._server.servers[0].sockets[0].getsockname()[1]
-
-    def close(self):
-        self._server.should_exit = True
-        self._thread.join()
-
-    def get(self, path, **headers):
-        return self._ask(urllib.request.Request(self._url(path), headers=_dashed(headers)))
-
-    def post(self, path, fields, **headers):
-        body, kind = form(fields)
-        request = urllib.request.Request(
-            self._url(path), data=body, headers={"Content-Type": kind, **_dashed(headers)}
-        )
-        return self._ask(request)
-
-    def _url(self, path):
-        return f"http://127.0.0.1:{self.port}{path}"
-
-    def _ask(self, request):
-        try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                return Reply(answer.status, dict(answer.headers), answer.read())
-        except urllib.error.HTTPError as answer:
-            with answer:
-                return Reply(answer.code, dict(answer.headers), answer.read())
-
-
-def _dashed(headers):
-    return {name.replace("_", "-"): value for name, value in headers.items()}
-
-
-def form(fields):
-    """Fields, or files where the value is bytes, as a multipart body."""
-    parts = []
-    for name, value in fields:
-        is_file = isinstance(value, bytes)
-        told = f'; filename="{name}"' if is_file else ""
-        head = f'--edge\r\nContent-Disposition: form-data; name="{name}"{told}\r\n\r\n'
-        parts.append(head.encode() + (value if is_file else value.encode()) + b"\r\n")
-    return b"".join(parts) + b"--edge--\r\n", "multipart/form-data; boundary=edge"
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +41,9 @@ def serve(loaded):
 
     def start(segmenter=None, **options):
         segmenter = segmenter or Segmenter(loaded.model)
-        started.append(Running(application(segmenter, name="storybook", **options)))
+        started.append(
+            Running(partial(application, segmenter, name="storybook", page=False, **options))
+        )
         return started[-1]
 
     yield start

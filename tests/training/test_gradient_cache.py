@@ -39,6 +39,8 @@ def batch(tokens):
     """A caption and two prompts for each image, some of them the same."""
     texts = tokens[torch.tensor([[0, 1, 2], [1, 1, 0], [2, 0, 0], [0, 2, 1]])]
     texts = texts[torch.tensor([0, 1, 2, 3, 1, 0, 2])]
+    # Captions differ: among equal ones, rounding would decide which is the nearest.
+    texts[:, 0, 1] = torch.arange(1, SIZE + 1)
     ids = torch.ones(SIZE, 16, dtype=torch.long)
     return Batch(torch.zeros(SIZE, 3, 32, 32).byte(), texts, ids[:, :2], ids, 0)
 

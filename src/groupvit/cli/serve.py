@@ -36,8 +36,11 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 7860,
+    page: bool = True,
 ) -> int:
-    """Answer over HTTP until Ctrl-C: POST /v1/segment, POST /v1/embed, GET /v1/models.
+    """Answer over HTTP until Ctrl-C: a page for people, and an API for programs.
+
+    The API is POST /v1/segment, POST /v1/embed and GET /v1/models; /openapi.json tells of it.
 
     Any address but that of this machine alone asks for a token in the environment variable
     GROUPVIT_TOKEN, which clients send as "Authorization: Bearer TOKEN".
@@ -47,13 +50,13 @@ def serve(
         limits: What one client may ask for.
         host: The address to answer at.
         port: The port, 0 to 65535; 0: one that is free.
+        page: Whether to show the page; without it only the API answers.
     """
     token = os.environ.get(TOKEN) or None
     _check(host, port, token)
     try:
-        import uvicorn
-
         from groupvit.serving.application import application
+        from groupvit.serving.server import Server
     except ImportError as error:
         raise InputError(
             f"serving needs {error.name}; install it with pip install 'groupvit[demo]'"
@@ -78,11 +81,16 @@ def serve(
         ),
         hosts=frozenset({"localhost", "127.0.0.1", "::1"}) if is_loopback(host) else None,
         token=token,
+        page=page,
     )
     if not is_loopback(host):
         console.print("[yellow]others can reach this; put a proxy with TLS before it[/]")
-    console.print(f"groupvit answers at http://{host}:{port}/v1/models; Ctrl-C ends it")
-    uvicorn.run(app, host=host, port=port, log_level="warning", server_header=False)
+
+    def tell(chosen: int) -> None:
+        path = "" if page else "/v1/models"
+        console.print(f"groupvit answers at http://{host}:{chosen}{path}; Ctrl-C ends it")
+
+    Server(app, host=host, port=port, on_start=tell).run()
     return 0
 
 

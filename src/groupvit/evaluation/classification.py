@@ -26,6 +26,8 @@ MARGIN = 256 / 224
 """Pictures are resized to this many sides of what the network sees, of which the middle is cut."""
 CUTOFFS = (1, 5)
 """How many of the nearest names are looked at."""
+LEVEL = 1e-6
+"""Cosines this near are level; rounding, which processors do differently, may part them."""
 
 
 class Item(NamedTuple):
@@ -130,7 +132,7 @@ def _places(
     similarity = segmenter.embed_pictures(torch.from_numpy(np.stack(pixels))) @ words.mT
     for label, row in zip(labels, similarity, strict=True):
         # A name that is level counts as nearer, so that finding all alike is worth nothing.
-        yield label, int((row >= row[label]).sum()) - 1
+        yield label, int((row >= row[label] - LEVEL).sum()) - 1
 
 
 def _middle(path: Path, side: int) -> UInt8[np.ndarray, "3 side side"]:

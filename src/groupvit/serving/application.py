@@ -1,23 +1,17 @@
 """The application: what may be asked, and how it is answered."""
 
-import asyncio
 import io
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-import anyio
-import numpy as np
 import torch
-from anyio import CapacityLimiter, to_thread
 from fastapi import (
     Depends,
     FastAPI,
     File,
     Form,
     Header,
-    HTTPException,
     Request,
     Response,
     UploadFile,
@@ -25,21 +19,18 @@ from fastapi import (
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
-from groupvit import images
 from groupvit.errors import InputError
 from groupvit.segmentation.groups import GroupedPicture
 from groupvit.segmentation.result import Segmentation
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.segmentation.vocabulary import query
 from groupvit.serving.answers import Embedded, Model, Segmented
+from groupvit.serving.desk import Desk
 from groupvit.serving.guard import Guard
 from groupvit.serving.limits import Limits
 from groupvit.serving.metrics import Metrics
-from groupvit.serving.worker import Worker
 from groupvit.text.background import Background
 
-DECODING = 2
-"""Pictures that are decoded at once; each may take its pixels three times in memory."""
 Picture = Annotated[UploadFile, File(description="A JPEG, PNG or WebP file.")]
 Labels = Annotated[list[str], Form(description="Words; the field may be repeated.")]
 View = Annotated[
@@ -61,36 +52,6 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
         429: "Too many requests at once; come back.",
     }.items()
 }
-Answer = TypeVar("Answer")
-
-
-class Desk:
-    """What the routes share: the model, its worker, and the limits."""
-
-    def __init__(self, segmenter: Segmenter, name: str, limits: Limits, metrics: Metrics) -> None:
-        self.segmenter, self.name, self.limits, self.metrics = segmenter, name, limits, metrics
-        self.worker = Worker(
-            segmenter, batch=limits.batch, wait=limits.wait, on_batch=metrics.batch
-        )
-        self._decoding = CapacityLimiter(DECODING)
-
-    async def decoded(self, upload: UploadFile) -> np.ndarray:
-        """The pixels of an upload."""
-        data = await upload.read()
-        decode = partial(images.decode, data, name="the picture", max_pixels=self.limits.pixels)
-        return await to_thread.run_sync(decode, limiter=self._decoding)
-
-    async def computed(
-        self, picture: np.ndarray | None, then: Callable[[GroupedPicture | None], Answer]
-    ) -> Answer:
-        """What the worker makes of a picture, in its turn and in time."""
-        future = asyncio.wrap_future(self.worker.submit(picture, then))
-        try:
-            return await asyncio.wait_for(future, self.limits.answer_seconds)
-        except TimeoutError:
-            raise HTTPException(
-                429, "no time was left to compute this; come back", headers={"Retry-After": "5"}
-            ) from None
 
 
 def application(
@@ -100,6 +61,7 @@ def application(
     limits: Limits | None = None,
     hosts: frozenset[str] | None = None,
     token: str | None = None,
+    page: bool = True,
 ) -> FastAPI:
     """The whole program as an ASGI application.
 
@@ -109,6 +71,7 @@ def application(
         limits: What a client may ask for.
         hosts: Names under which the program may be addressed; None: any.
         token: What clients must know; None: nothing.
+        page: Whether people get a page at the root.
     """
     limits, metrics = limits or Limits(), Metrics()
 
@@ -116,9 +79,10 @@ def application(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.desk = Desk(segmenter, name, limits, metrics)
         yield
-        await anyio.to_thread.run_sync(app.state.desk.worker.close)
+        await app.state.desk.close()
 
     app = FastAPI(title="groupvit", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.is_leaving = False
     app.add_api_route(
         "/v1/segment",
         segment,
@@ -134,6 +98,10 @@ def application(
     app.add_api_route("/metrics", measured, response_class=Response)
     app.add_exception_handler(InputError, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)
+    if page:
+        from groupvit.serving.page.mounting import mount
+
+        mount(app, lambda: app.state.desk, segmenter, name=name, limits=limits)
     app.add_middleware(Guard, limits=limits, metrics=metrics, hosts=hosts, token=token)
     return app
 
@@ -165,7 +133,7 @@ async def segment(
         behind = Background(threshold=background, words=tuple(background_words))
     desk.limits.check_words([*labels, *background_words])
     query(labels, behind)  # bad words are refused before any work on the picture
-    pixels = await desk.decoded(picture)
+    pixels = await desk.decoded(await picture.read())
 
     def answer(grouped: GroupedPicture | None) -> bytes | Segmented:
         assert grouped is not None
@@ -185,7 +153,7 @@ async def embed(
     if not words and picture is None:
         raise InputError("nothing to embed; give words, or a picture")
     desk.limits.check_words(words)
-    pixels = None if picture is None else await desk.decoded(picture)
+    pixels = None if picture is None else await desk.decoded(await picture.read())
 
     def answer(grouped: GroupedPicture | None) -> Embedded:
         embeddings = desk.segmenter.embed_words(words) if words else torch.empty(0)

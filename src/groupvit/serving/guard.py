@@ -1,6 +1,8 @@
 """The gate before every request: who may come in, how much they may bring, and how many at once."""
 
 import asyncio
+import base64
+import binascii
 import hmac
 import time
 from collections.abc import Mapping
@@ -16,6 +18,8 @@ from groupvit.serving.metrics import Metrics
 
 OPEN = ("/healthz",)
 """What is answered without a token."""
+CHALLENGE = {"WWW-Authenticate": 'Bearer, Basic realm="groupvit", charset="UTF-8"'}
+"""Programs send the token as it is; browsers ask people for it, as a password of any name."""
 
 
 class Guard:
@@ -48,7 +52,7 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        with self._metrics.request(scope["method"]) as seen:
+        with self._metrics.request(scope["method"], scope["path"]) as seen:
 
             async def noting(message: Message) -> None:
                 if message["type"] == "http.response.start":
@@ -69,8 +73,7 @@ class Guard:
         if method != "GET" and origin is not None and _host(urlsplit(origin).netloc) != host:
             return _refuse(403, f"pages of {origin!r} may not call this program")
         if self._token is not None and path not in OPEN and not self._knows(headers):
-            told = {"WWW-Authenticate": "Bearer"}
-            return _refuse(401, "give the token as 'Authorization: Bearer ...'", told)
+            return _refuse(401, "give the token as 'Authorization: Bearer ...'", CHALLENGE)
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length) > self._limits.upload_bytes:
             return _refuse(413, self._too_large())
@@ -80,8 +83,8 @@ class Guard:
         return None
 
     def _knows(self, headers: Headers) -> bool:
-        given = headers.get("authorization", "").removeprefix("Bearer ").strip()
-        return hmac.compare_digest(given.encode(), (self._token or "").encode())
+        given = _token(headers.get("authorization", ""))
+        return hmac.compare_digest(given, (self._token or "").encode())
 
     def _too_large(self) -> str:
         return f"the request is too large; at most {self._limits.upload_bytes:,} bytes are taken"
@@ -115,6 +118,17 @@ def _host(address: str) -> str:
         return urlsplit(f"//{address}").hostname or ""
     except ValueError:
         return ""
+
+
+def _token(authorization: str) -> bytes:
+    """What a client says it knows."""
+    kind, _, value = authorization.strip().partition(" ")
+    if kind.lower() != "basic":
+        return value.strip().encode() if kind.lower() == "bearer" else b""
+    try:
+        return base64.b64decode(value, validate=True).partition(b":")[2]
+    except binascii.Error:
+        return b""
 
 
 def _refuse(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> JSONResponse:

@@ -32,7 +32,9 @@ class Metrics:
             registry=self._registry,
         )
         self._seconds = Histogram(
-            "groupvit_request_seconds", "From arrival to answer.", registry=self._registry
+            "groupvit_request_seconds",
+            "From arrival to answer, under /v1.",
+            registry=self._registry,
         )
         self._gauge = Gauge("groupvit_in_work", "Posts at this moment.", registry=self._registry)
         self._batches = Histogram(
@@ -45,8 +47,11 @@ class Metrics:
         """Requests that bring something, at this moment."""
 
     @contextmanager
-    def request(self, method: str) -> Iterator[Seen]:
-        """Count a request; its status is noted in what is given."""
+    def request(self, method: str, path: str) -> Iterator[Seen]:
+        """Count a request; its status is noted in what is given.
+
+        Only those of the API are timed: a page keeps one open as long as somebody looks at it.
+        """
         seen, start = Seen(), time.perf_counter()
         counted = int(method == "POST")
         self.in_work += counted
@@ -56,7 +61,8 @@ class Metrics:
         finally:
             self.in_work -= counted
             self._gauge.set(self.in_work)
-            self._seconds.observe(time.perf_counter() - start)
+            if path.startswith("/v1/"):
+                self._seconds.observe(time.perf_counter() - start)
             self._requests.labels(method if method in METHODS else "other", seen.status).inc()
 
     def batch(self, pictures: int) -> None:
