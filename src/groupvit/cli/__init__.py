@@ -21,6 +21,7 @@ from groupvit.cli.learn_background import learn_background
 from groupvit.cli.pack import pack
 from groupvit.cli.pairs import pairs
 from groupvit.cli.plan import plan, plan_with
+from groupvit.cli.push import push
 from groupvit.cli.retrieve import retrieve
 from groupvit.cli.segment import segment
 from groupvit.cli.serve import serve
@@ -47,6 +48,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "serve": serve,
     "convert": convert,
     "export": export,
+    "push": push,
     "info": info,
 }
 MISTAKE = 2

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from huggingface_hub import hf_hub_download, model_info, try_to_load_from_cache
+from huggingface_hub import HfApi, hf_hub_download, model_info, try_to_load_from_cache
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
     HFValidationError,
     LocalEntryNotFoundError,
+    LocalTokenNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
     RevisionNotFoundError,
@@ -43,6 +44,35 @@ def fetch(hub_id: str, revision: str | None) -> Path:
         InputError: The hub has no such model or revision, or it is neither cached nor reachable.
     """
     return _cached(hub_id, revision) or _download(hub_id, revision)
+
+
+def send(folder: Path, hub_id: str, *, private: bool) -> str:
+    """Make the repository if there is none, and send a folder to it; returns its address.
+
+    Args:
+        folder: What is sent, with everything in it.
+        hub_id: Owner and name.
+        private: Only its owner sees it; one that is there stays as it is.
+
+    Raises:
+        InputError: There is no account on this machine, it may not write there, or the hub cannot
+            be reached.
+    """
+    hub = HfApi(library_name="groupvit")
+    try:
+        hub.create_repo(hub_id, private=private, exist_ok=True, token=True)
+        hub.upload_folder(
+            repo_id=hub_id, folder_path=folder, commit_message="Sent by groupvit push", token=True
+        )
+    except LocalTokenNotFoundError as error:
+        raise InputError("the hub asks for an account: run 'hf auth login' first") from error
+    except HfHubHTTPError as error:
+        raise InputError(f"the hub refused {hub_id}: {_first_line(error)}") from error
+    except (HTTPError, OfflineModeIsEnabled, OSError) as error:
+        raise InputError(
+            f"the hub cannot be reached, and nothing was sent: {_first_line(error)}"
+        ) from error
+    return f"{hub.endpoint}/{hub_id}"
 
 
 def _cached(hub_id: str, revision: str | None) -> Path | None:

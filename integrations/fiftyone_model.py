@@ -1,0 +1,69 @@
+"""A model for FiftyOne: `dataset.apply_model(GroupViTModel(["dog", "grass"]), "groupvit")`.
+
+pip install fiftyone, then:
+
+    model = GroupViTModel(["dog", "grass"], background=Background(threshold=0.4))
+    dataset.apply_model(model, label_field="groupvit", batch_size=8)
+    dataset.mask_targets["groupvit"] = model.mask_targets
+    dataset.save()
+"""
+
+from collections.abc import Sequence
+
+import fiftyone
+import fiftyone.core.models
+import numpy as np
+
+from groupvit import Background, Segmenter
+from groupvit.segmentation.result import Segmentation
+from groupvit.text.prompts import parse_labels
+
+
+class GroupViTModel(fiftyone.core.models.Model):
+    """Segments the pictures of a data set by words.
+
+    In its masks 0 is what belongs to no label, as FiftyOne has it, and the labels count from 1.
+    """
+
+    def __init__(
+        self,
+        labels: Sequence[str],
+        *,
+        model: str = "nvidia/groupvit-gcc-yfcc",
+        background: Background | None = None,
+        **options: object,
+    ) -> None:
+        """Load a model.
+
+        Args:
+            labels: What is looked for; synonyms share a label: `car|taxi`.
+            model: A bundled name, a folder, a file of weights, or a hub id.
+            background: What belongs to no label; None: every pixel gets one.
+            options: Others of `Segmenter.load`, such as `device` and `dtype`.
+        """
+        self._labels, self._background = tuple(labels), background
+        self._names = [label.name for label in parse_labels(labels)]
+        self._segmenter = Segmenter.load(model, **options)
+
+    media_type = "image"
+    ragged_batches = True
+    transforms = None
+    preprocess = False
+
+    @property
+    def mask_targets(self) -> dict[int, str]:
+        """The label of every value in the masks but 0."""
+        return dict(enumerate(self._names, start=1))
+
+    def predict(self, arg: np.ndarray) -> fiftyone.Segmentation:
+        """Segment a picture, uint8 "height width 3"."""
+        return self.predict_all([arg])[0]
+
+    def predict_all(self, args: Sequence[np.ndarray]) -> list[fiftyone.Segmentation]:
+        """Segment several pictures at once."""
+        found = self._segmenter(list(args), self._labels, background=self._background)
+        return [fiftyone.Segmentation(mask=_from_one(result)) for result in found]
+
+
+def _from_one(result: Segmentation) -> np.ndarray:
+    return result.label_map if result.has_background else result.label_map + 1

@@ -1,0 +1,60 @@
+"""A backend for Label Studio, which draws brush masks of the labels in a project.
+
+Give `GroupViTBackend` to label-studio-ml, whose `init_app` makes a program of it; the project's
+labelling interface needs an `Image` and `BrushLabels` for it. GROUPVIT_MODEL names the model.
+"""
+
+import os
+from functools import cache
+from typing import Any
+
+import numpy as np
+from label_studio_ml.model import LabelStudioMLBase
+from label_studio_sdk.converter.brush import mask2rle
+
+from groupvit import Segmenter
+from groupvit.segmentation.result import Segmentation
+
+
+@cache
+def segmenter() -> Segmenter:
+    """The model, loaded once."""
+    return Segmenter.load(os.environ.get("GROUPVIT_MODEL", "nvidia/groupvit-gcc-yfcc"))
+
+
+class GroupViTBackend(LabelStudioMLBase):
+    """Segments the picture of a task by the project's brush labels."""
+
+    def predict(self, tasks: list[dict[str, Any]], *_: Any, **__: Any) -> list[dict[str, Any]]:
+        """One prediction for each task, with a brush mask for each label that was found."""
+        tag, control = next(
+            (tag, control)
+            for tag, control in self.parsed_label_config.items()
+            if control["type"] == "BrushLabels"
+        )
+        source = control["inputs"][0]["value"].removeprefix("$")
+        predictions = []
+        for task in tasks:
+            result = segmenter()(self.get_local_path(task["data"][source]), control["labels"])
+            masks = _masks(result, tag, control["to_name"][0])
+            predictions.append({"result": masks, "model_version": "groupvit"})
+        return predictions
+
+
+def _masks(result: Segmentation, tag: str, to: str) -> list[dict[str, Any]]:
+    height, width = result.label_map.shape
+    return [
+        {
+            "from_name": tag,
+            "to_name": to,
+            "type": "brushlabels",
+            "original_width": width,
+            "original_height": height,
+            "value": {
+                "format": "rle",
+                "rle": mask2rle((result.label_map == index).astype(np.uint8) * 255),
+                "brushlabels": [result.labels[index]],
+            },
+        }
+        for index in np.unique(result.label_map).tolist()
+    ]

@@ -1,0 +1,59 @@
+"""The folder that goes to the hub."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from groupvit.errors import InputError
+from groupvit.evaluation import compare
+from groupvit.evaluation.journal import fingerprint
+from groupvit.publishing.card import Facts, card
+from groupvit.training.config import TrainingConfig
+from groupvit.training.run import Run
+from groupvit.weights import checkpoint, hugging_face
+from groupvit.weights.checkpoint import LoadedModel
+
+CARD_FILE = "README.md"
+Layout = Literal["groupvit", "huggingface"]
+
+
+def settings_of(model: str) -> TrainingConfig | None:
+    """The settings of the run whose folder this is; None: it is another model."""
+    folder = Path(model).expanduser()
+    return Run(folder).settings() if (folder / "latest").is_file() else None
+
+
+def read_evaluations(paths: Sequence[Path], loaded: LoadedModel) -> list[dict[str, Any]]:
+    """What was measured of a model.
+
+    Raises:
+        InputError: A folder holds no evaluation, or one of other weights.
+    """
+    found = [compare.read(path) for path in paths]
+    own = fingerprint(loaded.model) if paths else ""
+    for path, one in zip(paths, found, strict=True):
+        if one.get("fingerprint") != own:
+            raise InputError(f"{path} is the evaluation of other weights; evaluate this model")
+    return found
+
+
+def write(folder: Path, facts: Facts, *, overwrite: bool) -> list[str]:
+    """Write the files of a model, its card among them; returns what the layout has no place for.
+
+    Args:
+        folder: Where.
+        facts: What the card tells.
+        overwrite: Whether a model folder that is there is replaced.
+
+    Raises:
+        InputError: The folder exists and may not be replaced, cannot be written, or the layout has
+            no place for this architecture.
+    """
+    model, origin, background = facts.loaded
+    if facts.layout == "huggingface":
+        left_out = hugging_face.save(folder, model, overwrite=overwrite)
+    else:
+        left_out = []
+        checkpoint.save(folder, model, origin, background=background, overwrite=overwrite)
+    (folder / CARD_FILE).write_text(card(facts), encoding="utf-8")
+    return left_out
