@@ -9,6 +9,7 @@ import tyro
 
 from groupvit.cli.options import ModelOptions, warn_if_untrained
 from groupvit.errors import InputError
+from groupvit.serving.limits import Limits
 
 TOKEN = "GROUPVIT_TOKEN"
 """The environment variable that holds what clients must know."""
@@ -28,6 +29,16 @@ class LimitOptions:
     """In work at once; one more is told to come back."""
     max_seconds: float = 60.0
     """For an answer, the wait included."""
+
+    def limits(self) -> Limits:
+        """The same as the server counts them."""
+        return Limits(
+            upload_bytes=self.max_upload * 1_000_000,
+            pixels=self.max_pixels * 1_000_000,
+            labels=self.max_labels,
+            requests=self.max_requests,
+            answer_seconds=self.max_seconds,
+        )
 
 
 def serve(
@@ -63,8 +74,6 @@ def serve(
         ) from None
     from rich.console import Console
 
-    from groupvit.serving.limits import Limits
-
     console = Console(highlight=False, soft_wrap=True)
     with console.status(f"loading {options.model}"):
         segmenter = options.segmenter()
@@ -72,13 +81,7 @@ def serve(
     app = application(
         segmenter,
         name=options.model,
-        limits=Limits(
-            upload_bytes=limits.max_upload * 1_000_000,
-            pixels=limits.max_pixels * 1_000_000,
-            labels=limits.max_labels,
-            requests=limits.max_requests,
-            answer_seconds=limits.max_seconds,
-        ),
+        limits=limits.limits(),
         hosts=frozenset({"localhost", "127.0.0.1", "::1"}) if is_loopback(host) else None,
         token=token,
         page=page,

@@ -6,12 +6,13 @@ from pathlib import Path
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn import functional as F
 
 from groupvit.exported import folder as folders
 from groupvit.exported.runtimes import Runtime, ready
 from groupvit.model.config import GroupViTConfig
 from groupvit.model.groupvit import EmbeddedImages, scale_of
+from groupvit.model.layers import in_whole_patches
+from groupvit.model.text_encoder import trim
 
 
 class ExportedNetwork:
@@ -49,10 +50,7 @@ class ExportedNetwork:
         self, images: Float[Tensor, "batch 3 height width"], *, by_patch: bool
     ) -> EmbeddedImages:
         """See `GroupViT.embed_image`."""
-        patch = self.config.image.patch_size
-        below, right = (-side % patch for side in images.shape[-2:])
-        if below or right:
-            images = F.pad(images, (0, right, 0, below), mode="replicate")
+        images = in_whole_patches(images, self.config.image.patch_size)
         embedding, segments, patches, *assignments = (
             torch.from_numpy(values) for values in self._image(images.contiguous().numpy())
         )
@@ -62,8 +60,7 @@ class ExportedNetwork:
 
     def encode_text(self, tokens: Int[Tensor, "text position"]) -> Float[Tensor, "text embedding"]:
         """See `GroupViT.encode_text`."""
-        length = int(tokens.argmax(dim=1).max()) + 1  # nothing is read behind the end of a text
-        (embeddings,) = self._text(tokens[:, :length].contiguous().numpy())
+        (embeddings,) = self._text(trim(tokens).contiguous().numpy())
         return torch.from_numpy(embeddings)
 
     def fingerprint(self) -> str:

@@ -152,6 +152,16 @@ class Block(nn.Module):
         return changed
 
 
+def in_whole_patches(
+    images: Float[Tensor, "batch 3 height width"], patch_size: int
+) -> Float[Tensor, "batch 3 padded_height padded_width"]:
+    """Images that end within a patch, continued to its end by their last pixels."""
+    below, right = (-side % patch_size for side in images.shape[-2:])
+    if below or right:
+        images = F.pad(images, (0, right, 0, below), mode="replicate")
+    return images
+
+
 class PatchEmbedding(nn.Module):
     """Cuts images into patches and makes a normalised token of each."""
 
@@ -171,12 +181,8 @@ class PatchEmbedding(nn.Module):
     def forward(
         self, images: Float[Tensor, "batch 3 height width"]
     ) -> Float[Tensor, "batch token dim"]:
-        """Tokens row by row; an image that ends within a patch is continued by its last pixels."""
-        height, width = images.shape[-2:]
-        below, right = -height % self.patch_size, -width % self.patch_size
-        if below or right:
-            images = F.pad(images, (0, right, 0, below), mode="replicate")
-        patches = self.proj(images)
+        """Tokens row by row; see `in_whole_patches` for an image that ends within a patch."""
+        patches = self.proj(in_whole_patches(images, self.patch_size))
         tokens: Tensor = self.norm(
             rearrange(patches, "batch dim height width -> batch (height width) dim")
         )
