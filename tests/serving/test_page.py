@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import urllib.parse
+from dataclasses import replace
 from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -23,6 +24,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from groupvit.segmentation.protocol import OURS
+from groupvit.segmentation.refinement import Refinement
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.serving.application import application
 from groupvit.text.background import Background
@@ -61,7 +64,8 @@ class Counting(Segmenter):
 
 @pytest.fixture(scope="module")
 def segmenter():
-    return Counting(find.load("storybook").model)
+    refined = replace(OURS, refinement=Refinement())
+    return Counting(find.load("storybook").model, protocol=refined)
 
 
 @pytest.fixture(scope="module")

@@ -1,16 +1,22 @@
 """What the page keeps, and what its viewer is given."""
 
+import asyncio
 import base64
 import io
 
+import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image
 
 from groupvit.errors import InputError
 from groupvit.segmentation.segmenter import Segmenter
+from groupvit.serving.limits import Limits
 from groupvit.serving.page import layers
+from groupvit.serving.page.blocks import build, suggestions
+from groupvit.serving.page.handlers import Handlers
 from groupvit.serving.page.shelf import Kept, Shelf
+from groupvit.storybook.scene import CLASSES
 from groupvit.text.background import Background
 from groupvit.weights import find
 
@@ -87,3 +93,29 @@ def test_the_shelf_is_bounded_and_the_oldest_makes_room(grouped):
     with pytest.raises(InputError, match="no picture yet"):
         shelf.get(None)
     assert Shelf(pixels=1).put(kept)
+
+
+@pytest.mark.parametrize(
+    ("calibrated", "usual"),
+    [
+        (None, 0.0),
+        (Background(threshold=0.7), 0.7),
+        (Background(thresholds={"boat": 0.3}), 0.0),
+        (Background(threshold=0.4, certainty="score"), 0.0),
+    ],
+)
+def test_the_slider_begins_where_the_model_was_calibrated(calibrated, usual):
+    segmenter = Segmenter(find.load("storybook").model, background=calibrated)
+
+    async def make():  # within a loop, or Gradio leaves others open
+        return build(Handlers(lambda: None), segmenter, name="mine", limits=Limits())
+
+    page = asyncio.run(make())
+    slider = next(one for one in page.blocks.values() if isinstance(one, gr.Slider))
+    assert slider.value == usual
+    assert slider.minimum <= usual <= slider.maximum
+
+
+def test_suggestions_are_what_the_model_is_known_to_know(segmenter):
+    assert suggestions(segmenter, "storybook") == CLASSES
+    assert len(suggestions(segmenter, "mine")) == 171

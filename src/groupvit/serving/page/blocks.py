@@ -11,6 +11,7 @@ from PIL import Image
 from groupvit.evaluation.benchmarks.published import PUBLISHED
 from groupvit.evaluation.benchmarks.scenes import Scenes
 from groupvit.exported.network import ExportedNetwork
+from groupvit.segmentation.protocol import THRESHOLDS
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.serving.limits import Limits
 from groupvit.serving.page import layers
@@ -30,6 +31,9 @@ DOWNLOADS = {
 }
 SESSIONS = 256
 """Visitors whose controls Gradio remembers; the oldest is forgotten."""
+PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+QUICK: dict[str, Any] = {"trigger_mode": "always_last", "show_progress": "hidden", **PRIVATE}
+"""How events are wired: unlisted; and, where a hand moves, only the last one counts."""
 SAVE = """(file) => {
   const link = Object.assign(document.createElement('a'), { href: file.url, download: file.name });
   link.click();
@@ -64,6 +68,7 @@ def build(
         name: What the model is called.
         limits: What a visitor may ask for.
     """
+    offered = suggestions(segmenter, name)
     page = Page(title="groupvit", analytics_enabled=False, fill_width=True)
     with page:
         gr.Markdown(f"# Which pixels belong to which word?\n{_lead(segmenter, name)}")
@@ -71,30 +76,23 @@ def build(
         with gr.Row(elem_id="layout"):
             with gr.Column(elem_id="bring"):
                 picker = component("picker", None, examples=examples(), largest=_largest(limits))
-                words = _words(suggestions(segmenter, name))
+                words = _words(offered)
             with gr.Column(elem_id="see"):
                 view = gr.Radio(_views(segmenter), value=WORDS, label="Show")
                 viewer = component("viewer", WORDS, picture="", layers={})
                 with gr.Row():
                     buttons = {kind: gr.Button(DOWNLOADS[kind], size="sm") for kind in DOWNLOADS}
             with gr.Column(elem_id="tune"):
-                controls: list[Any] = [words, *_sliders(segmenter)]
-        look: dict[str, Any] = {"api_visibility": "private"}
-        picker.input(
-            handlers.look,
-            [picker, kept, *controls],
-            [kept, viewer, picker, words],
-            **look,
-        )
-        quick: dict[str, Any] = {"trigger_mode": "always_last", "show_progress": "hidden", **look}
+                controls: list[Any] = [words, *_sliders(segmenter, offered)]
+        look = [picker, kept, *controls], [kept, viewer, picker, words]
+        picker.input(handlers.look, *look, **PRIVATE)
         for control in controls:
-            control.change(handlers.relabel, [kept, *controls], viewer, **quick)
-        view.change(None, view, viewer, js="(view) => view", **look)
+            control.change(handlers.relabel, [kept, *controls], viewer, **QUICK)
+        view.change(None, view, viewer, js="(view) => view", **PRIVATE)
         for kind in get_args(Download):
-            made = buttons[kind].click(
-                partial(handlers.download, kind), [kept, *controls], carrier, **look
-            )
-            made.success(None, carrier, None, js=SAVE, **look)
+            make = partial(handlers.download, kind)
+            made = buttons[kind].click(make, [kept, *controls], carrier, **PRIVATE)
+            made.success(None, carrier, None, js=SAVE, **PRIVATE)
     page.queue(max_size=limits.requests, default_concurrency_limit=limits.batch, api_open=False)
     page.state_session_capacity = SESSIONS
     return page
@@ -127,15 +125,20 @@ def _words(offered: Sequence[str]) -> gr.Dropdown:
     )
 
 
-def _sliders(segmenter: Segmenter) -> tuple[gr.Checkbox, gr.Slider, gr.Slider]:
+def _sliders(
+    segmenter: Segmenter, offered: Sequence[str]
+) -> tuple[gr.Checkbox, gr.Slider, gr.Slider]:
     """Whether there is a background, where it begins, and how many words are kept."""
+    usual = segmenter.usual_background(offered).threshold
+    if usual is None:  # calibrated to thresholds of single labels, which the page does not have
+        usual = THRESHOLDS[segmenter.certainty]
+    lowest, highest = (0.0, 1.0) if segmenter.certainty == "score" else (-0.5, 0.5)
     with gr.Group():
         has_background = gr.Checkbox(value=True, label="Leave out what no word fits")
-        by_score = segmenter.certainty == "score"
         threshold = gr.Slider(
-            0 if by_score else -0.5,
-            1 if by_score else 0.5,
-            value=segmenter.usual_background(()).threshold,
+            min(lowest, usual),
+            max(highest, usual),
+            value=usual,
             step=0.01,
             label="How well a word must fit",
         )
