@@ -120,7 +120,7 @@ def shoot(tmp_path):
         page.wait_for_timeout(300)
         page.screenshot(path=folder / f"{name}.png", full_page=True)
         image = Image.open(folder / f"{name}.png").convert("RGB")
-        image.quantize(128).save(folder / f"{name}.png", optimize=True)
+        image.quantize(256).save(folder / f"{name}.png", optimize=True)
         return np.asarray(image)
 
     return shot
@@ -220,6 +220,7 @@ def test_phones_see_the_picture_whole(visit, shoot):
     box = page.locator("#viewer canvas").bounding_box()
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= 390
+    assert page.locator("#viewer .lead").inner_text() == ""
     shoot(page, "page-phone")
 
 

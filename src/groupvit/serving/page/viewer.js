@@ -69,7 +69,8 @@ function paint(only = chosen) {
 function describe() {
   const entries = layer ? layer.entries.map((entry, index) => ({ ...entry, index })) : [];
   const found = entries.filter((entry) => entry.share > 0).sort((a, b) => b.share - a.share);
-  const absent = entries.filter((entry) => entry.share === 0).map((entry) => entry.name);
+  const absent = entries.slice(layer?.background ? 1 : 0)
+    .filter((entry) => entry.share === 0).map((entry) => entry.name);
   const parts = found.map((entry) => `${entry.name} ${percent(entry.share)}`).join(', ');
   canvas.setAttribute('aria-label', layer ? `The picture in colours: ${parts}` : 'The picture');
   lead.textContent = absent.length ? `not found: ${absent.join(', ')}` : '';
