@@ -17,7 +17,7 @@ from benchmarks.contest import Run, in_turn, markdown, milliseconds
 from benchmarks.segmenting import DTYPES, mixed
 from groupvit.model.groupvit import GroupViT
 from groupvit.segmentation.segmenter import Segmenter
-from groupvit.weights import find
+from groupvit.weights import catalogue
 
 BATCHES = (1, 8)
 
@@ -37,7 +37,7 @@ class Outputs(nn.Module):
 
 def tables(rounds: int) -> Iterator[tuple[str, str]]:
     """One table: a row for each precision and batch."""
-    model = find.load("random").model.eval()
+    model = catalogue.load("random").model.eval()
     exported = openvino_model(model)
     rows = []
     for dtype in DTYPES:

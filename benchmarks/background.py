@@ -1,4 +1,4 @@
-"""A background learnt in training, against one that is learnt afterwards.
+"""A background learned in training, against one that is learned afterwards.
 
     groupvit storybook --out data/storybook --num 100000
     python benchmarks/background.py --models storybook runs/seed-1 runs/seed-2
@@ -20,7 +20,7 @@ from groupvit.config import load_toml
 from groupvit.data import index, patterns
 from groupvit.evaluation.benchmarks.scenes import Scenes
 from groupvit.evaluation.evaluate import evaluate
-from groupvit.evaluation.learnt_background import by_captions
+from groupvit.evaluation.learned_background import by_captions
 from groupvit.segmentation.protocol import OURS
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.training.config import TrainingConfig
@@ -43,7 +43,7 @@ def settings(start: str, seed: int, weight: float, given: argparse.Namespace) ->
         start=start,
         seed=seed,
         steps=given.steps,
-        average_decay=0.98,
+        ema_decay=0.98,
         evaluate_folder="",
         save_every=given.steps,
     )
@@ -53,8 +53,8 @@ def measured(run: str, scenes: int, pairs: str) -> dict[str, float]:
     """What a run scores by each background, and with all 23 words and none."""
     segmenter = Segmenter.load(run)
     cosines = Segmenter(segmenter.model, protocol=replace(OURS, certainty="similarity"))
-    learnt = Segmenter(by_captions(cosines, index.prepare(patterns.expand([pairs]), None)).model)
-    ways = {"by cosines": cosines, "by captions afterwards": learnt}
+    learned = Segmenter(by_captions(cosines, index.prepare(patterns.expand([pairs]), None)).model)
+    ways = {"by cosines": cosines, "by captions afterwards": learned}
     if segmenter.certainty == "margin":
         ways["by training"] = segmenter
     things = Scenes(num=scenes, only_things=True)

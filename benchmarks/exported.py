@@ -21,7 +21,7 @@ from groupvit.evaluation.evaluate import evaluate
 from groupvit.exported import writing
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.text.prompts import imagenet_classes
-from groupvit.weights import find
+from groupvit.weights import catalogue
 
 ROUNDS = 9
 SCENES = 200
@@ -42,7 +42,9 @@ def main() -> None:
             rows = []
             for precision in ("float32", "int8"):
                 found = writing.write(
-                    Path(temporary) / f"{name}-{precision}", find.load(name), precision=precision
+                    Path(temporary) / f"{name}-{precision}",
+                    catalogue.load(name),
+                    precision=precision,
                 )
                 rows += [
                     [f"{name}, {precision}", one.output, f"{one.largest:.1e}", f"{one.cosine:.5f}"]
@@ -72,7 +74,7 @@ def times(folder: Path) -> str:
     rows: list[list[str]] = [[name] for name in ways]
     for count, side in ((1, 224), (8, 224), (1, 448)):
         pixels = torch.randint(0, 256, (count, 3, side, side), dtype=torch.uint8)
-        runs: list[Run] = [partial(one.embed_pictures, pixels) for one in ways.values()]
+        runs: list[Run] = [partial(one.embed_images, pixels) for one in ways.values()]
         for row, some in zip(rows, in_turn(runs, ROUNDS), strict=True):
             row.append(milliseconds(some))
     return markdown(("way", "224 px", "8 of 224 px", "448 px"), rows)

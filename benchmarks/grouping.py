@@ -6,7 +6,7 @@
 Every variant is the recipe of configs/storybook-quick.toml with some settings changed, trained for
 the same number of steps and measured on 200 test scenes, all classes competing: the mIoU where the
 last segments take the words, that where patches do at every level, the oracle mIoU of the last
-segments [all in %], and how many of them a picture uses. A run that is stopped goes on where it
+segments [all in %], and how many of them an image uses. A run that is stopped goes on where it
 was; one that is done is only read. The table is printed and written as Markdown, with mean and
 deviation over the seeds.
 """
@@ -79,9 +79,9 @@ def stages(*groups: int, depths: tuple[int, ...]) -> Change:
     return image(stages=(*made, StageConfig(depth=depths[-1])))
 
 
-def centred(*, projectors: bool) -> Change:
+def centered(*, projectors: bool) -> Change:
     """Projectors with or without the last batch norm."""
-    return lambda config: replace(config, model=replace(config.model, centred=projectors))
+    return lambda config: replace(config, model=replace(config.model, centered=projectors))
 
 
 def paper(config: TrainingConfig) -> TrainingConfig:
@@ -92,7 +92,7 @@ def paper(config: TrainingConfig) -> TrainingConfig:
     released = GroupViTConfig()
     model = replace(
         config.model,
-        centred=released.centred,
+        centered=released.centered,
         naming=released.naming,
         token_projector=released.token_projector,
     )
@@ -127,7 +127,7 @@ VARIANTS: dict[str, Change] = {
     "ours, residual of the group": grouping(residual=True),
     "ours, group tokens mixed": grouping(mix=True),
     "ours, small group tokens": grouping(token_std=0.02),
-    "ours, projectors not centred": centred(projectors=False),
+    "ours, projectors not centered": centered(projectors=False),
     "ours, no term of grouping": objective(grouping_weight=0.0),
     "ours, no nouns on patches": objective(token_nouns_weight=0.0, painting_weight=0.0),
     "ours, no nouns on segments": objective(

@@ -1,4 +1,4 @@
-"""How time and memory grow: with the picture, the windows, the words, the groups, the batch."""
+"""How time and memory grow: with the image, the windows, the words, the groups, the batch."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from statistics import median
 
 import torch
 
-from benchmarks.contest import Run, in_turn, markdown
+from benchmarks.contest import RunFolder, in_turn, markdown
 from benchmarks.learning import PAIRS, drawn_batch, our_step
 from benchmarks.processes import cost
 from benchmarks.segmenting import noise
@@ -21,29 +21,29 @@ from groupvit.model.groupvit import GroupViT
 from groupvit.segmentation.protocol import OURS
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.text.prompts import imagenet_classes
-from groupvit.weights import find
+from groupvit.weights import catalogue
 from tests.ranks import ROOT, launch
 
 ONE_RANK = Path(__file__).with_name("one_rank.py")
 SIDES = (224, 448, 896, 1792)
 WIDTHS = {1: 448, 2: 672, 4: 1120, 8: 2016}
-"""Width of a picture of height 448, by the number of windows that it makes."""
+"""Width of an image of height 448, by the number of windows that it makes."""
 WORDS = (21, 171, 1000)
 GROUPS = ((64, 8), (64, 16), (128, 32), (256, 64))
 BATCHES = (8, 16, 32, 64)
-PICTURE = """
+IMAGE = """
 import sys, torch
-from groupvit.weights import find
-model = find.load("random").model.eval()
+from groupvit.weights import catalogue
+model = catalogue.load("random").model.eval()
 with torch.inference_mode():
     model.encode_image(torch.zeros(1, 3, int(sys.argv[1]), int(sys.argv[1])))
 """
 STEPS = """
 import sys, torch
 from benchmarks.learning import drawn_batch, our_step
-from groupvit.weights import find
+from groupvit.weights import catalogue
 chunk = int(sys.argv[2]) or None
-model, batch = find.load("random").model, drawn_batch(int(sys.argv[1]))
+model, batch = catalogue.load("random").model, drawn_batch(int(sys.argv[1]))
 step = our_step(model, batch, torch.bfloat16, chunk=chunk)
 step(), step()
 """
@@ -51,8 +51,8 @@ step(), step()
 
 def tables(rounds: int) -> Iterator[tuple[str, str]]:
     """Every table by its name."""
-    model = find.load("random").model
-    yield "growth pictures", pictures(model)
+    model = catalogue.load("random").model
+    yield "growth images", images(model)
     yield "growth windows", windows(model, rounds)
     yield "growth words", words(model, rounds)
     yield "growth groups", groups(rounds)
@@ -60,14 +60,14 @@ def tables(rounds: int) -> Iterator[tuple[str, str]]:
     yield "growth ranks", ranks()
 
 
-def pictures(model: GroupViT) -> str:
-    """Whole pictures, in float32; memory is that of a process that does nothing else."""
+def images(model: GroupViT) -> str:
+    """Whole images, in float32; memory is that of a process that does nothing else."""
     rows, first = [], 0.0
     for side in SIDES:
         pixels = torch.zeros(1, 3, side, side)
         time = middle(lambda pixels=pixels: model.encode_image(pixels), 2)
         first = first or time
-        memory = cost([sys.executable, "-c", PICTURE, str(side)]).memory
+        memory = cost([sys.executable, "-c", IMAGE, str(side)]).memory
         tokens = (side // 16) ** 2
         rows.append([f"{side}", f"{tokens:,}", ms(time), f"{time / first:.1f}", gb(memory)])
     return markdown(("side [px]", "patches", "encoder [ms]", "times 224", "process"), rows)
@@ -79,14 +79,14 @@ def windows(model: GroupViT, rounds: int) -> str:
     labels = list(imagenet_classes()[:21])
     rows = []
     for count, width in WIDTHS.items():
-        picture = noise(448, width)
-        time = middle(lambda picture=picture: segmenter(picture, labels), rounds)
+        image = noise(448, width)
+        time = middle(lambda image=image: segmenter(image, labels), rounds)
         rows.append([str(count), f"{width} x 448", ms(time), ms(time / count)])
-    return markdown(("windows", "picture", "to label map [ms]", "each window [ms]"), rows)
+    return markdown(("windows", "image", "to label map [ms]", "each window [ms]"), rows)
 
 
 def words(model: GroupViT, rounds: int) -> str:
-    """Words that are known, on a picture of 640 x 480 seen at 448."""
+    """Words that are known, on an image of 640 x 480 seen at 448."""
     segmenter = Segmenter(model)
     (grouped,) = segmenter.group([noise(480, 640)])
     rows = []
@@ -94,7 +94,7 @@ def words(model: GroupViT, rounds: int) -> str:
         labels = [f"{name} {number}" for number, name in enumerate(imagenet_classes()[:count])]
         time = middle(lambda labels=labels: segmenter.label(grouped, labels), rounds)
         rows.append([f"{count:,}", ms(time)])
-    return markdown(("words", "labels of a picture that is grouped [ms]"), rows)
+    return markdown(("words", "labels of an image that is grouped [ms]"), rows)
 
 
 def groups(rounds: int) -> str:
@@ -146,7 +146,7 @@ def ranks() -> str:
     return markdown(("processes", "step [ms]", "pairs/s", "of what one alone does"), rows)
 
 
-def middle(run: Run, rounds: int) -> float:
+def middle(run: RunFolder, rounds: int) -> float:
     """Median seconds."""
     with torch.inference_mode():
         return median(in_turn((run,), rounds)[0])

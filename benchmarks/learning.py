@@ -1,6 +1,6 @@
 """A step of training at the released size, against a plain loop around the port in transformers.
 
-Both sides start from the same weights and learn from the same batch: pictures of drawn scenes, each
+Both sides start from the same weights and learn from the same batch: images of drawn scenes, each
 with its caption and three prompts, by the contrastive and the multi-label loss. The plain loop is
 written as one would from the paper: every text padded to 77 tokens and encoded, dense targets,
 AdamW as torch makes it.
@@ -30,7 +30,7 @@ from groupvit.data.loader import Batches
 from groupvit.distributed import Ranks
 from groupvit.model import layers, text_encoder
 from groupvit.model.groupvit import GroupViT
-from groupvit.segmentation.preparation import normalise
+from groupvit.segmentation.preparation import normalize
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.storybook.workers import write
 from groupvit.storybook.writing import Storybook
@@ -39,7 +39,7 @@ from groupvit.training import optim
 from groupvit.training.config import ObjectiveConfig, OptimConfig
 from groupvit.training.step import forward_backward
 from groupvit.training.towers import Heads, Towers
-from groupvit.weights import find
+from groupvit.weights import catalogue
 
 CLIP, CONTEXT = 5.0, 77
 OPTIM = OptimConfig(lr=1e-4)
@@ -58,7 +58,7 @@ LEFT_OUT = {
 
 def tables(rounds: int, *, compiled: bool = True) -> Iterator[tuple[str, str]]:
     """Every table by its name."""
-    model, batch = find.load("random").model, drawn_batch(PAIRS)
+    model, batch = catalogue.load("random").model, drawn_batch(PAIRS)
     port = peer(Segmenter(model)).model
     rows = []
     for dtype in (None, torch.bfloat16):
@@ -94,7 +94,7 @@ def tables(rounds: int, *, compiled: bool = True) -> Iterator[tuple[str, str]]:
 
 
 def drawn_batch(size: int, *, num_prompts: int = 3) -> Batch:
-    """Pictures of 224 pixels with their captions and prompts."""
+    """Images of 224 pixels with their captions and prompts."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "book"
         write(out, Storybook(num=size, size=224, num_test=0), workers=1)
@@ -122,7 +122,7 @@ def our_step(
         model.text_encoder.compile()
     optimizer = optim.optimizer_of(model, OPTIM)
     towers, heads = Towers(model), Heads(model)
-    images, ranks = normalise(batch.images), Ranks()
+    images, ranks = normalize(batch.images), Ranks()
 
     def step() -> Tensor:
         optimizer.zero_grad()
@@ -140,7 +140,7 @@ def plain_step(port: nn.Module, batch: Batch, autocast: torch.dtype | None) -> R
     """The same around `transformers.GroupViTModel`."""
     port = copy.deepcopy(port).train()
     optimizer = AdamW(port.parameters(), lr=OPTIM.lr, weight_decay=OPTIM.weight_decay)
-    images = normalise(batch.images)
+    images = normalize(batch.images)
     tokens = rearrange(padded(batch).tokens, "batch text position -> (batch text) position")
 
     def step() -> Tensor:

@@ -12,12 +12,12 @@ import torch
 from benchmarks.contest import in_turn
 from benchmarks.learning import CLIP, OPTIM, PAIRS, drawn_batch
 from groupvit import distributed
-from groupvit.segmentation.preparation import normalise
+from groupvit.segmentation.preparation import normalize
 from groupvit.training import optim
 from groupvit.training.config import ObjectiveConfig
 from groupvit.training.step import forward_backward
 from groupvit.training.towers import Heads, Towers
-from groupvit.weights import find
+from groupvit.weights import catalogue
 
 ROUNDS = 4
 
@@ -25,11 +25,11 @@ ROUNDS = 4
 def main(folder: Path) -> None:
     """Train with whoever else there is."""
     with distributed.session("cpu") as ranks:
-        model, batch = find.load("random").model.train(), drawn_batch(PAIRS)
-        ranks.synchronise_norms(model)
+        model, batch = catalogue.load("random").model.train(), drawn_batch(PAIRS)
+        ranks.synchronize_norms(model)
         optimizer = optim.optimizer_of(model, OPTIM)
         towers, heads = ranks.wrap(Towers(model)), ranks.wrap(Heads(model))
-        images = normalise(batch.images)
+        images = normalize(batch.images)
 
         def step() -> None:
             optimizer.zero_grad()

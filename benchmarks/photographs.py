@@ -1,4 +1,4 @@
-r"""The paper's block and ours on photographs: do pictures and captions find each other?
+r"""The paper's block and ours on photographs: do images and captions find each other?
 
     python benchmarks/photographs.py --train 'data/flickr8k/train-{000000..000006}.tar' \
         --test data/flickr8k/test-000000.tar --voc data/voc2012 --seeds 0 1 2
@@ -26,7 +26,7 @@ from groupvit.segmentation.protocol import OURS
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.training.config import TrainingConfig
 from groupvit.training.trainer import train
-from groupvit.weights import find
+from groupvit.weights import catalogue
 
 RECIPE = Path(__file__).parents[1] / "configs" / "flickr8k.toml"
 THRESHOLD = 0.95
@@ -55,10 +55,10 @@ def measure(name: str, seed: int, given: argparse.Namespace) -> dict[str, float]
 
 def scored(run: Path, given: argparse.Namespace) -> dict[str, float]:
     """Recall on the test shards and, if there is a folder for it, the mIoU."""
-    model, _ = find.load(str(run))
+    model, _ = catalogue.load(str(run))
     found = retrieval(model.eval(), index.prepare(patterns.expand([given.test]), None))
     measured = {f"captions at {k}": share for k, share in found.captions.at.items()}
-    measured |= {f"pictures at {k}": share for k, share in found.pictures.at.items()}
+    measured |= {f"images at {k}": share for k, share in found.images.at.items()}
     if given.voc:
         protocol = replace(OURS, certainty="score", threshold=THRESHOLD)
         scores = evaluate(Segmenter(model, protocol=protocol), read_folder(given.voc))
@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=0, help="else those of the recipe")
     parser.add_argument("--out", type=Path, default=Path("runs/photographs"))
     given = parser.parse_args()
-    columns = [f"{way} at {k}" for way in ("captions", "pictures") for k in CUTOFFS]
+    columns = [f"{way} at {k}" for way in ("captions", "images") for k in CUTOFFS]
     columns += ["mIoU", "oracle mIoU"] if given.voc else []
     percent = dict.fromkeys(columns, 100.0)
     given.out.mkdir(parents=True, exist_ok=True)

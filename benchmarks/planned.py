@@ -13,14 +13,14 @@ from benchmarks.learning import PLAIN, drawn_batch, our_step
 from benchmarks.processes import cost
 from groupvit.config import load_toml
 from groupvit.data.config import DataConfig
+from groupvit.training.accelerators import DEVICES, EFFICIENCY, LINK
 from groupvit.training.config import TrainingConfig
-from groupvit.training.devices import DEVICES, EFFICIENCY, LINK
 from groupvit.training.planning import plan, seconds_here, work_of
-from groupvit.weights import find
+from groupvit.weights import catalogue
 
 SIZES = (16, 64)
 DEVICE_COUNTS = (1, 8, 16, 64, 512)
-EMPTY = "import torch, groupvit.training.learner, benchmarks.learning"
+EMPTY = "import torch, groupvit.training.state, benchmarks.learning"
 PAPER = Path(__file__).parents[1] / "configs/paper.toml"
 
 
@@ -35,7 +35,7 @@ def measured(size: int, rounds: int) -> Iterator[list[str]]:
     """Time and memory of a step at the released size."""
     data = DataConfig(batch_size=size, augmentation=PLAIN)
     config = TrainingConfig(data=data, precision="bfloat16")
-    batch, model = drawn_batch(size), find.load("random").model
+    batch, model = drawn_batch(size), catalogue.load("random").model
     (times,) = in_turn((our_step(model, batch, torch.bfloat16),), rounds)
     yield [
         f"{size} pairs, time",

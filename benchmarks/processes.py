@@ -1,4 +1,4 @@
-"""Whole programs, from an empty process: first result, a folder of pictures, peak memory.
+"""Whole programs, from an empty process: first result, a folder of images, peak memory.
 
 Each side is a program that people would write or call, started anew; its wall time and the most
 memory that it held are the operating system's.
@@ -15,10 +15,10 @@ from typing import NamedTuple
 from benchmarks.contest import markdown
 from benchmarks.segmenting import noise
 from groupvit.text.prompts import imagenet_classes
-from groupvit.weights import find, hugging_face
+from groupvit.weights import catalogue, hugging_face
 
 FOLDER = 200
-"""Pictures of the folder."""
+"""Images of the folder."""
 OURS = Path(sys.executable).with_name("groupvit")
 THEIRS = """
 import sys
@@ -75,13 +75,13 @@ def tables(rounds: int) -> Iterator[tuple[str, str]]:
     """One table: a row for each piece of work."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        hugging_face.save(place / "model", find.load("random").model)
+        hugging_face.save(place / "model", catalogue.load("random").model)
         (place / "out").mkdir()
-        files = pictures(place / "pictures", FOLDER)
+        files = images(place / "images", FOLDER)
         rows = []
         for name, some, words, times in (
-            ("one picture, 21 words", files[:1], 21, rounds),
-            ("one picture, 171 words", files[:1], 171, rounds),
+            ("one image, 21 words", files[:1], 21, rounds),
+            ("one image, 171 words", files[:1], 171, rounds),
             (f"a folder of {FOLDER}, 21 words", files, 21, 1),
         ):
             rows.append([name, *row(place, some, list(imagenet_classes()[:words]), times)])
@@ -109,7 +109,7 @@ def row(place: Path, files: Sequence[Path], words: Sequence[str], rounds: int) -
     ]
 
 
-def pictures(folder: Path, count: int) -> list[Path]:
+def images(folder: Path, count: int) -> list[Path]:
     """Files of 640 x 480 pixels."""
     folder.mkdir()
     files = [folder / f"{number:03}.jpg" for number in range(count)]

@@ -1,4 +1,4 @@
-"""Where the time goes: the operations that one picture, or one training step, spends most on."""
+"""Where the time goes: the operations that one image, or one training step, spends most on."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from benchmarks.segmenting import BEHIND, mixed, noise, peer, plainly
 from groupvit.segmentation.protocol import GROUPVIT
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.text.prompts import imagenet_classes
-from groupvit.weights import find
+from groupvit.weights import catalogue
 
 SHOWN = 12
 WORDS = 59
@@ -19,13 +19,13 @@ WORDS = 59
 
 def tables(rounds: int) -> Iterator[tuple[str, str]]:
     """Before and after side by side."""
-    model = find.load("random").model
-    picture, words = noise(480, 640), list(imagenet_classes()[:WORDS])
+    model = catalogue.load("random").model
+    image, words = noise(480, 640), list(imagenet_classes()[:WORDS])
     exact = Segmenter(model, protocol=GROUPVIT)
     lower = Segmenter(model, protocol=GROUPVIT, dtype="bfloat16")
     texts = exact.embed_words(words).float()
-    plain = mixed(exact, lambda: plainly(model, picture, texts))
-    ours = lambda segmenter: lambda: segmenter(picture, words, background=BEHIND)  # noqa: E731
+    plain = mixed(exact, lambda: plainly(model, image, texts))
+    ours = lambda segmenter: lambda: segmenter(image, words, background=BEHIND)  # noqa: E731
     yield (
         "profile segmenting",
         beside({"plain": plain, "ours": ours(exact), "ours, bfloat16": ours(lower)}, rounds),

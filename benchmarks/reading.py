@@ -1,8 +1,8 @@
 """The data path alone: from tar shards to batches of uint8, by one core.
 
-Theirs is webdataset with Pillow, as people write it: decode the picture, crop at random, resize.
+Theirs is webdataset with Pillow, as people write it: decode the image, crop at random, resize.
 Ours does that and draws a caption and three prompts, makes tokens of them, and gives back the same
-samples for the same seed; theirs reads pictures only.
+samples for the same seed; theirs reads images only.
 """
 
 import io
@@ -26,12 +26,12 @@ from groupvit.storybook.scene import scene
 from groupvit.text.tokenizer import Tokenizer
 
 SIZES = ((640, 480), (320, 240))
-"""Width and height of the pictures in the shards [pixels]."""
-PICTURES, BATCH, SIDE = 256, 32, 224
+"""Width and height of the images in the shards [pixels]."""
+IMAGES, BATCH, SIDE = 256, 32, 224
 
 
 def tables(rounds: int) -> Iterator[tuple[str, str]]:
-    """One table: a row for each size of pictures."""
+    """One table: a row for each size of images."""
     rows = []
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -53,7 +53,7 @@ def tables(rounds: int) -> Iterator[tuple[str, str]]:
 
 
 def ours(batches: Batches, epoch: int) -> float:
-    """Pictures in a second, with their texts."""
+    """Images in a second, with their texts."""
     start = time.perf_counter()
     steps = batches.steps_per_epoch
     for step in range(epoch * steps, (epoch + 1) * steps):
@@ -62,7 +62,7 @@ def ours(batches: Batches, epoch: int) -> float:
 
 
 def theirs(shard: Path, config: DataConfig) -> float:
-    """Pictures in a second, alone."""
+    """Images in a second, alone."""
     generator = random.Random(0)
 
     def crop(image: Image.Image) -> np.ndarray:
@@ -81,7 +81,7 @@ def theirs(shard: Path, config: DataConfig) -> float:
 def write(path: Path, size: tuple[int, int]) -> None:
     """A shard of drawn scenes at the size and quality of photographs."""
     with tarfile.open(path, "w") as tar:
-        for index in range(PICTURES):
+        for index in range(IMAGES):
             page, file = scene(index, size=128), io.BytesIO()
             Image.fromarray(page.image).resize(size, Image.Resampling.BICUBIC).save(
                 file, "jpeg", quality=90

@@ -1,4 +1,4 @@
-"""Times each part of segmenting one picture.
+"""Times each part of segmenting one image.
 
     python benchmarks/segment_parts.py photo.jpg --model random --dtype float32 bfloat16
 
@@ -19,7 +19,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from groupvit import Segmenter, images
+from groupvit import Segmenter, imaging
 from groupvit.segmentation.preparation import resize, working_size
 from groupvit.segmentation.vocabulary import Vocabulary
 
@@ -48,12 +48,12 @@ VOC = [
 
 
 def parts(segmenter: Segmenter, path: Path, labels: list[str]) -> dict[str, Callable[[], object]]:
-    """What there is to do for a picture, each part ready to run by itself."""
-    picture = images.read(path)
-    height, width, _ = picture.shape
+    """What there is to do for an image, each part ready to run by itself."""
+    image = imaging.read(path)
+    height, width, _ = image.shape
     protocol, config = segmenter.protocol, segmenter.model.config.image
     size = working_size(height, width, protocol, config)
-    grouped = segmenter.group([picture])[0]
+    grouped = segmenter.group([image])[0]
     result = segmenter.label(grouped, labels)
     folder = Path(tempfile.mkdtemp())
 
@@ -62,9 +62,9 @@ def parts(segmenter: Segmenter, path: Path, labels: list[str]) -> dict[str, Call
             return Vocabulary(segmenter._network).embed(labels, protocol.templates)
 
     return {
-        "read and decode": lambda: images.read(path),
-        "resize": lambda: resize(picture, size, antialias=protocol.antialias),
-        "find the groups (resize, image encoder)": lambda: segmenter.group([picture]),
+        "read and decode": lambda: imaging.read(path),
+        "resize": lambda: resize(image, size, antialias=protocol.antialias),
+        "find the groups (resize, image encoder)": lambda: segmenter.group([image]),
         f"embed {len(labels)} words anew": embed_words,
         "score and paint": lambda: segmenter.label(grouped, labels),
         "everything, words remembered": lambda: segmenter(path, labels),
@@ -85,7 +85,7 @@ def milliseconds(part: Callable[[], object]) -> float:
 
 
 def main(
-    picture: tyro.conf.Positional[Path],
+    image: tyro.conf.Positional[Path],
     /,
     *,
     model: str = "random",
@@ -93,17 +93,17 @@ def main(
     protocol: Literal["ours", "groupvit"] = "ours",
     runs: int = 9,
 ) -> None:
-    """Time the parts of segmenting a picture by the 20 words of PASCAL VOC."""
+    """Time the parts of segmenting an image by the 20 words of PASCAL VOC."""
     columns = []
     for kind in dtype:
         segmenter = Segmenter.load(model, dtype=kind, protocol=protocol)
-        ready = parts(segmenter, picture, VOC)
+        ready = parts(segmenter, image, VOC)
         times: dict[str, list[float]] = {name: [] for name in ready}
         for _ in range(runs + 1):
             for name, part in ready.items():
                 times[name].append(milliseconds(part))
         columns.append({name: statistics.median(some[1:]) for name, some in times.items()})
-    height, width, _ = images.read(picture).shape
+    height, width, _ = imaging.read(image).shape
     table = Table("part [ms]", *dtype, title=f"{width} x {height} pixels, protocol {protocol}")
     for name in columns[0]:
         table.add_row(name, *(f"{column[name]:.1f}" for column in columns))

@@ -3,10 +3,10 @@
 All on the same full-size weights, drawn at random.
 
 The port is used as its documentation shows it: processor, model with `output_segmentation`, argmax
-over the words. It computes at 224 x 224 only, so ours does too, on a picture of 320 x 320 pixels.
+over the words. It computes at 224 x 224 only, so ours does too, on an image of 320 x 320 pixels.
 
 The plain pipeline is that which the tests hold ours to, pixel by pixel: two passes of the encoder
-for each window, and a map at full size for each class. It is shown a picture of 640 x 480 pixels,
+for each window, and a map at full size for each class. It is shown an image of 640 x 480 pixels,
 which makes two windows of 448; both sides know the words.
 """
 
@@ -26,19 +26,19 @@ from transformers import AutoProcessor, GroupViTModel
 from benchmarks.contest import Contest, Run, compare, in_turn, markdown, milliseconds, peak
 from groupvit import Background
 from groupvit.model.groupvit import GroupViT
-from groupvit.segmentation.preparation import normalise, resize
+from groupvit.segmentation.preparation import normalize, resize
 from groupvit.segmentation.protocol import GROUPVIT, OURS
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.segmentation.vocabulary import Vocabulary
 from groupvit.storybook.scene import CLASSES, scene
 from groupvit.text.prompts import imagenet_classes
-from groupvit.weights import find, hugging_face
+from groupvit.weights import catalogue, hugging_face
 from tests.segmentation import reference
 
 SQUARE = replace(OURS, short_side=224)
 BEHIND = Background(threshold=GROUPVIT.threshold)
 SHAPES = ((1, 224), (8, 224), (1, 448), (8, 448))
-"""Pictures and their side that the encoder is timed with."""
+"""Images and their side that the encoder is timed with."""
 WORDS = (21, 60, 171)
 PUBLISHED_WORDS = (20, 59, 171)
 DTYPES = ("float32", "bfloat16")
@@ -64,7 +64,7 @@ def peer(segmenter: Segmenter) -> Peer:
 
 def tables(rounds: int) -> Iterator[tuple[str, str]]:
     """Every table by its name."""
-    model = find.load("random").model
+    model = catalogue.load("random").model
     for dtype in DTYPES:
         segmenter = Segmenter(model, protocol=SQUARE, dtype=dtype)
         port = peer(segmenter)
@@ -90,11 +90,11 @@ def mixed(segmenter: Segmenter, run: Run) -> Run:
     return computing
 
 
-def against_port(segmenter: Segmenter, port: Peer, picture: Image.Image) -> list[Contest]:
+def against_port(segmenter: Segmenter, port: Peer, image: Image.Image) -> list[Contest]:
     """What is compared with the port."""
     found = []
     file = io.BytesIO()
-    picture.save(file, "jpeg", quality=90)
+    image.save(file, "jpeg", quality=90)
     for count in (1, 8):
         pixels = torch.randn(count, 3, 224, 224, generator=torch.Generator().manual_seed(count))
         found.append(
@@ -125,7 +125,7 @@ def against_port(segmenter: Segmenter, port: Peer, picture: Image.Image) -> list
 
 
 def decoded(file: io.BytesIO) -> Image.Image:
-    """The picture in the file, as both sides would read it."""
+    """The image in the file, as both sides would read it."""
     file.seek(0)
     return Image.open(file).convert("RGB")
 
@@ -150,24 +150,24 @@ def encoder(model: GroupViT, rounds: int) -> str:
             ratio = 1000 * float(np.median(times)) / floor
             name = f"{count} x {side} px, {dtype}"
             rows.append([name, milliseconds(times), f"{floor:.0f}", f"{ratio:.1f}"])
-    return markdown(("pictures", "encoder [ms]", "floor [ms]", "times the floor"), rows)
+    return markdown(("images", "encoder [ms]", "floor [ms]", "times the floor"), rows)
 
 
-def precisions(pictures: int = 20) -> str:
+def precisions(images: int = 20) -> str:
     """How far bfloat16 moves borders: label maps of drawn scenes by the bundled model."""
     rows = []
     for name in ("random", "storybook"):
-        loaded = find.load(name).model
+        loaded = catalogue.load(name).model
         both = [Segmenter(loaded, dtype=dtype) for dtype in DTYPES]
         words = list(CLASSES)
-        drawn = [scene(index, split="test", size=160).image for index in range(pictures)]
+        drawn = [scene(index, split="test", size=160).image for index in range(images)]
         maps = [[one.label_map for one in segmenter(drawn, words)] for segmenter in both]
         alike = [np.mean(exact == lower) for exact, lower in zip(*maps, strict=True)]
         rows.append([name, f"{100 * np.mean(alike):.2f} %"])
     return markdown(("model", "pixels with the same label in bfloat16 as in float32"), rows)
 
 
-def published(segmenter: Segmenter, picture: Image.Image) -> list[Contest]:
+def published(segmenter: Segmenter, image: Image.Image) -> list[Contest]:
     """Ours against the plain pipeline, with a background."""
     dtype = str(segmenter.dtype).removeprefix("torch.")
     ours = Segmenter(segmenter.model, protocol=GROUPVIT, dtype=dtype)
@@ -178,41 +178,41 @@ def published(segmenter: Segmenter, picture: Image.Image) -> list[Contest]:
         found.append(
             Contest(
                 f"{count} words and background",
-                lambda words=words: ours(picture, words, background=BEHIND).label_map,
-                mixed(ours, lambda texts=texts: plainly(segmenter.model, picture, texts)),
+                lambda words=words: ours(image, words, background=BEHIND).label_map,
+                mixed(ours, lambda texts=texts: plainly(segmenter.model, image, texts)),
             )
         )
     return found
 
 
-def plainly(model: GroupViT, picture: Image.Image, texts: torch.Tensor) -> np.ndarray:
+def plainly(model: GroupViT, image: Image.Image, texts: torch.Tensor) -> np.ndarray:
     """The label map of the plain pipeline."""
-    size = picture.height, picture.width
+    size = image.height, image.width
     factor = GROUPVIT.short_side / min(size)
     scaled = tuple(int(side * factor + 0.5) for side in size)
-    image = normalise(resize(np.array(picture), scaled, antialias=False))[None]
+    pixels = normalize(resize(np.array(image), scaled, antialias=False))[None]
     settings = {"window": GROUPVIT.window, "stride": GROUPVIT.stride, "size": size}
-    scores = reference.slide(model, image, texts, threshold=BEHIND.threshold, **settings)
+    scores = reference.slide(model, pixels, texts, threshold=BEHIND.threshold, **settings)
     return scores.argmax(dim=0).numpy()
 
 
-def anew(segmenter: Segmenter, picture: Image.Image, words: Sequence[str]) -> np.ndarray:
+def anew(segmenter: Segmenter, image: Image.Image, words: Sequence[str]) -> np.ndarray:
     """The label map by a segmenter that has never heard of the words."""
     segmenter._vocabulary = Vocabulary(segmenter._network)
-    return segmenter(picture, list(words)).label_map
+    return segmenter(image, list(words)).label_map
 
 
-def by_port(port: Peer, picture: Image.Image, words: Sequence[str]) -> np.ndarray:
-    """The label map by the port, at the size of the picture."""
+def by_port(port: Peer, image: Image.Image, words: Sequence[str]) -> np.ndarray:
+    """The label map by the port, at the size of the image."""
     texts = [f"a photo of a {word}." for word in words]
-    inputs = port.processor(text=texts, images=picture, return_tensors="pt", padding=True)
+    inputs = port.processor(text=texts, images=image, return_tensors="pt", padding=True)
     logits = port.model(**inputs, output_segmentation=True).segmentation_logits
-    size = picture.height, picture.width
+    size = image.height, image.width
     large = torch.nn.functional.interpolate(logits.float(), size, mode="bilinear")
     return large.argmax(dim=1)[0].numpy()
 
 
 def noise(height: int, width: int, *, seed: int = 0) -> Image.Image:
-    """A picture of smooth colours."""
+    """An image of smooth colors."""
     coarse = np.random.default_rng(seed).integers(0, 256, (12, 16, 3), dtype=np.uint8)
     return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)

@@ -2,7 +2,7 @@
 
     python -m benchmarks.serving
 
-A server of its own is started; 8 clients send 200 pictures of 640 x 480, then one client sends
+A server of its own is started; 8 clients send 200 images of 640 x 480, then one client sends
 as many one after another. Nothing may be lost, and no memory.
 """
 
@@ -23,7 +23,7 @@ WARM_UP = 2
 """Rounds before the memory is looked at first."""
 PORT = 7899
 URL = f"http://127.0.0.1:{PORT}"
-PICTURE = Path("examples/harbour.png")
+IMAGE = Path("examples/harbour.png")
 LABELS = ("boat", "sea", "sky", "house")
 
 
@@ -41,7 +41,7 @@ def main() -> None:
                 before = _memory(server.pid)
                 rows = [_row(clients, *_load(clients, REQUESTS)) for clients in (1, CLIENTS)]
                 print(f"\n{model}: {before:.0f} MB before, {_memory(server.pid):.0f} MB after\n")
-                columns = ("clients", "answered", "pictures/s", "median [ms]", "p99 [ms]")
+                columns = ("clients", "answered", "images/s", "median [ms]", "p99 [ms]")
                 print(markdown(columns, rows))
             finally:
                 server.terminate()
@@ -78,8 +78,8 @@ def _ask(body: bytes) -> float:
 def _form() -> bytes:
     file = io.BytesIO()
     head = '--edge\r\nContent-Disposition: form-data; name="{}"{}\r\n\r\n'
-    file.write(head.format("picture", '; filename="picture"').encode())
-    file.write(PICTURE.read_bytes() + b"\r\n")
+    file.write(head.format("image", '; filename="image"').encode())
+    file.write(IMAGE.read_bytes() + b"\r\n")
     for label in LABELS:
         file.write((head.format("labels", "") + label + "\r\n").encode())
     file.write(b"--edge--\r\n")

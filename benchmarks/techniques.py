@@ -4,10 +4,10 @@
     python benchmarks/techniques.py --models storybook --pairs data/storybook/pairs/*.tar
 
 Two tables on drawn scenes. In the first all 23 words compete. In the second only the 15 words of
-things do, and stuff (sky, grass, walls) is background. What is calibrated, or learnt from masks, is
-so on a fifth as many other scenes; what is learnt from captions, on 500 pairs. With several models,
-such as one recipe from several seeds, the deviation over them is shown. Cost is for one picture of
-80 pixels, everything included.
+things do, and stuff (sky, grass, walls) is background. What is calibrated, or learned from masks,
+is so on a fifth as many other scenes; what is learned from captions, on 500 pairs. With several
+models, such as one recipe from several seeds, the deviation over them is shown. Cost is for one
+image of 80 pixels, everything included.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from groupvit.evaluation.benchmarks.benchmark import Sample
 from groupvit.evaluation.benchmarks.scenes import CALIBRATION_SEED, Scenes
 from groupvit.evaluation.calibration import calibrate, calibrate_blindly
 from groupvit.evaluation.evaluate import Question, asked
-from groupvit.evaluation.learnt_background import by_captions, by_masks
+from groupvit.evaluation.learned_background import by_captions, by_masks
 from groupvit.evaluation.scores import overlap, scores_of
 from groupvit.model.groupvit import GroupViT
 from groupvit.segmentation.protocol import GROUPVIT, OURS, Protocol
@@ -35,7 +35,7 @@ from groupvit.segmentation.refinement import Refinement
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.storybook.stuff import STUFF
 from groupvit.text.background import Certainty
-from groupvit.weights import find
+from groupvit.weights import catalogue
 
 MEASURED = {"mIoU [%]": 100.0, "threshold [%]": 100.0, "ms": 1000.0}
 SCORES, COSINES, MARGINS = (replace(OURS, certainty=certainty) for certainty in get_args(Certainty))
@@ -48,19 +48,19 @@ SMALL = replace(GROUPVIT, short_side=112)
 
 @dataclass(frozen=True, kw_only=True)
 class Way:
-    """One way to label pictures."""
+    """One way to label images."""
 
     protocol: Protocol = OURS
     top_labels: int | None = None
     flips: bool = False
-    """Whether scores are the mean of those of the picture and its mirror image."""
+    """Whether scores are the mean of those of the image and its mirror image."""
     sides: tuple[int, ...] = ()
     """Sizes over which scores are averaged [pixels]; none: the size of the protocol."""
     only_present: bool = False
-    """Whether only words compete that are in the picture, which nobody knows: a bound."""
+    """Whether only words compete that are in the image, which nobody knows: a bound."""
     fit: Literal["", "one", "each", "blind"] = ""
     """What is fitted on other scenes: a threshold for all labels, for each, or without masks."""
-    learnt: Literal["", "captions", "masks", "half"] = ""
+    learned: Literal["", "captions", "masks", "half"] = ""
     """What teaches a background: captions, masks, or masks of half of the things."""
     words: tuple[str, ...] = ()
     """Words of the background."""
@@ -93,17 +93,17 @@ BACKGROUNDS = {
     "by cosines, `calibrate`, one threshold": Way(protocol=COSINES, fit="one"),
     "by cosines, `calibrate`, each label": Way(protocol=COSINES, fit="each"),
     "by cosines, and words for the background": Way(protocol=COSINES, words=STUFF),
-    "`learn-background` from captions": Way(protocol=MARGINS, learnt="captions"),
-    "`learn-background` from masks": Way(protocol=MARGINS, learnt="masks"),
-    "`learn-background` from masks of half of the words": Way(protocol=MARGINS, learnt="half"),
+    "`learn-background` from captions": Way(protocol=MARGINS, learned="captions"),
+    "`learn-background` from masks": Way(protocol=MARGINS, learned="masks"),
+    "`learn-background` from masks of half of the words": Way(protocol=MARGINS, learned="half"),
     "`learn-background` from captions, then `calibrate`, each label": Way(
-        protocol=MARGINS, learnt="captions", fit="each"
+        protocol=MARGINS, learned="captions", fit="each"
     ),
     "by cosines, refined": Way(protocol=REFINED),
     "by cosines, refined, `calibrate`, each label": Way(protocol=REFINED, fit="each"),
     "by cosines, refined, and words for the background": Way(protocol=REFINED, words=STUFF),
-    "`learn-background` from captions, refined": Way(protocol=LEARNT, learnt="captions"),
-    "`learn-background` from masks, refined": Way(protocol=LEARNT, learnt="masks"),
+    "`learn-background` from captions, refined": Way(protocol=LEARNT, learned="captions"),
+    "`learn-background` from masks, refined": Way(protocol=LEARNT, learned="masks"),
 }
 
 
@@ -131,37 +131,37 @@ def background(segmenter: Segmenter, way: Way, num: int) -> Background | None:
     if not way.fit:
         return Background(words=way.words) if way.words else None
     if way.fit == "blind":
-        pictures = [others[place].picture for place in range(num)]
-        return Background(threshold=calibrate_blindly(segmenter, pictures, others.labels).threshold)
+        images = [others[place].image for place in range(num)]
+        return Background(threshold=calibrate_blindly(segmenter, images, others.labels).threshold)
     found = calibrate(segmenter, others)
     thresholds = found.thresholds if way.fit == "each" else {}
     return Background(threshold=found.threshold, thresholds=thresholds)
 
 
-def learnt(model: GroupViT, way: Way, num: int, shards: Sequence[Shard]) -> GroupViT:
+def learned(model: GroupViT, way: Way, num: int, shards: Sequence[Shard]) -> GroupViT:
     """The model, with a background if the way wants one."""
-    if not way.learnt:
+    if not way.learned:
         return model
     segmenter = Segmenter(model)
-    if way.learnt == "captions":
+    if way.learned == "captions":
         return by_captions(segmenter, shards).model
     scenes = Scenes(num=num, seed=CALIBRATION_SEED, only_things=True)
-    return by_masks(segmenter, Half(scenes) if way.learnt == "half" else scenes).model
+    return by_masks(segmenter, Half(scenes) if way.learned == "half" else scenes).model
 
 
-def labelled(
+def labeled(
     segmenters: Sequence[Segmenter], way: Way, sample: Sample, question: Question
 ) -> np.ndarray:
-    """The label map of a picture, seen by one segmenter, or by several on average."""
+    """The label map of an image, seen by one segmenter, or by several on average."""
     there = np.unique(sample.mask) if way.only_present else np.arange(len(question.labels))
     labels = [question.labels[place] for place in there]
     asked_for = {"background": question.background, "top_labels": way.top_labels}
-    results = [segmenter(sample.picture, labels, **asked_for) for segmenter in segmenters]
+    results = [segmenter(sample.image, labels, **asked_for) for segmenter in segmenters]
     if len(results) == 1 and not way.flips:
         return there[results[0].label_map] if way.only_present else results[0].label_map
     scores = sum(result.scores for result in results)
     if way.flips:
-        mirrored = sample.picture[:, ::-1].copy()
+        mirrored = sample.image[:, ::-1].copy()
         scores = (
             scores
             + sum(one(mirrored, labels, **asked_for).scores for one in segmenters)[:, :, ::-1]
@@ -172,8 +172,8 @@ def labelled(
 def measure(
     model: GroupViT, way: Way, num: int, shards: Sequence[Shard], *, only_things: bool
 ) -> dict[str, float]:
-    """The mIoU of one model by one way, the threshold, and the seconds for a picture."""
-    model = learnt(model, way, num // 5, shards)
+    """The mIoU of one model by one way, the threshold, and the seconds for an image."""
+    model = learned(model, way, num // 5, shards)
     protocols = [replace(way.protocol, short_side=side) for side in way.sides] or [way.protocol]
     segmenters = [Segmenter(model, protocol=protocol) for protocol in protocols]
     scenes = Scenes(num=num, only_things=only_things)
@@ -184,7 +184,7 @@ def measure(
     for place in range(num):
         sample = scenes[place]
         start = time.perf_counter()
-        found = labelled(segmenters, way, sample, question)
+        found = labeled(segmenters, way, sample, question)
         seconds += time.perf_counter() - start
         table += overlap(sample.mask, found.astype(np.uint8), size)
     miou = scores_of(table, [""] * len(table)).miou
@@ -202,7 +202,7 @@ def main() -> None:
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     shards = index.prepare(patterns.expand(given.pairs), None)
-    models = [find.load(name)[0] for name in given.models]
+    models = [catalogue.load(name)[0] for name in given.models]
     conditions = f"{given.scenes} scenes, {len(models)} models"
     for file, ways in (("names.md", NAMES), ("backgrounds.md", BACKGROUNDS)):
         table, things = Table(given.out / file, MEASURED, conditions), ways is BACKGROUNDS

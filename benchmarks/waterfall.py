@@ -16,16 +16,16 @@ from groupvit.model.groupvit import GroupViT, ImageFeatures
 from groupvit.segmentation.protocol import GROUPVIT
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.text.prompts import imagenet_classes
-from groupvit.weights import find
+from groupvit.weights import catalogue
 
 WORDS = 59
 DONE, GONE = "#2b6cb0", "#c9d6e8"
-"""Colours of what is left, and of what a technique took off."""
+"""Colors of what is left, and of what a technique took off."""
 
 
-PICTURE, STEP = "waterfall of a picture", "waterfall of a step"
+IMAGE, STEP = "waterfall of an image", "waterfall of a step"
 TITLES = {
-    PICTURE: f"A picture of 640 x 480, {WORDS} words and background",
+    IMAGE: f"An image of 640 x 480, {WORDS} words and background",
     STEP: f"A training step of {PAIRS} pairs with prompts",
 }
 
@@ -40,10 +40,10 @@ def tables(measured: dict[str, dict[str, float]]) -> Iterator[tuple[str, str]]:
 
 def measured(rounds: int) -> dict[str, dict[str, float]]:
     """The median seconds of every step on the way, by the name of the work."""
-    model = find.load("random").model.eval()
+    model = catalogue.load("random").model.eval()
     found = {}
     for name, runs in {
-        PICTURE: segmenting(model),
+        IMAGE: segmenting(model),
         STEP: learning(model),
     }.items():
         times = in_turn(list(runs.values()), rounds)
@@ -55,7 +55,7 @@ class Remembering:
     """A network that answers from memory what it was asked before."""
 
     def __init__(self, model: GroupViT, *, at_once: Sequence[Tensor] = ()) -> None:
-        """Ask for these pictures in one batch."""
+        """Ask for these images in one batch."""
         self._model = model
         self._known: list[tuple[Tensor, ImageFeatures]] = []
         if at_once:
@@ -63,7 +63,7 @@ class Remembering:
             self._known = [(x, part_of(features, i)) for i, x in enumerate(at_once)]
 
     def encode_image(self, images: Tensor) -> ImageFeatures:
-        """Of one picture."""
+        """Of one image."""
         for known, features in self._known:
             if torch.equal(known, images):
                 return features
@@ -76,7 +76,7 @@ class Remembering:
 
 
 def part_of(features: ImageFeatures, index: int) -> ImageFeatures:
-    """What belongs to one picture of a batch."""
+    """What belongs to one image of a batch."""
     return ImageFeatures(
         features.embedding[index : index + 1],
         features.segments[index : index + 1],
@@ -90,7 +90,7 @@ class Asking(Remembering):
     """Notes what it is asked."""
 
     def encode_image(self, images: Tensor) -> ImageFeatures:
-        """Of one picture."""
+        """Of one image."""
         features = super().encode_image(images)
         self.asked = [known for known, _ in self._known]
         return features
@@ -98,24 +98,24 @@ class Asking(Remembering):
 
 def segmenting(model: GroupViT) -> dict[str, Run]:
     """From the published pipeline to ours."""
-    picture, words = noise(480, 640), list(imagenet_classes()[:WORDS])
+    image, words = noise(480, 640), list(imagenet_classes()[:WORDS])
     exact = Segmenter(model, protocol=GROUPVIT)
     texts = exact.embed_words(words).float()
     noted = Asking(model)
     with torch.inference_mode():
-        plainly(noted, picture, texts)
+        plainly(noted, image, texts)
     converting = Segmenter(model, protocol=GROUPVIT, dtype="bfloat16")
     lower = Segmenter(model, protocol=GROUPVIT, dtype="bfloat16")
     converting._network = model
 
     def ours(segmenter: Segmenter) -> Run:
         segmenter.embed_words(words)
-        return lambda: segmenter(picture, words, background=BEHIND)
+        return lambda: segmenter(image, words, background=BEHIND)
 
     def plain(network: type[Remembering] | None, windows: Sequence[Tensor] = ()) -> Run:
         def run() -> object:
             asked = model if network is None else network(model, at_once=windows)
-            return plainly(asked, picture, texts)  # type: ignore[arg-type]
+            return plainly(asked, image, texts)  # type: ignore[arg-type]
 
         return mixed(exact, run)
 

@@ -3,7 +3,7 @@
 pip install supervision, then:
 
     result = segmenter("photos/dog.jpg", ["dog", "grass"])
-    picture = supervision.MaskAnnotator().annotate(result.groups.picture.copy(), detections(result))
+    image = supervision.MaskAnnotator().annotate(result.groups.image.copy(), detections(result))
 """
 
 import numpy as np

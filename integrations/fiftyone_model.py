@@ -20,7 +20,7 @@ from groupvit.text.prompts import parse_labels
 
 
 class GroupViTModel(fiftyone.core.models.Model):
-    """Segments the pictures of a data set by words.
+    """Segments the images of a data set by words.
 
     In its masks 0 is what belongs to no label, as FiftyOne has it, and the labels count from 1.
     """
@@ -56,11 +56,11 @@ class GroupViTModel(fiftyone.core.models.Model):
         return dict(enumerate(self._names, start=1))
 
     def predict(self, arg: np.ndarray) -> fiftyone.Segmentation:
-        """Segment a picture, uint8 "height width 3"."""
+        """Segment an image, uint8 "height width 3"."""
         return self.predict_all([arg])[0]
 
     def predict_all(self, args: Sequence[np.ndarray]) -> list[fiftyone.Segmentation]:
-        """Segment several pictures at once."""
+        """Segment several images at once."""
         found = self._segmenter(list(args), self._labels, background=self._background)
         return [fiftyone.Segmentation(mask=_from_one(result)) for result in found]
 

@@ -1,7 +1,7 @@
 """A backend for Label Studio, which draws brush masks of the labels in a project.
 
 Give `GroupViTBackend` to label-studio-ml, whose `init_app` makes a program of it; the project's
-labelling interface needs an `Image` and `BrushLabels` for it. GROUPVIT_MODEL names the model.
+labeling interface needs an `Image` and `BrushLabels` for it. GROUPVIT_MODEL names the model.
 """
 
 import os
@@ -23,7 +23,7 @@ def segmenter() -> Segmenter:
 
 
 class GroupViTBackend(LabelStudioMLBase):
-    """Segments the picture of a task by the project's brush labels."""
+    """Segments the image of a task by the project's brush labels."""
 
     def predict(self, tasks: list[dict[str, Any]], *_: Any, **__: Any) -> list[dict[str, Any]]:
         """One prediction for each task, with a brush mask for each label that was found."""

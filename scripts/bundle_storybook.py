@@ -8,11 +8,11 @@ size of the wheel.
 import sys
 from pathlib import Path
 
-from groupvit.weights import checkpoint, find
+from groupvit.weights import catalogue, checkpoint
 from groupvit.weights.checkpoint import Origin
 
 OUT = Path(__file__).parents[1] / "src" / "groupvit" / "weights" / "storybook"
 SOURCE = "configs/storybook.toml: 100,000 drawn scenes with 300,000 captions, and no mask"
 
-model, _ = find.load(sys.argv[1])
+model, _ = catalogue.load(sys.argv[1])
 checkpoint.save(OUT, model.half(), Origin(source=SOURCE), overwrite=True)

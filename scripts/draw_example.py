@@ -1,4 +1,4 @@
-"""Draws examples/harbour.png, a picture of our own to try the program on.
+"""Draws examples/harbour.png, an image of our own to try the program on.
 
 python scripts/draw_example.py
 """
@@ -19,7 +19,7 @@ def points(*xy: float) -> list[tuple[float, float]]:
 
 
 def gradient(top: tuple[int, int, int], bottom: tuple[int, int, int]) -> Image.Image:
-    """A picture that goes from one colour to another, downwards."""
+    """An image that goes from one color to another, downwards."""
     mix = np.linspace(0, 1, HEIGHT * SCALE)[:, None, None]
     rows = np.array(top) * (1 - mix) + np.array(bottom) * mix
     return Image.fromarray(np.repeat(rows, WIDTH * SCALE, axis=1).astype(np.uint8))
@@ -75,14 +75,14 @@ def tree(draw: ImageDraw.ImageDraw, x: float, y: float, chance: random.Random) -
 def main() -> None:
     """Draw the harbour and save it."""
     chance = random.Random(4)
-    picture = gradient((112, 178, 230), (226, 240, 250))
-    draw = ImageDraw.Draw(picture)
+    image = gradient((112, 178, 230), (226, 240, 250))
+    draw = ImageDraw.Draw(image)
     sky_and_sea(draw, chance)
     boat(draw, 205, 306, 1.0)
     boat(draw, 392, 262, 0.45)
     house(draw, 486, 428)
     tree(draw, 98, 452, chance)
-    small = picture.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
+    small = image.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
     soft = small.filter(ImageFilter.GaussianBlur(0.4))
     soft.save(Path(__file__).parents[1] / "examples" / "harbour.png", optimize=True)
 

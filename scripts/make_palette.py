@@ -1,9 +1,9 @@
-"""Print the table of `groupvit.palette`: a dark grey, a hand-picked dozen, then far-off colours.
+"""Print the table of `groupvit.palette`: a dark gray, a hand-picked dozen, then far-off colors.
 
     python scripts/make_palette.py
 
-The dozen was picked by eye and moved until any two of it, and the dark grey, lie 0.1 apart in OKLab
-for normal sight as well as without red, green or blue cones. Every further colour is the one of a
+The dozen was picked by eye and moved until any two of it, and the dark gray, lie 0.1 apart in OKLab
+for normal sight as well as without red, green or blue cones. Every further color is the one of a
 grid over sRGB that lies farthest from all before it.
 """
 
@@ -42,7 +42,7 @@ def to_oklab(rgb: Shaped[np.ndarray, "count 3"]) -> Int[np.ndarray, "count 3"]:
 
 
 def candidates() -> UInt8[np.ndarray, "count 3"]:
-    """Give a grid over sRGB without what is too dark, pale, grey or gaudy for an overlay."""
+    """Give a grid over sRGB without what is too dark, pale, gray or gaudy for an overlay."""
     steps = np.arange(0, 256, 15)
     grid = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
     lightness, green_red, blue_yellow = to_oklab(grid).T
@@ -53,12 +53,12 @@ def candidates() -> UInt8[np.ndarray, "count 3"]:
 
 def make() -> UInt8[np.ndarray, "256 3"]:
     """Give the whole palette, RGB, 0 to 255."""
-    picked = [list(bytes.fromhex(colour)) for colour in (BACKGROUND, *DOZEN.split())]
+    picked = [list(bytes.fromhex(color)) for color in (BACKGROUND, *DOZEN.split())]
     grid = candidates()
     lab = to_oklab(grid)
     distance = np.full(len(grid), np.iinfo(np.int64).max)
-    for colour in to_oklab(np.array(picked)):
-        distance = np.minimum(distance, ((lab - colour) ** 2).sum(axis=1))
+    for color in to_oklab(np.array(picked)):
+        distance = np.minimum(distance, ((lab - color) ** 2).sum(axis=1))
     while len(picked) < COUNT:
         farthest = distance.argmax()
         picked.append(list(grid[farthest]))
@@ -67,7 +67,7 @@ def make() -> UInt8[np.ndarray, "256 3"]:
 
 
 def main() -> None:
-    """Write the palette in lines of sixteen colours."""
+    """Write the palette in lines of sixteen colors."""
     for row in make().reshape(-1, 16, 3):
         sys.stdout.write(f'    "{row.tobytes().hex()}"\n')
 

@@ -1,4 +1,4 @@
-"""A small model with a life of its own, and pictures for it."""
+"""A small model with a life of its own, and images for it."""
 
 from pathlib import Path
 
@@ -46,13 +46,13 @@ def lively_model() -> GroupViT:
 
 
 def size_of(path: Path) -> tuple[int, int]:
-    """Width and height of a picture file."""
-    with Image.open(path) as picture:
-        return picture.size
+    """Width and height of an image file."""
+    with Image.open(path) as image:
+        return image.size
 
 
 def street(height: int, width: int, seed: int = 0) -> np.ndarray:
-    """A picture of coloured patches, "height width 3"."""
+    """An image of colored patches, "height width 3"."""
     generator = np.random.default_rng(seed)
     coarse = generator.integers(0, 256, (5, 6, 3)).astype(np.uint8)
     return np.array(Image.fromarray(coarse).resize((width, height), Image.Resampling.NEAREST))

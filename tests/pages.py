@@ -44,12 +44,12 @@ def check_alone(text):
         assert reference not in re.sub(r'src="data:[^"]*"', "", text)
 
 
-def check_pictures(text):
-    """Every picture is a PNG of the size that is said, with words for those who do not see it."""
+def check_images(text):
+    """Every image is a PNG of the size that is said, with words for those who do not see it."""
     for image in Reader(text).all("img"):
         data = base64.b64decode(image["src"].removeprefix("data:image/png;base64,"))
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
-            assert picture.size == (int(image["width"]), int(image["height"]))
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as opened:
+            assert opened.size == (int(image["width"]), int(image["height"]))
         assert image["alt"]
 
 
@@ -59,8 +59,8 @@ def check_order(text):
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(set(ids)) == len(ids)
     for _, attributes in page.tags:
-        if "aria-labelledby" in attributes:
-            assert attributes["aria-labelledby"] in ids
+        if "aria-labeledby" in attributes:
+            assert attributes["aria-labeledby"] in ids
         if attributes.get("href", "").startswith("#"):
             assert attributes["href"][1:] in ids
     levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch("h[1-6]", tag)]
@@ -77,4 +77,4 @@ def check_readers(text):
     assert "prefers-color-scheme: dark" in text
 
 
-CHECKS = (check_alone, check_pictures, check_order, check_readers)
+CHECKS = (check_alone, check_images, check_order, check_readers)

@@ -64,9 +64,9 @@ def test_a_mistake_is_named_by_file_and_place(read, text, says):
 def test_a_file_that_is_missing_or_no_text_is_named(tmp_path):
     with pytest.raises(InputError, match=r"no settings file .*none.toml"):
         load_toml(Bicycle, tmp_path / "none.toml")
-    (tmp_path / "picture.toml").write_bytes(b"\xff\xd8\xff")
-    with pytest.raises(InputError, match=r"picture.toml cannot be read"):
-        load_toml(Bicycle, tmp_path / "picture.toml")
+    (tmp_path / "image.toml").write_bytes(b"\xff\xd8\xff")
+    with pytest.raises(InputError, match=r"image.toml cannot be read"):
+        load_toml(Bicycle, tmp_path / "image.toml")
     with pytest.raises(InputError, match="cannot be read"):
         load_toml(Bicycle, tmp_path)
 

@@ -27,9 +27,9 @@ def norm_of(kind):
     return norm
 
 
-def weigh(normalised, rows):
+def weigh(normalized, rows):
     """A number whose gradient differs from row to row."""
-    return (normalised.sin() * torch.linspace(1, 2, sum(ROWS)).double()[rows, None]).sum()
+    return (normalized.sin() * torch.linspace(1, 2, sum(ROWS)).double()[rows, None]).sum()
 
 
 def gathered(ranks):
@@ -42,12 +42,12 @@ def gathered(ranks):
 
 
 def normed(ranks):
-    """A synchronised norm: values, gradients and statistics."""
+    """A synchronized norm: values, gradients and statistics."""
     rows = slice(0, ROWS[0]) if ranks.rank == 0 else slice(ROWS[0], None)
     x = rows_of_all()[rows].clone().requires_grad_()
     model = nn.Sequential(norm_of(nn.BatchNorm1d))
     names = list(model.state_dict())
-    ranks.synchronise_norms(model)
+    ranks.synchronize_norms(model)
     assert isinstance(model[0], SyncedBatchNorm)
     assert list(model.state_dict()) == names
     value = model(x)
@@ -89,7 +89,7 @@ def test_the_gradient_of_gathered_rows_is_what_all_ranks_want(both):
 
 
 @pytest.mark.slow
-def test_a_synchronised_norm_is_one_norm_of_all_rows(both):
+def test_a_synchronized_norm_is_one_norm_of_all_rows(both):
     norm, x = norm_of(nn.BatchNorm1d), rows_of_all().requires_grad_()
     value = norm(x)
     weigh(value, slice(None)).backward()
@@ -124,14 +124,14 @@ def test_one_process_needs_no_others():
         x, module = torch.ones(2, 3), nn.Sequential(nn.BatchNorm1d(3))
         assert ranks.gather(x) is x
         assert ranks.wrap(module) is module
-        ranks.synchronise_norms(module)
+        ranks.synchronize_norms(module)
         assert type(module[0]) is nn.BatchNorm1d
         assert torch.equal(ranks.mean(x), x)
         assert not ranks.any(False)
         ranks.barrier()
 
 
-def test_a_synchronised_norm_shares_everything_with_the_plain_one(draw):
+def test_a_synchronized_norm_shares_everything_with_the_plain_one(draw):
     norm = norm_of(nn.BatchNorm1d).eval()
     shared = synced(norm)
     assert shared.weight is norm.weight

@@ -12,7 +12,7 @@ from pycocotools.coco import COCO
 
 from groupvit.errors import InputError
 from groupvit.formats import CocoDataset, coco_annotations, geojson, index_png
-from groupvit.palette import colours
+from groupvit.palette import colors
 
 RANDOM = [(seed, 1 + seed % 13, 1 + seed * 7 % 17, 1 + seed % 5) for seed in range(60)]
 HOLES = np.kron(
@@ -68,15 +68,15 @@ def repaint(collection, shape):
 @pytest.mark.parametrize(("count", "mode"), [(3, "P"), (256, "P"), (257, "I;16"), (1000, "I;16")])
 def test_an_index_png_gives_the_map_back(tmp_path, count, mode, dtype):
     label_map = np.arange(120).reshape(10, 12).astype(dtype) % min(count, 100)
-    index_png(label_map, colours(count, background=True)).save(tmp_path / "a.png")
+    index_png(label_map, colors(count, background=True)).save(tmp_path / "a.png")
     with Image.open(tmp_path / "a.png") as image:
         assert image.mode == mode
         assert np.array_equal(np.asarray(image), label_map)
 
 
-def test_an_index_png_shows_the_colours_of_its_labels():
+def test_an_index_png_shows_the_colors_of_its_labels():
     label_map = random_map(0, 5, 6, 4)
-    table = colours(4, background=False)
+    table = colors(4, background=False)
     shown = np.asarray(index_png(label_map, table).convert("RGB"))
     assert np.array_equal(shown, table[label_map])
 
@@ -154,7 +154,7 @@ def test_polygons_of_the_background_are_written_where_asked(background, indices)
     assert [feature["properties"]["label_index"] for feature in features] == indices
 
 
-def test_ragged_polygons_of_a_whole_picture_give_the_map_back():
+def test_ragged_polygons_of_a_whole_image_give_the_map_back():
     label_map = ragged_map()
     collection = geojson(label_map, words(256))
     assert np.array_equal(repaint(collection, label_map.shape), label_map)
@@ -217,7 +217,7 @@ def test_a_data_set_numbers_its_annotations_throughout():
     [
         lambda label_map: geojson(label_map, words(2)),
         lambda label_map: coco_annotations(label_map, words(2), image_id=1),
-        lambda label_map: index_png(label_map, colours(2, background=False)),
+        lambda label_map: index_png(label_map, colors(2, background=False)),
     ],
 )
 def test_an_index_without_a_label_is_refused(write):

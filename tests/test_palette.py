@@ -1,4 +1,4 @@
-"""Colours that can be told apart, by most eyes."""
+"""Colors that can be told apart, by most eyes."""
 
 import importlib.util
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from groupvit.palette import PALETTE, colours, text_colour
+from groupvit.palette import PALETTE, colors, text_color
 
 # Machado, Oliveira, Fernandes 2009: full loss of one kind of cone, on linear RGB.
 SIGHT = {
@@ -44,7 +44,7 @@ def linear(rgb):
 
 
 def nearest(script, rgb, sight="normal"):
-    """Give the smallest distance in OKLab between two of the colours, as somebody sees them."""
+    """Give the smallest distance in OKLab between two of the colors, as somebody sees them."""
     seen = np.clip(linear(rgb) @ np.array(SIGHT[sight]).T, 0, 1)
     lab = np.cbrt(seen @ script.TO_CONES.T) @ script.TO_LAB.T
     distances = np.linalg.norm(lab[:, None] - lab, axis=-1)
@@ -63,7 +63,7 @@ def test_the_first_dozen_and_the_background_differ_for_every_sight(script, sight
 @pytest.mark.parametrize(
     ("count", "distance"), [(13, 0.12), (60, 0.085), (172, 0.055), (256, 0.045)]
 )
-def test_the_first_colours_differ_clearly(script, count, distance):
+def test_the_first_colors_differ_clearly(script, count, distance):
     assert nearest(script, PALETTE[:count]) > distance
 
 
@@ -73,27 +73,27 @@ def test_the_palette_cannot_be_changed():
 
 
 def test_the_background_comes_first_and_only_where_there_is_one():
-    assert np.array_equal(colours(5, background=True), PALETTE[:5])
-    assert np.array_equal(colours(4, background=False), PALETTE[1:5])
+    assert np.array_equal(colors(5, background=True), PALETTE[:5])
+    assert np.array_equal(colors(4, background=False), PALETTE[1:5])
 
 
 @pytest.mark.parametrize("background", [False, True])
 @pytest.mark.parametrize("count", [0, 1, 2, 255, 256, 257, 1000])
-def test_there_are_as_many_colours_as_asked_and_the_dark_one_at_most_once(count, background):
-    result = colours(count, background=background)
+def test_there_are_as_many_colors_as_asked_and_the_dark_one_at_most_once(count, background):
+    result = colors(count, background=background)
     assert len(result) == count
     assert (result == PALETTE[0]).all(axis=1).sum() == (background and count > 0)
 
 
-def test_colours_repeat_when_they_run_out():
-    result = colours(600, background=False)
+def test_colors_repeat_when_they_run_out():
+    result = colors(600, background=False)
     assert np.array_equal(result[:345], result[255:])
 
 
-def test_text_stands_out_against_every_colour():
+def test_text_stands_out_against_every_color():
     for rgb in PALETTE:
         behind, ink = (
-            linear(np.array(c)) @ (0.2126, 0.7152, 0.0722) for c in (rgb, text_colour(rgb))
+            linear(np.array(c)) @ (0.2126, 0.7152, 0.0722) for c in (rgb, text_color(rgb))
         )
         assert (max(behind, ink) + 0.05) / (min(behind, ink) + 0.05) > 4.5
 
@@ -102,4 +102,4 @@ def test_text_stands_out_against_every_colour():
     ("rgb", "ink"), [((255, 255, 255), (0, 0, 0)), ((0, 0, 0), (255, 255, 255))]
 )
 def test_text_is_black_on_white_and_white_on_black(rgb, ink):
-    assert text_colour(rgb) == ink
+    assert text_color(rgb) == ink

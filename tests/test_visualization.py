@@ -1,4 +1,4 @@
-"""Pictures of segmentations: what they show, for pictures of every size and names of every kind."""
+"""Images of segmentations: what they show, for images of every size and names of every kind."""
 
 import itertools
 
@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from groupvit.errors import InputError
-from groupvit.palette import colours
+from groupvit.palette import colors
 from groupvit.visualization import groups, highlight, overlay, side_by_side
 from groupvit.visualization.names import place_names
 
@@ -32,20 +32,20 @@ def words(count):
 
 def draw(height=240, width=320, *, labels=None, **settings):
     labels = labels or words(6)
-    table = colours(len(labels), background=labels[0] == "background")
+    table = colors(len(labels), background=labels[0] == "background")
     label_map = cells(height, width, len(labels))
     return overlay(noise(height, width), label_map, labels, table, **settings)
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_a_picture_of_any_size_is_drawn_large_enough_to_see(size):
+def test_a_image_of_any_size_is_drawn_large_enough_to_see(size):
     result = draw(*size, legend=False)
     factor = result.width // size[1]
     assert result.size == (size[1] * factor, size[0] * factor)
     assert max(result.size) >= 240
 
 
-def test_a_large_picture_keeps_its_size():
+def test_a_large_image_keeps_its_size():
     assert draw(500, 700, legend=False).size == (700, 500)
 
 
@@ -66,32 +66,32 @@ def test_the_legend_grows_with_what_it_lists():
 
 def test_the_legend_lists_only_what_occurs():
     one = np.zeros((240, 320), np.uint8)
-    table = colours(30, background=False)
+    table = colors(30, background=False)
     results = [overlay(noise(240, 320), one, words(n)[1:], table) for n in (2, 30)]
     assert np.array_equal(*map(np.asarray, results))
 
 
-def test_no_opacity_leaves_the_picture_and_full_opacity_only_the_colour():
-    picture, one = noise(240, 320), np.zeros((240, 320), np.uint8)
+def test_no_opacity_leaves_the_image_and_full_opacity_only_the_color():
+    image, one = noise(240, 320), np.zeros((240, 320), np.uint8)
     table = np.array([[10, 20, 30]], np.uint8)
-    clear = np.asarray(overlay(picture, one, ["sky"], table, opacity=0.0, legend=False))
-    solid = np.asarray(overlay(picture, one, ["sky"], table, opacity=1.0, legend=False))
-    assert np.array_equal(clear[:60], picture[:60])
+    clear = np.asarray(overlay(image, one, ["sky"], table, opacity=0.0, legend=False))
+    solid = np.asarray(overlay(image, one, ["sky"], table, opacity=1.0, legend=False))
+    assert np.array_equal(clear[:60], image[:60])
     assert (solid[:60] == table[0]).all()
 
 
 def test_the_background_is_darkened_and_bears_no_name():
-    picture, one = np.full((240, 320, 3), 200, np.uint8), np.zeros((240, 320), np.uint8)
-    table = colours(2, background=True)
-    result = np.asarray(overlay(picture, one, ["background", "dog"], table, legend=False))
+    image, one = np.full((240, 320, 3), 200, np.uint8), np.zeros((240, 320), np.uint8)
+    table = colors(2, background=True)
+    result = np.asarray(overlay(image, one, ["background", "dog"], table, legend=False))
     assert len(np.unique(result.reshape(-1, 3), axis=0)) == 1
     assert 100 < result.max() < 200
 
 
 def test_borders_are_drawn_where_labels_meet_and_nowhere_else():
-    picture, halves = np.full((240, 320, 3), 100, np.uint8), np.zeros((240, 320), np.uint8)
+    image, halves = np.full((240, 320, 3), 100, np.uint8), np.zeros((240, 320), np.uint8)
     halves[:, 160:] = 1
-    result = np.asarray(groups(picture, halves)).astype(int)
+    result = np.asarray(groups(image, halves)).astype(int)
     changed = (result != 100).any(axis=(0, 2))
     assert changed[160]
     assert not changed[:155].any()
@@ -117,9 +117,9 @@ def test_every_large_region_of_a_label_bears_its_name():
     label_map = np.zeros((300, 400), np.uint8)
     label_map[50:150, 30:130] = label_map[150:250, 230:330] = 1
     names = list(place_names(label_map, words(2), 12, background=True))
-    centres = sorted(((n.box[0] + n.box[2]) // 2, (n.box[1] + n.box[3]) // 2) for n in names)
+    centers = sorted(((n.box[0] + n.box[2]) // 2, (n.box[1] + n.box[3]) // 2) for n in names)
     assert [name.text for name in names] == ["word 1", "word 1"]
-    assert np.abs(np.array(centres) - [(80, 100), (280, 200)]).max() < 8
+    assert np.abs(np.array(centers) - [(80, 100), (280, 200)]).max() < 8
 
 
 def test_a_small_region_bears_no_name():
@@ -158,23 +158,23 @@ def test_every_label_can_be_drawn(label):
 
 
 def test_the_inputs_are_left_as_they_were():
-    picture, label_map, table = noise(240, 320), cells(240, 320), colours(6, background=True)
-    copies = picture.copy(), label_map.copy(), table.copy()
-    overlay(picture, label_map, words(6), table)
-    groups(picture, label_map)
-    for array, copy in zip((picture, label_map, table), copies, strict=True):
+    image, label_map, table = noise(240, 320), cells(240, 320), colors(6, background=True)
+    copies = image.copy(), label_map.copy(), table.copy()
+    overlay(image, label_map, words(6), table)
+    groups(image, label_map)
+    for array, copy in zip((image, label_map, table), copies, strict=True):
         assert np.array_equal(array, copy)
 
 
-def test_groups_have_the_mean_colour_of_their_pixels():
-    picture, group_map = noise(240, 320), np.zeros((240, 320), np.uint16)
+def test_groups_have_the_mean_color_of_their_pixels():
+    image, group_map = noise(240, 320), np.zeros((240, 320), np.uint16)
     group_map[:, 160:] = 700
-    result = np.asarray(groups(picture, group_map)).astype(int)
+    result = np.asarray(groups(image, group_map)).astype(int)
     for part in (slice(0, 150), slice(170, 320)):
-        assert np.abs(result[:, part] - picture[:, part].mean(axis=(0, 1))).max() <= 0.5
+        assert np.abs(result[:, part] - image[:, part].mean(axis=(0, 1))).max() <= 0.5
 
 
-def test_groups_can_have_colours_of_their_own():
+def test_groups_can_have_colors_of_their_own():
     table = np.array([[250, 0, 0], [0, 250, 0]], np.uint8)
     group_map = np.zeros((240, 320), np.uint8)
     group_map[:, 160:] = 1
@@ -200,9 +200,7 @@ def test_panels_of_one_shape_become_equally_large(size):
     panels = [("small", Image.new("RGB", size, "red")), ("large", Image.new("L", (400, 300), 7))]
     sheet = np.asarray(side_by_side(panels, columns=2)).astype(int)
     assert max(sheet.shape) < 3500
-    widths = [
-        (sheet == colour).all(axis=-1).any(axis=0).sum() for colour in ((255, 0, 0), (7, 7, 7))
-    ]
+    widths = [(sheet == color).all(axis=-1).any(axis=0).sum() for color in ((255, 0, 0), (7, 7, 7))]
     assert widths[0] / widths[1] > 0.7
 
 
@@ -213,20 +211,20 @@ def test_an_opacity_out_of_range_is_refused(opacity):
 
 
 def test_what_does_not_fit_together_is_refused():
-    picture, label_map = noise(240, 320), cells(240, 320)
+    image, label_map = noise(240, 320), cells(240, 320)
     with pytest.raises(InputError, match="holds the index 5 but there are 3 labels"):
-        overlay(picture, label_map, words(6), colours(3, background=True))
+        overlay(image, label_map, words(6), colors(3, background=True))
     with pytest.raises(InputError, match="is empty"):
-        groups(picture[:0], label_map[:0])
+        groups(image[:0], label_map[:0])
     with pytest.raises(InputError, match="0 panels in 2 columns"):
         side_by_side([], columns=2)
 
 
 @pytest.mark.parametrize("size", [(64, 48), (240, 320)])
 def test_what_is_highlighted_stays_and_the_rest_is_dark(size):
-    picture, region = noise(*size), cells(*size) < 3
+    image, region = noise(*size), cells(*size) < 3
     factor = max(1, round(320 / max(size))) if max(size) <= 160 else 1
-    found = np.array(highlight(picture, region))
+    found = np.array(highlight(image, region))
     assert found.shape == (size[0] * factor, size[1] * factor, 3)
     inside = np.zeros(size, bool)  # away from the border that is drawn
     inside[3:-3, 3:-3] = [
@@ -234,6 +232,6 @@ def test_what_is_highlighted_stays_and_the_rest_is_dark(size):
         for y in range(3, size[0] - 3)
     ]
     small = found[factor // 2 :: factor, factor // 2 :: factor]
-    np.testing.assert_array_equal(small[inside & region], picture[inside & region])
-    dark = picture[inside & ~region] * 0.25
+    np.testing.assert_array_equal(small[inside & region], image[inside & region])
+    dark = image[inside & ~region] * 0.25
     np.testing.assert_allclose(small[inside & ~region], dark, atol=1)

@@ -1,4 +1,4 @@
-"""GroupViT: segmentation of pictures by words, learnt from captions alone.
+"""GroupViT: segmentation of images by words, learned from captions alone.
 
 The names below are imported when first asked for, so that `groupvit --help` need not wait for
 torch.

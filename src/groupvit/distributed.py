@@ -69,7 +69,7 @@ class SyncedBatchNorm(nn.modules.batchnorm._BatchNorm):
     """
 
     def forward(self, x: Float[Tensor, "row dim *places"]) -> Float[Tensor, "row dim *places"]:
-        """Normalise each column or channel; in evaluation by the running statistics."""
+        """Normalize each column or channel; in evaluation by the running statistics."""
         if not self.training:
             return super().forward(x)
         assert self.running_mean is not None
@@ -78,13 +78,13 @@ class SyncedBatchNorm(nn.modules.batchnorm._BatchNorm):
             rows = rearrange(exact, "row dim ... -> (row ...) dim")
             totals = _sum(torch.cat([rows.sum(dim=0), rows.new_tensor([len(rows)])]))
             count = totals[-1].detach()
-            centred = rows - totals[:-1] / count
-            squares = _sum(centred.square().sum(dim=0))
+            centered = rows - totals[:-1] / count
+            squares = _sum(centered.square().sum(dim=0))
             self._remember(totals[:-1].detach() / count, squares.detach() / (count - 1))
-            normalised = centred * (squares / count + self.eps).rsqrt()
+            normalized = centered * (squares / count + self.eps).rsqrt()
             if self.affine:
-                normalised = normalised * self.weight + self.bias
-            return normalised.view(len(x), *x.shape[2:], -1).movedim(-1, 1).to(x.dtype)
+                normalized = normalized * self.weight + self.bias
+            return normalized.view(len(x), *x.shape[2:], -1).movedim(-1, 1).to(x.dtype)
 
     def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002
         """Rows and images alike."""
@@ -170,7 +170,7 @@ class Ranks:
             gradient_as_bucket_view=True,
         )
 
-    def synchronise_norms(self, model: nn.Module) -> None:
+    def synchronize_norms(self, model: nn.Module) -> None:
         """Let every `nn.BatchNorm1d` and `nn.BatchNorm2d` of the model count the rows of all ranks.
 
         Parameters, buffers and their names stay; call it before `wrap`.
@@ -184,7 +184,7 @@ class Ranks:
 
 
 def synced(norm: nn.modules.batchnorm._BatchNorm) -> SyncedBatchNorm:
-    """A synchronised batch norm that shares the parameters and buffers of this one."""
+    """A synchronized batch norm that shares the parameters and buffers of this one."""
     shared = SyncedBatchNorm(norm.num_features, norm.eps, norm.momentum, norm.affine, device="meta")
     shared._parameters = norm._parameters
     shared._buffers = norm._buffers

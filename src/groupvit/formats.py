@@ -20,31 +20,31 @@ LabelMap = UInt8[np.ndarray, "height width"] | UInt16[np.ndarray, "height width"
 """For each pixel the index of its label."""
 
 
-def index_png(label_map: LabelMap, colours: UInt8[np.ndarray, "label 3"]) -> Image.Image:
+def index_png(label_map: LabelMap, colors: UInt8[np.ndarray, "label 3"]) -> Image.Image:
     """Give an image to be saved as PNG whose pixel values are the indices of the labels.
 
     Up to 256 labels it has one byte a pixel and a palette (mode P); beyond that two bytes a pixel
-    and no colours (mode I;16).
+    and no colors (mode I;16).
 
     Args:
         label_map: For each pixel the index of its label.
-        colours: One for each label, RGB, 0 to 255.
+        colors: One for each label, RGB, 0 to 255.
 
     Raises:
-        InputError: The map holds an index without a colour.
+        InputError: The map holds an index without a color.
     """
-    _check(label_map, len(colours))
-    if len(colours) > 256:
+    _check(label_map, len(colors))
+    if len(colors) > 256:
         return Image.fromarray(label_map.astype(np.uint16))
     image = Image.fromarray(label_map.astype(np.uint8))
-    image.putpalette(colours.tobytes())
+    image.putpalette(colors.tobytes())
     return image
 
 
 class CocoDataset:
-    """A COCO data set that grows picture by picture; only the run lengths are kept.
+    """A COCO data set that grows image by image; only the run lengths are kept.
 
-    Ids of pictures, categories and annotations count from 1. A first label "background" is no
+    Ids of images, categories and annotations count from 1. A first label "background" is no
     category.
     """
 
@@ -54,10 +54,10 @@ class CocoDataset:
         self._annotations: list[dict[str, Any]] = []
 
     def add(self, file_name: str, label_map: LabelMap) -> None:
-        """Add a segmented picture.
+        """Add a segmented image.
 
         Args:
-            file_name: Where the picture lies, below the folder of the data set.
+            file_name: Where the image lies, below the folder of the data set.
             label_map: For each pixel the index of its label.
 
         Raises:
@@ -89,7 +89,7 @@ class CocoDataset:
 def coco_annotations(
     label_map: LabelMap, labels: Sequence[str], *, image_id: int, first_id: int = 1
 ) -> list[dict[str, Any]]:
-    """Give one COCO annotation for each label of the picture, in the order of the labels.
+    """Give one COCO annotation for each label of the image, in the order of the labels.
 
     The mask is given as run lengths, uncompressed and column by column, as pycocotools reads them.
     The box is [left, top, width, height] in pixels, the area is in pixels. A first label
@@ -98,7 +98,7 @@ def coco_annotations(
     Args:
         label_map: For each pixel the index of its label.
         labels: What the map points to.
-        image_id: The picture's id in the data set.
+        image_id: The image's id in the data set.
         first_id: The id of the first annotation; the others count on.
 
     Raises:
@@ -121,12 +121,12 @@ def coco_annotations(
 def geojson(
     label_map: LabelMap, labels: Sequence[str], *, background: bool = False
 ) -> dict[str, Any]:
-    """Give a GeoJSON FeatureCollection with a MultiPolygon for each label of the picture.
+    """Give a GeoJSON FeatureCollection with a MultiPolygon for each label of the image.
 
     Coordinates are pixels, not degrees: x to the right, y down, [0, 0] is the upper left corner
-    of the picture. Outlines run exactly along the edges of pixels, and only their corners are
+    of the image. Outlines run exactly along the edges of pixels, and only their corners are
     kept. Regions that touch at a corner only are separate polygons. As numbers, outer rings turn
-    counter-clockwise and holes clockwise, as RFC 7946 asks; looked at in the picture, where y
+    counter-clockwise and holes clockwise, as RFC 7946 asks; looked at in the image, where y
     points down, outer rings turn clockwise. The properties are the `label`, its `label_index` and
     its count of `pixels`.
 

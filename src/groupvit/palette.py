@@ -1,4 +1,4 @@
-"""Colours for labels and groups, told apart by most eyes: a fixed table."""
+"""Colors for labels and groups, told apart by most eyes: a fixed table."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 PALETTE: UInt8[np.ndarray, "256 3"] = np.frombuffer(
-    # Made by scripts/make_palette.py. Sixteen colours a line.
+    # Made by scripts/make_palette.py. Sixteen colors a line.
     bytes.fromhex(
         "26262af84e676d96ffeeda008126e000d6aad36fb4852c0e7dfcff3b488ed3ffad309000b8b8ffc3962db400782d8796"
         "3c5a2dffb496005af0a5695affe1ff2dff781ec300b45aff875aa5ff87ffd200001ec3f069a578a5c33c782d78b4d2b4"
@@ -29,30 +29,30 @@ PALETTE: UInt8[np.ndarray, "256 3"] = np.frombuffer(
 ).reshape(256, 3)
 """RGB, 0 to 255, all different; read-only.
 
-The first is a dark grey for the background. The dozen after it, and the grey, can be told apart
+The first is a dark gray for the background. The dozen after it, and the gray, can be told apart
 without red, green or blue cones too.
 """
 
 
-def colours(count: int, *, background: bool) -> UInt8[np.ndarray, "count 3"]:
-    """Give the first colours of the palette, RGB, 0 to 255.
+def colors(count: int, *, background: bool) -> UInt8[np.ndarray, "count 3"]:
+    """Give the first colors of the palette, RGB, 0 to 255.
 
-    Beyond 255 labels the colours repeat, without the dark grey.
+    Beyond 255 labels the colors repeat, without the dark gray.
 
     Args:
         count: How many, at least 0.
-        background: Whether the first of them is the dark grey.
+        background: Whether the first of them is the dark gray.
     """
     cycle = np.arange(count - background) % 255 + 1
     indices = np.concatenate([np.zeros(int(background), int), cycle])[:count]
     return PALETTE.take(indices, axis=0)
 
 
-def text_colour(rgb: Sequence[int] | UInt8[np.ndarray, "3"]) -> tuple[int, int, int]:
-    """Give black or white, whichever stands out more (WCAG contrast) against a colour.
+def text_color(rgb: Sequence[int] | UInt8[np.ndarray, "3"]) -> tuple[int, int, int]:
+    """Give black or white, whichever stands out more (WCAG contrast) against a color.
 
     Args:
-        rgb: The colour behind the text, 0 to 255.
+        rgb: The color behind the text, 0 to 255.
     """
     value = np.asarray(rgb, dtype=np.float64) / 255
     linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)

@@ -17,7 +17,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture
 def photos(tmp_path):
-    """A folder with three pictures, one of them in a folder below."""
+    """A folder with three images, one of them in a folder below."""
     folder = tmp_path / "photos"
     (folder / "trip").mkdir(parents=True)
     for seed, name in enumerate(["dog.jpg", "cat.png", "trip/boat.webp"]):

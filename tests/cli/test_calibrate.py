@@ -13,7 +13,7 @@ from tests.evaluation.folders import with_background, write_folder
 
 @pytest.fixture
 def calibrated(run, model, tmp_path):
-    """A file of thresholds from pictures with masks."""
+    """A file of thresholds from images with masks."""
     folder = with_background(write_folder(tmp_path / "book", num=4))
     out = tmp_path / "background.json"
     code, printed, _ = run("calibrate", folder, "--model", model, "--out", out)
@@ -25,7 +25,7 @@ def calibrated(run, model, tmp_path):
     return out
 
 
-def test_thresholds_are_used_where_pictures_are_segmented(run, model, photos, calibrated, tmp_path):
+def test_thresholds_are_used_where_images_are_segmented(run, model, photos, calibrated, tmp_path):
     values = json.loads(calibrated.read_text())
     assert values["certainty"] == "score"
     given = ("--labels", "sky", "boat", "--model", model, "--format", "npz")
@@ -46,12 +46,12 @@ def test_thresholds_are_used_and_told_where_a_model_is_measured(run, model, cali
     assert stored["background_thresholds"] == values["thresholds"]
 
 
-def test_pictures_alone_need_labels(run, model, photos, tmp_path):
+def test_images_alone_need_labels(run, model, photos, tmp_path):
     out = tmp_path / "background.json"
     arguments = ("calibrate", photos, "--model", model, "--out", out)
     code, printed, _ = run(*arguments, "--labels", "dog", "cat")
     assert code == 0
-    assert "3 pictures" in printed
+    assert "3 images" in printed
     assert json.loads(out.read_text())["thresholds"] == {}
     assert "would be overwritten" in run(*arguments, "--labels", "dog", "cat")[2]
     assert "no folder images/ under" in run(*arguments, "--overwrite")[2]
@@ -97,12 +97,12 @@ def pairs(tmp_path):
     for i in range(15):
         members.append((f"{i:03d}.jpg", encoded(lively.street(40, 60, i))))
         members.append((f"{i:03d}.txt", captions[i % 3]))
-    members[4] = ("002.jpg", b"no picture")
+    members[4] = ("002.jpg", b"no image")
     return write_tar(tmp_path / "pairs.tar", members)
 
 
-def test_a_background_is_learnt_from_captions(run, model, photos, pairs, tmp_path):
-    out = tmp_path / "learnt"
+def test_a_background_is_learned_from_captions(run, model, photos, pairs, tmp_path):
+    out = tmp_path / "learned"
     arguments = ("learn-background", pairs, out, "--model", model)
     code, printed, told = run(*arguments)
     assert (code, told) == (0, "")
@@ -112,10 +112,10 @@ def test_a_background_is_learnt_from_captions(run, model, photos, pairs, tmp_pat
     assert "no noun stands in 5" in run(*arguments, "--pairs", "3", "--overwrite")[2]
     given = ("--labels", "apple", "boat", "--model", out, "--background", "auto")
     assert run("segment", photos / "dog.jpg", *given, "--out", tmp_path / "seen")[0] == 0
-    assert "learnt: how near" in run("info", out)[1]
+    assert "learned: how near" in run("info", out)[1]
 
 
-def test_a_background_is_learnt_from_masks(run, model, tmp_path):
+def test_a_background_is_learned_from_masks(run, model, tmp_path):
     folder = with_background(write_folder(tmp_path / "book", num=4))
     for place, path in enumerate(sorted((folder / "masks").iterdir())):
         if place % 2:  # here all is as the model says, elsewhere nothing
@@ -123,10 +123,10 @@ def test_a_background_is_learnt_from_masks(run, model, tmp_path):
             Image.fromarray(found.label_map + 1).save(path)
         else:
             Image.new("L", (24, 24)).save(path)
-    code, printed, _ = run("learn-background", folder, tmp_path / "learnt", "--model", model)
+    code, printed, _ = run("learn-background", folder, tmp_path / "learned", "--model", model)
     assert code == 0
     assert "told rightly" in printed
-    code, printed, _ = run("evaluate", folder, "--model", tmp_path / "learnt")
+    code, printed, _ = run("evaluate", folder, "--model", tmp_path / "learned")
     assert "background below 0 (margin)" in printed
     plain = write_folder(tmp_path / "plain", num=1)
     told = run("learn-background", plain, tmp_path / "x", "--model", model)[2]

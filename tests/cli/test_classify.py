@@ -15,11 +15,11 @@ def test_accuracy_is_shown_and_written(run, classes, model, tmp_path):
     out = tmp_path / "numbers.json"
     code, printed, complaint = run("classify", classes, "--model", model, "--out", out)
     assert (code, complaint) == (0, "")
-    for told in ("top 1", "top 5", "pictures", "worst", str(out)):
+    for told in ("top 1", "top 5", "images", "worst", str(out)):
         assert told in printed
     values = json.loads(out.read_text())
     assert set(values["by_class"]) == {"bird nest", "trip"}
-    assert (values["num_pictures"], values["names"]) == (2, "folders")
+    assert (values["num_images"], values["names"]) == (2, "folders")
     assert "would be overwritten" in run("classify", classes, "--model", model, "--out", out)[2]
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from groupvit.cli import COMMANDS
-from groupvit.weights import find
+from groupvit.weights import catalogue
 from tests.lively import size_of
 
 
@@ -54,7 +54,10 @@ def test_a_model_goes_to_hugging_face_and_back(run, model, tmp_path):
     assert code == 0
     assert "left out, as that layout has no place for it: multi_label_log_scale" in printed
     assert run("convert", there, back)[0] == 0
-    first, second = find.load(model).model.state_dict(), find.load(back).model.state_dict()
+    first, second = (
+        catalogue.load(model).model.state_dict(),
+        catalogue.load(back).model.state_dict(),
+    )
     assert set(first) - set(second) == {"multi_label_log_scale"}
     assert all(torch.equal(first[name], second[name]) for name in second)
 

@@ -37,11 +37,11 @@ def test_the_folder_says_what_was_measured_and_how(evaluate, model, folder, tmp_
     assert code == 0
     assert str(out / "report.html") in printed
     assert (values["model"], values["benchmark"]) == (str(model), str(folder))
-    assert (values["num_pictures"], values["protocol"]) == (2, "ours")
+    assert (values["num_images"], values["protocol"]) == (2, "ours")
     assert [one["name"] for one in values["deviations"]] == ["short_side"]
     assert list(values["scores"]["iou"]) == list(CLASSES)
     assert 0 <= values["scores"]["miou"] <= values["oracles"][1]["miou"] <= 1
-    names = {"pictures-0.jsonl", "report.html", "report.md", "scores.json"}
+    names = {"images-0.jsonl", "report.html", "report.md", "scores.json"}
     assert {path.name for path in out.iterdir()} == names
     told = f"| mIoU | {100 * values['scores']['miou']:.1f} |"
     assert told in (out / "report.md").read_text()
@@ -67,13 +67,13 @@ def test_another_measurement_needs_another_folder_or_leave(evaluate, tmp_path):
     assert (tmp_path / "mine.txt").read_text() == "stays"
 
 
-def test_a_page_may_be_without_pictures(evaluate, tmp_path):
+def test_a_page_may_be_without_images(evaluate, tmp_path):
     assert evaluate("--limit", 1, "--shown", 0, "--out", tmp_path)[0] == 0
     assert "<article" not in (tmp_path / "report.html").read_text()
     assert "give at least 0" in evaluate("--shown", -1)[2]
 
 
-def test_pictures_masks_and_classes_may_lie_anywhere(run, model, folder):
+def test_images_masks_and_classes_may_lie_anywhere(run, model, folder):
     parts = ("--images", folder / "images", "--masks", folder / "masks")
     code, printed, _ = run(
         "evaluate", *parts, "--classes", folder / "classes.txt", "--model", model
@@ -98,7 +98,7 @@ def test_all_benchmarks_are_listed_with_what_is_there(run, tmp_path):
     for key, one in PUBLISHED.items():
         assert f"{key}  {one.title}, {len(one.labels)} classes" in printed
         assert one.source in printed
-    assert printed.count(": 2 pictures") == 2
+    assert printed.count(": 2 images") == 2
     assert printed.count(f"not under {tmp_path}/") == 6
 
 

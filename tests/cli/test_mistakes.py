@@ -68,21 +68,21 @@ def test_missing_file(mistake, photos):
 def test_no_file(run, model):
     code, _, complaint = run("segment", "--labels", "dog", "--model", model)
     assert code == 2
-    assert "no pictures given" in complaint
+    assert "no images given" in complaint
 
 
 def test_empty_folder(mistake, tmp_path):
     (tmp_path / "empty").mkdir()
-    assert "no JPEG, PNG or WebP pictures in" in mistake(tmp_path / "empty")
+    assert "no JPEG, PNG or WebP images in" in mistake(tmp_path / "empty")
 
 
 def test_pattern_without_match(mistake, photos):
-    assert "no pictures match" in mistake(f"{photos}/*.webp")
+    assert "no images match" in mistake(f"{photos}/*.webp")
 
 
 def test_text_file_named_jpg(mistake, photos):
     (photos / "letter.jpg").write_text("Dear reader,")
-    assert "letter.jpg is not a JPEG, PNG or WebP picture" in mistake(photos / "letter.jpg")
+    assert "letter.jpg is not a JPEG, PNG or WebP image" in mistake(photos / "letter.jpg")
 
 
 def test_truncated_jpeg(mistake, photos):
@@ -97,7 +97,7 @@ def test_decompression_bomb(mistake, photos):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1)])
-def test_tiny_and_thin_pictures_are_no_mistake(run, model, tmp_path, size):
+def test_tiny_and_thin_images_are_no_mistake(run, model, tmp_path, size):
     Image.fromarray(street(*size)).save(tmp_path / "odd.png")
     out = tmp_path / "out"
     code, _, complaint = run(

@@ -9,7 +9,7 @@ from tests.data.pairs import encoded, photo
 
 @pytest.fixture
 def folder(tmp_path):
-    folder = tmp_path / "pictures"
+    folder = tmp_path / "images"
     folder.mkdir()
     for number in range(4):
         (folder / f"{number}.jpg").write_bytes(encoded(photo(number, 60, 80)))
@@ -24,7 +24,7 @@ def shard(path):
 def test_a_folder_becomes_shards(run, folder, tmp_path):
     code, printed, complaint = run("pack", folder, "--out", tmp_path / "out", "--shard-size", 3)
     assert (code, complaint) == (0, "")
-    told = "4 pictures with 8 captions are now in"
+    told = "4 images with 8 captions are now in"
     assert told in printed
     assert printed.strip().endswith("train-000000.tar to train-000001.tar")
     assert shard(tmp_path / "out" / "train-000000.tar").num_captions == 6
@@ -54,11 +54,11 @@ def test_captions_of_coco_become_shards(run, folder, tmp_path):
     source = ("--coco", tmp_path / "coco.json", "--images", folder)
     code, printed, _ = run("pack", *source, "--out", tmp_path / "out")
     assert code == 0
-    assert "1 pictures with 1 captions" in printed
+    assert "1 images with 1 captions" in printed
 
 
 def test_what_is_left_out_is_told(run, folder, tmp_path):
-    (folder / "3.jpg").write_bytes(b"no picture")
+    (folder / "3.jpg").write_bytes(b"no image")
     code, printed, _ = run("pack", folder, "--out", tmp_path / "out")
     assert code == 0
     assert "1 were left out;" in printed

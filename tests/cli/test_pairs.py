@@ -23,12 +23,12 @@ def test_the_tables_tell_what_shards_hold(run, shards):
 
 
 def test_damage_is_told_by_kind(run, tmp_path):
-    parts = [*sample(0), ("1.jpg", b"no picture"), ("1.txt", "a dog"), ("2.txt", "a dog")]
+    parts = [*sample(0), ("1.jpg", b"no image"), ("1.txt", "a dog"), ("2.txt", "a dog")]
     code, printed, _ = run("pairs", write_tar(tmp_path / "a.tar", parts))
     assert code == 0
     printed = " ".join(printed.split())
     assert "damage: no image 1" in printed
-    assert "damage: unreadable pictures 1 of 2 drawn" in printed
+    assert "damage: unreadable images 1 of 2 drawn" in printed
 
 
 def test_the_same_numbers_go_into_a_file(run, shards, tmp_path):
@@ -39,7 +39,7 @@ def test_the_same_numbers_go_into_a_file(run, shards, tmp_path):
     assert values["nouns"]["hill"] == 8
 
 
-def test_a_sheet_of_pictures_is_written(run, shards, tmp_path):
+def test_a_sheet_of_images_is_written(run, shards, tmp_path):
     assert run("pairs", shards, "--sheet", tmp_path / "sheet.png")[0] == 0
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.width > 1500

@@ -13,8 +13,8 @@ def shards(tmp_path):
 def test_recall_is_shown_both_ways(run, shards, model):
     code, printed, complaint = run("retrieve", shards, "--model", model)
     assert (code, complaint) == (0, "")
-    shown = ("pictures find captions", "captions find pictures", "at 10", "median rank")
-    for part in (*shown, "8 pictures, 16 captions"):
+    shown = ("images find captions", "captions find images", "at 10", "median rank")
+    for part in (*shown, "8 images, 16 captions"):
         assert part in printed
     assert "damaged" not in printed
 
@@ -24,7 +24,7 @@ def test_the_numbers_go_into_a_file(run, shards, model, tmp_path):
     assert run("retrieve", shards, "--model", model, "--out", out)[0] == 0
     values = json.loads(out.read_text())
     assert list(values["captions"]["at"]) == ["1", "5", "10"]
-    assert (values["num_pictures"], values["shards"]) == (8, [shards])
+    assert (values["num_images"], values["shards"]) == (8, [shards])
     code, _, complaint = run("retrieve", shards, "--model", model, "--out", out)
     assert code == 2
     assert "would be overwritten" in complaint

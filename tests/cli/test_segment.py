@@ -24,7 +24,7 @@ def files(folder):
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
-def test_one_picture_gives_an_overlay_and_a_label_map(segment, photos, tmp_path):
+def test_one_image_gives_an_overlay_and_a_label_map(segment, photos, tmp_path):
     code, printed, complaints = segment(photos / "dog.jpg", *LABELS)
     assert (code, complaints) == (0, "")
     assert files(tmp_path / "out") == {"dog.overlay.png", "dog.png"}
@@ -37,7 +37,7 @@ def test_a_folder_keeps_its_order_below_the_output(segment, photos, tmp_path):
     code, printed, _ = segment(photos, *LABELS, "--format", "index")
     assert code == 0
     assert files(tmp_path / "out") == {"dog.png", "cat.png", "trip/boat.png"}
-    assert "3 pictures in" in printed
+    assert "3 images in" in printed
 
 
 def test_every_format_is_written(segment, photos, tmp_path):
@@ -48,7 +48,7 @@ def test_every_format_is_written(segment, photos, tmp_path):
     assert files(tmp_path / "out") == {"coco.json", *(f"dog.{suffix}" for suffix in suffixes)}
 
 
-def test_the_coco_file_holds_all_pictures(segment, photos, tmp_path):
+def test_the_coco_file_holds_all_images(segment, photos, tmp_path):
     segment(photos, *LABELS, "--format", "coco", "index")
     coco = json.loads((tmp_path / "out" / "coco.json").read_text())
     names = {image["id"]: image["file_name"] for image in coco["images"]}
@@ -62,16 +62,16 @@ def test_the_coco_file_holds_all_pictures(segment, photos, tmp_path):
         assert found == [label + 1 for label in labels]
 
 
-def test_a_broken_picture_does_not_stop_the_others(segment, photos, tmp_path):
+def test_a_broken_image_does_not_stop_the_others(segment, photos, tmp_path):
     (photos / "broken.jpg").write_text("this is a letter")
     code, _, complaints = segment(photos, *LABELS, "--format", "index")
     assert code == 1
     assert files(tmp_path / "out") == {"dog.png", "cat.png", "trip/boat.png"}
     assert complaints.count("\n") == 1
-    assert "broken.jpg is not a JPEG, PNG or WebP picture" in complaints
+    assert "broken.jpg is not a JPEG, PNG or WebP image" in complaints
 
 
-def test_a_picture_that_the_protocol_refuses_does_not_stop_the_others(segment, photos, tmp_path):
+def test_a_image_that_the_protocol_refuses_does_not_stop_the_others(segment, photos, tmp_path):
     Image.fromarray(street(1, 3000)).save(photos / "thin.png")
     code, _, complaints = segment(
         photos, *LABELS, "--format", "index", "--protocol", "groupvit", "--batch-size", "4"
@@ -92,15 +92,15 @@ def test_nothing_is_overwritten_unless_asked(segment, photos, tmp_path):
     assert (tmp_path / "out" / "dog.png").stat().st_mtime_ns > before
 
 
-def test_a_picture_that_is_read_is_never_replaced(segment, photos):
+def test_a_image_that_is_read_is_never_replaced(segment, photos):
     before = (photos / "cat.png").read_bytes()
     code, _, complaints = segment(photos, *LABELS, "--overwrite", out=photos)
     assert code == 2
-    assert "cat.png is a picture that is read" in complaints
+    assert "cat.png is an image that is read" in complaints
     assert (photos / "cat.png").read_bytes() == before
 
 
-def test_pictures_of_one_stem_keep_apart(segment, photos, tmp_path):
+def test_images_of_one_stem_keep_apart(segment, photos, tmp_path):
     Image.fromarray(street(20, 20)).save(photos / "dog.png")
     assert segment(photos, *LABELS, "--format", "index")[0] == 0
     assert {"dog.jpg.png", "dog.png.png", "cat.png"} <= files(tmp_path / "out")

@@ -1,4 +1,4 @@
-"""Shards of drawn pictures with captions, sound and damaged."""
+"""Shards of drawn images with captions, sound and damaged."""
 
 import io
 import json
@@ -11,14 +11,14 @@ WORDS = ("dog", "cat", "boat", "horse", "tree", "house", "train", "bird")
 
 
 def photo(seed=0, height=24, width=32):
-    """Smooth colours that differ with the seed."""
+    """Smooth colors that differ with the seed."""
     y, x = np.mgrid[:height, :width]
     waves = [np.sin(x / (4 + seed % 5)), np.cos(y / (3 + seed % 7)), np.sin((x + y) / 6 + seed)]
     return np.stack([127.5 + 120 * wave for wave in waves], axis=-1).astype(np.uint8)
 
 
 def encoded(pixels, kind="JPEG", **options):
-    """The bytes of a picture file."""
+    """The bytes of an image file."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, kind, **options)
     return file.getvalue()
@@ -36,7 +36,7 @@ def write_tar(path, members):
 
 
 def sample(number, *, captions=None):
-    """A picture that tells its number by its brightness, and captions that name it."""
+    """An image that tells its number by its brightness, and captions that name it."""
     key = f"{number:06d}"
     value = np.full((24, 32, 3), 3 * (number % 80), dtype=np.uint8)
     word = WORDS[number % len(WORDS)]

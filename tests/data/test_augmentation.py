@@ -6,7 +6,7 @@ from groupvit.data.config import AugmentationConfig, DataConfig
 from groupvit.data.geometry import Motion
 from groupvit.data.operations import OPERATIONS
 from groupvit.errors import InputError
-from groupvit.images import DEVIATION, MEAN
+from groupvit.imaging import DEVIATION, MEAN
 
 NOTHING = {"flip": False, "rand_augment_ops": 0, "erasing": 0.0}
 MEANS = torch.tensor(MEAN)[:, None, None]
@@ -30,11 +30,11 @@ def values(normalized):
 
 
 def changed(normalized, images):
-    """Which pictures are no longer as they were."""
+    """Which images are no longer as they were."""
     return ((values(normalized) - images.float()).abs() > 0.01).flatten(1).any(dim=1)
 
 
-def test_switched_off_it_only_normalises(images):
+def test_switched_off_it_only_normalizes(images):
     expected = (images.float() - MEANS) / DEVIATIONS
     assert torch.equal(augmented(images), expected)
 
@@ -45,14 +45,14 @@ def test_the_generator_decides_all(images):
     assert not torch.equal(augmented(images, **whole), augmented(images, seed=1, **whole))
 
 
-def test_neither_the_pictures_nor_other_random_numbers_are_touched(images):
+def test_neither_the_images_nor_other_random_numbers_are_touched(images):
     before, state = images.clone(), torch.get_rng_state()
     augmented(images, flip=True, rand_augment_ops=2, erasing=1.0)
     assert torch.equal(images, before)
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_half_of_the_pictures_are_mirrored(images):
+def test_half_of_the_images_are_mirrored(images):
     result = values(augmented(images, flip=True)).round().to(torch.uint8)
     mirrored = (result == images.flip(3)).flatten(1).all(dim=1)
     kept = (result == images).flatten(1).all(dim=1)
@@ -60,7 +60,7 @@ def test_half_of_the_pictures_are_mirrored(images):
     assert 160 < mirrored.sum() < 240
 
 
-def test_rand_augment_changes_pictures_in_whole_numbers(images):
+def test_rand_augment_changes_images_in_whole_numbers(images):
     result = values(augmented(images, rand_augment_ops=2))
     assert (result - result.round()).abs().max() < 0.01
     assert -0.01 < result.min() < result.max() < 255.01
@@ -90,7 +90,7 @@ def test_every_operation_gets_its_turn(images, monkeypatch):
         return images
 
     strong = []
-    numbered = tuple(counted(f"colour {n}") for n in range(len(OPERATIONS)))
+    numbered = tuple(counted(f"color {n}") for n in range(len(OPERATIONS)))
     monkeypatch.setattr("groupvit.data.augmentation.OPERATIONS", numbered)
     monkeypatch.setattr("groupvit.data.augmentation.move", moved)
     augmented(images.repeat(5, 1, 1, 1), rand_augment_ops=2, rand_augment_magnitude=7.0)
@@ -115,11 +115,11 @@ def test_erasing_puts_noise_into_rectangles(images):
     assert abs(noise.std() - 1) < 0.05
 
 
-def test_a_share_of_the_pictures_is_erased(images):
+def test_a_share_of_the_images_is_erased(images):
     assert 70 < changed(augmented(images, erasing=0.25), images).sum() < 130
 
 
-def test_a_single_tiny_picture_passes_through():
+def test_a_single_tiny_image_passes_through():
     image = torch.full((1, 3, 1, 1), 9, dtype=torch.uint8)
     for seed in range(20):
         whole = augmented(image, seed=seed, flip=True, rand_augment_ops=2, erasing=1.0)

@@ -29,7 +29,7 @@ def boxes(width, height, number=500, **settings):
     return [draw_box(width, height, config, generator) for _ in range(number)]
 
 
-def test_crops_lie_in_the_picture_and_keep_area_and_ratio():
+def test_crops_lie_in_the_image_and_keep_area_and_ratio():
     for box in boxes(300, 200):
         width, height = box.right - box.left, box.bottom - box.top
         assert 0 <= box.left < box.right <= 300
@@ -53,7 +53,7 @@ def test_a_strip_that_no_box_fits_gives_its_middle(size, box):
     assert boxes(*size, number=5, crop_scale_min=0.9) == [box] * 5
 
 
-def test_a_square_picture_can_stay_whole():
+def test_a_square_image_can_stay_whole():
     assert boxes(200, 200, number=50, **WHOLE) == [(0, 0, 200, 200)] * 50
     pixels = photo(height=16, width=16)
     assert (decoded(encoded(pixels, "PNG"), **WHOLE) == pixels).all()
@@ -67,7 +67,7 @@ def test_a_crop_is_what_pillow_cuts_and_resizes():
 
 
 @pytest.mark.parametrize("side", [256, 250, 203, 129])
-def test_a_picture_decoded_in_small_shows_the_same_part(side):
+def test_a_image_decoded_in_small_shows_the_same_part(side):
     smooth = Image.fromarray(photo()).resize((side, side), Image.Resampling.BICUBIC)
     pixels = np.asarray(smooth)
     for seed in range(10):
@@ -101,7 +101,7 @@ def test_no_more_is_decoded_than_the_crop_needs(monkeypatch, crop, decoded_size)
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "P", "1", "I;16", "CMYK"])
-def test_every_kind_of_picture_becomes_rgb(tmp_path, mode):
+def test_every_kind_of_image_becomes_rgb(tmp_path, mode):
     kind = {"CMYK": "JPEG", "I;16": "PNG"}.get(mode, "PNG")
     image = Image.fromarray(photo()).convert(mode if mode != "I;16" else "I").convert(mode)
     image.save(tmp_path / "a", kind)
@@ -113,7 +113,7 @@ def test_transparent_parts_become_white():
     assert (decoded(encoded(np.asarray(clear), "PNG")) == 255).all()
 
 
-def test_pictures_are_upright_as_exif_says():
+def test_images_are_upright_as_exif_says():
     pixels = np.zeros((20, 20, 3), dtype=np.uint8)
     pixels[:10] = 255
     exif = Image.Exif()
@@ -133,7 +133,7 @@ def test_a_damaged_orientation_says_nothing():
     "data",
     [
         b"",
-        b"no picture",
+        b"no image",
         encoded(photo(), "GIF"),
         encoded(photo(), "BMP"),
         encoded(photo())[:300],
@@ -153,7 +153,7 @@ def test_too_many_pixels_are_damage(monkeypatch):
         decoded(encoded(photo()))
 
 
-def test_any_damage_is_told_or_gives_a_picture():
+def test_any_damage_is_told_or_gives_an_image():
     generator = random.Random(0)
     for kind in ("JPEG", "PNG", "WEBP"):
         whole = encoded(photo(), kind)

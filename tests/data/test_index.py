@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from safetensors import safe_open
 
-from groupvit.data import index, members
+from groupvit.data import index, tar_samples
 from groupvit.data.shards import Caption, Reader
 from groupvit.text.nouns import NounFinder
 from tests.data.pairs import encoded, photo, sample, write_tar
@@ -21,13 +21,13 @@ def path(tmp_path):
 @pytest.fixture
 def readings(monkeypatch):
     """Every tar file that was read through."""
-    read, seen = members.read, []
+    read, seen = tar_samples.read, []
 
     def count(path):
         seen.append(path)
         return read(path)
 
-    monkeypatch.setattr(members, "read", count)
+    monkeypatch.setattr(tar_samples, "read", count)
     return seen
 
 

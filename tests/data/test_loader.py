@@ -39,7 +39,7 @@ def numbers(batch):
     return (batch.images.float().mean(dim=(1, 2, 3)) / 3).round().int().tolist()
 
 
-def test_a_batch_has_pictures_texts_and_nouns(config):
+def test_a_batch_has_images_texts_and_nouns(config):
     batch = batches(config)[0]
     assert batch.images.shape == (4, 3, 16, 16)
     assert batch.images.dtype == torch.uint8
@@ -49,7 +49,7 @@ def test_a_batch_has_pictures_texts_and_nouns(config):
     assert batch.damaged == 0
 
 
-def test_picture_caption_and_nouns_are_of_the_same_sample(config):
+def test_image_caption_and_nouns_are_of_the_same_sample(config):
     batch = batches(config)[1]
     for row, number in enumerate(numbers(batch)):
         assert batch.caption_nouns[row, 0] == identity(WORDS[number % len(WORDS)])
@@ -175,7 +175,7 @@ def test_a_short_text_encoder_gets_short_texts(config):
 
 def test_a_damaged_sample_is_replaced_by_the_next_and_counted(tmp_path):
     parts = [sample(number) for number in range(8)]
-    parts[3][0] = ("000003.jpg", b"no picture")
+    parts[3][0] = ("000003.jpg", b"no image")
     parts[7][0] = ("000007.jpg", parts[7][0][1][:200])
     path = write_tar(tmp_path / "a.tar", [part for pair in parts for part in pair])
     data = batches(settings(str(path), batch_size=8))
@@ -188,10 +188,10 @@ def test_a_damaged_sample_is_replaced_by_the_next_and_counted(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("num_workers", [0, 1])
 def test_a_lost_shard_ends_the_run_in_one_sentence(tmp_path, num_workers):
-    parts = [[(f"{n}.jpg", b"no picture"), (f"{n}.txt", "a dog")] for n in range(30)]
+    parts = [[(f"{n}.jpg", b"no image"), (f"{n}.txt", "a dog")] for n in range(30)]
     path = write_tar(tmp_path / "lost.tar", [part for pair in parts for part in pair])
     data = batches(settings(str(path)))
-    sentence = r"^\S*lost\.tar: 20 pictures in a row cannot be decoded \(.*\); get a whole copy"
+    sentence = r"^\S*lost\.tar: 20 images in a row cannot be decoded \(.*\); get a whole copy"
     with pytest.raises(InputError, match=sentence) as mistake:
         list(stream(data, start=0, stop=1, num_workers=num_workers))
     assert "\n" not in str(mistake.value)

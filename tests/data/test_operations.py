@@ -13,22 +13,22 @@ from groupvit.data.operations import OPERATIONS
 from tests.data.pairs import photo
 
 STRENGTHS = (-10.0, -9.3, -4.2, -0.5, 0.0, 0.7, 3.0, 8.8, 9.5, 10.0)
-FILL_COLOUR = tuple(map(int, FILL))
+FILL_COLOR = tuple(map(int, FILL))
 
 
 def noisy(seed=0, height=37, width=52):
-    """A picture with smooth parts, edges and noise, not of full range."""
+    """An image with smooth parts, edges and noise, not of full range."""
     pixels = photo(seed, height, width).astype(float) * 0.7 + 20
     pixels[5:15, 10:30] = (250, 30, 90)
     noise = np.random.default_rng(seed).normal(0, 6, pixels.shape)
     return np.clip(pixels + noise, 11, 252).astype(np.uint8)
 
 
-def as_batch(*pictures):
-    return torch.stack([torch.from_numpy(p).permute(2, 0, 1) for p in pictures]).float()
+def as_batch(*images):
+    return torch.stack([torch.from_numpy(p).permute(2, 0, 1) for p in images]).float()
 
 
-def as_pictures(images):
+def as_images(images):
     values = images.round()
     assert torch.equal(values, images)
     assert 0 <= values.min() <= values.max() <= 255
@@ -71,12 +71,12 @@ TOLERANCE = {"auto_contrast": 1, "color": 1, "contrast": 1, "brightness": 1, "sh
 
 
 @pytest.mark.parametrize("name", PILLOW)
-def test_colours_change_as_in_pillow(name):
+def test_colors_change_as_in_pillow(name):
     function = OPERATIONS[list(PILLOW).index(name)]
-    pictures = [noisy(seed) for seed in range(len(STRENGTHS))]
-    changed = as_pictures(function(as_batch(*pictures), torch.tensor(STRENGTHS)))
-    for picture, strength, ours in zip(pictures, STRENGTHS, changed, strict=True):
-        theirs = np.asarray(PILLOW[name](Image.fromarray(picture), strength)).astype(int)
+    images = [noisy(seed) for seed in range(len(STRENGTHS))]
+    changed = as_images(function(as_batch(*images), torch.tensor(STRENGTHS)))
+    for image, strength, ours in zip(images, STRENGTHS, changed, strict=True):
+        theirs = np.asarray(PILLOW[name](Image.fromarray(image), strength)).astype(int)
         assert np.abs(ours - theirs).max() <= TOLERANCE.get(name, 0)
         assert np.mean(ours != theirs) < 0.02
 
@@ -88,14 +88,14 @@ def transform(matrix):
             Image.Transform.AFFINE,
             matrix(strength / 10, *image.size),
             resample=Image.Resampling.BILINEAR,
-            fillcolor=FILL_COLOUR,
+            fillcolor=FILL_COLOR,
         )
 
     return apply
 
 
 def rotate(image, strength):
-    options = {"resample": Image.Resampling.BILINEAR, "fillcolor": FILL_COLOUR}
+    options = {"resample": Image.Resampling.BILINEAR, "fillcolor": FILL_COLOR}
     return image.rotate(30 * strength / 10, **options)
 
 
@@ -110,23 +110,23 @@ PILLOW_MOTIONS = {
 
 @pytest.mark.parametrize("motion", PILLOW_MOTIONS)
 def test_pixels_move_as_in_pillow(motion):
-    pictures = [noisy(seed) for seed in range(len(STRENGTHS))]
+    images = [noisy(seed) for seed in range(len(STRENGTHS))]
     motions = torch.full((len(STRENGTHS),), int(motion))
-    moved = as_pictures(move(as_batch(*pictures), motions, torch.tensor(STRENGTHS)))
-    for picture, strength, ours in zip(pictures, STRENGTHS, moved, strict=True):
-        theirs = np.asarray(PILLOW_MOTIONS[motion](Image.fromarray(picture), strength)).astype(int)
+    moved = as_images(move(as_batch(*images), motions, torch.tensor(STRENGTHS)))
+    for image, strength, ours in zip(images, STRENGTHS, moved, strict=True):
+        theirs = np.asarray(PILLOW_MOTIONS[motion](Image.fromarray(image), strength)).astype(int)
         difference = np.abs(ours - theirs).max(axis=-1)
         assert np.mean(difference > 1) < 0.005  # a pixel on the edge may be in or out
         assert np.mean(ours != theirs) < 0.05
 
 
 def test_motions_of_a_batch_do_not_mix():
-    pictures = as_batch(*[noisy(seed) for seed in range(5)])
+    images = as_batch(*[noisy(seed) for seed in range(5)])
     motions, strengths = torch.arange(5), torch.tensor([3.0, -8.0, 9.0, -2.0, 5.0])
-    together = move(pictures, motions, strengths)
+    together = move(images, motions, strengths)
     for row in range(5):
         part = slice(row, row + 1)
-        assert torch.equal(move(pictures[part], motions[part], strengths[part]), together[part])
+        assert torch.equal(move(images[part], motions[part], strengths[part]), together[part])
 
 
 def test_a_rotation_there_and_back_is_close_to_nothing():
@@ -137,16 +137,16 @@ def test_a_rotation_there_and_back_is_close_to_nothing():
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, 128.0, 255.0])
-def test_pictures_of_one_colour_survive_everything(value):
+def test_images_of_one_color_survive_everything(value):
     flat = torch.full((2, 3, 8, 8), value)
     for function in OPERATIONS:
         changed = function(flat, torch.tensor([9.0, -10.0]))
-        assert as_pictures(changed).std(axis=(1, 2)).max() == 0
+        assert as_images(changed).std(axis=(1, 2)).max() == 0
 
 
 def test_inverting_twice_changes_nothing():
-    picture = as_batch(noisy())
-    assert torch.equal(operations.invert(operations.invert(picture)), picture)
+    image = as_batch(noisy())
+    assert torch.equal(operations.invert(operations.invert(image)), image)
 
 
 def test_equalizing_makes_values_equally_frequent():
@@ -155,7 +155,7 @@ def test_equalizing_makes_values_equally_frequent():
     assert (counts / counts.sum() - 0.25).abs().max() < 0.06
 
 
-def test_a_picture_too_small_to_smooth_stays():
+def test_a_image_too_small_to_smooth_stays():
     tiny = torch.full((1, 3, 2, 2), 7.0)
     assert torch.equal(operations.sharpness(tiny, torch.tensor([9.0])), tiny)
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from groupvit import images
+from groupvit import imaging
 from groupvit.data import packing
 from groupvit.data.packing import PackingConfig, pack
 from groupvit.data.shards import Shards
@@ -16,7 +16,7 @@ from tests.data.pairs import encoded, photo
 
 @pytest.fixture
 def pairs(tmp_path):
-    """Five sound pairs, with pictures of several formats."""
+    """Five sound pairs, with images of several formats."""
     kinds = ["JPEG", "PNG", "WEBP", "JPEG", "JPEG"]
     return [
         pair(tmp_path, number, encoded(photo(number), kind)) for number, kind in enumerate(kinds)
@@ -35,7 +35,7 @@ def packed(pairs, out, *, overwrite=False, progress=None, **settings):
 
 
 def contents(result):
-    """First caption and picture of every sample."""
+    """First caption and image of every sample."""
     samples = Shards(result.shards)
     return {
         reader.captions(n)[0].text: reader.image(n)
@@ -72,16 +72,16 @@ def test_the_same_pairs_give_the_same_bytes(pairs, tmp_path):
 
 
 @pytest.mark.parametrize(("limit", "size"), [(16, (21, 16)), (24, (32, 24)), (0, (32, 24))])
-def test_large_pictures_are_reduced_and_others_stay(tmp_path, limit, size):
+def test_large_images_are_reduced_and_others_stay(tmp_path, limit, size):
     one = pair(tmp_path, 0, encoded(photo(height=24, width=32), "PNG"))
     result = packed([one], tmp_path / "out", image_size=limit)
     (data,) = contents(result).values()
     assert (data == one.image.read_bytes()) == (size == (32, 24))
     (tmp_path / "x").write_bytes(data)
-    assert images.read(tmp_path / "x").shape[:2] == size[::-1]
+    assert imaging.read(tmp_path / "x").shape[:2] == size[::-1]
 
 
-def test_reduced_pictures_are_upright_and_alike(tmp_path):
+def test_reduced_images_are_upright_and_alike(tmp_path):
     pixels = np.asarray(Image.fromarray(photo()).resize((160, 120), Image.Resampling.BICUBIC))
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 3
@@ -89,12 +89,12 @@ def test_reduced_pictures_are_upright_and_alike(tmp_path):
     (data,) = contents(packed([one], tmp_path / "out", image_size=60)).values()
     (tmp_path / "x").write_bytes(data)
     expected = Image.fromarray(pixels[::-1, ::-1]).resize((80, 60), Image.Resampling.LANCZOS)
-    assert np.abs(images.read(tmp_path / "x").astype(int) - np.asarray(expected)).mean() < 3
+    assert np.abs(imaging.read(tmp_path / "x").astype(int) - np.asarray(expected)).mean() < 3
 
 
 def test_what_cannot_be_used_is_left_out_and_listed(pairs, tmp_path):
     bad = [
-        pair(tmp_path, 10, b"no picture"),
+        pair(tmp_path, 10, b"no image"),
         pair(tmp_path, 11, encoded(photo())[:200]),
         Pair(tmp_path / "missing.jpg", ("a dog",)),
         Pair(pairs[0].image.with_name("photo 1.jpg"), ()),

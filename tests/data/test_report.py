@@ -16,7 +16,7 @@ def shards(tmp_path):
             [
                 ("wide.png", encoded(photo(height=10, width=90), "PNG")),
                 ("wide.txt", "It is.\na dog and a dog and a dog"),
-                ("bad.jpg", b"no picture"),
+                ("bad.jpg", b"no image"),
                 ("bad.txt", "a cat"),
                 ("x.cls", "1"),
                 ("y.txt", "a dog"),
@@ -37,7 +37,7 @@ def test_a_report_counts_what_shards_hold(shards):
     assert found.captions_without_nouns == 1
 
 
-def test_a_report_measures_pictures_and_captions(shards):
+def test_a_report_measures_images_and_captions(shards):
     found = report(shards)
     assert (found.measured, found.unreadable) == (7, 1)
     assert found.width == Spread(smallest=32.0, median=32.0, percentile_95=90.0, largest=90.0)
@@ -62,9 +62,9 @@ def test_an_empty_shard_can_be_reported_but_not_shown(tmp_path):
 
 
 def test_a_sheet_shows_every_sample_of_a_few(shards):
-    picture = sheet(shards)
-    assert picture.size == (6 * 272 + 16, 2 * 358 + 16)
-    pixels = np.asarray(picture)
+    image = sheet(shards)
+    assert image.size == (6 * 272 + 16, 2 * 358 + 16)
+    pixels = np.asarray(image)
     assert (pixels[:358, :272].min(axis=2) < 128).any()
     assert (pixels[374:, 272:].min(axis=2) == 255).all()
 

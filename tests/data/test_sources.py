@@ -23,7 +23,7 @@ def table(folder, content, name="table.csv", **columns):
     return from_table(folder / name, **named)
 
 
-def test_a_folder_has_captions_beside_its_pictures(folder):
+def test_a_folder_has_captions_beside_its_images(folder):
     (folder / "b.txt").write_text("a  dog\n\n the dog\n", encoding="utf-8")
     (folder / "trip" / "c.txt").write_text("\ufeffa boat", encoding="utf-8")
     assert from_folder(folder) == [
@@ -50,12 +50,12 @@ def test_a_folder_may_have_one_file_of_captions(folder, name, content):
     assert pairs == {"b.jpg": ["a dog,red", "the dog"], "c.webp": ["a boat"]}
 
 
-def test_a_folder_without_pictures_is_refused(tmp_path):
-    with pytest.raises(InputError, match="no JPEG, PNG or WebP pictures"):
+def test_a_folder_without_images_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no JPEG, PNG or WebP images"):
         from_folder(tmp_path)
 
 
-def test_rows_of_a_table_are_put_together_by_picture(folder):
+def test_rows_of_a_table_are_put_together_by_image(folder):
     content = 'n,image,caption\n1,b.jpg,"a dog,\nred"\n2,a.png,a cat\n3,b.jpg,the dog\n4,x\n'
     assert table(folder, content) == [
         Pair(folder / "b.jpg", ("a dog, red", "the dog")),
@@ -127,7 +127,7 @@ def coco(folder, **values):
     return from_coco(folder / "coco.json", folder)
 
 
-def test_captions_of_coco_are_put_together_by_picture(folder):
+def test_captions_of_coco_are_put_together_by_image(folder):
     expected = [Pair(folder / "a.png", ("a cat", "the cat")), Pair(folder / "b.jpg", ("a dog",))]
     assert coco(folder) == expected
 

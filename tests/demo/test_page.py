@@ -24,7 +24,7 @@ def test_it_is_a_page_as_all_of_ours(text, check):
     check(text)
 
 
-def test_every_scene_has_five_pictures(page):
+def test_every_scene_has_five_images(page):
     assert len(page.all("img")) == 2 * 5
 
 
@@ -61,7 +61,7 @@ def test_captions_are_told(scenes, text):
 
 ABOUT = About(
     model="storybook",
-    source="drawn pictures",
+    source="drawn images",
     trained=True,
     num_parameters=1,
     naming="segments",
@@ -72,7 +72,7 @@ ABOUT = About(
 @pytest.mark.parametrize(
     ("trained", "lead"), [(True, "This model has never seen a mask."), (False, "is untrained")]
 )
-def test_it_says_whether_the_model_has_learnt(demo, scenes, trained, lead):
+def test_it_says_whether_the_model_has_learned(demo, scenes, trained, lead):
     text = build(ABOUT._replace(trained=trained), scenes, demo.evaluation, [])
     assert lead in text
     assert Reader(text).all("img") == []

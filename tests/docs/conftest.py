@@ -63,8 +63,8 @@ def shell(home, tmp_path):
     (tmp_path / "photos").mkdir()
     for name in ("dog.jpg", "street.jpg"):
         coarse = generator.integers(0, 256, (6, 8, 3)).astype(np.uint8)
-        picture = Image.fromarray(coarse).resize((320, 240), Image.Resampling.BICUBIC)
-        picture.save(tmp_path / "photos" / name)
+        image = Image.fromarray(coarse).resize((320, 240), Image.Resampling.BICUBIC)
+        image.save(tmp_path / "photos" / name)
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": programs, "HF_HOME": str(home), "HF_HUB_OFFLINE": "1"}
 

@@ -11,11 +11,11 @@ def lively_model():
 
 @pytest.fixture(scope="session")
 def book(tmp_path_factory):
-    """A benchmark of five drawn pictures, which no test changes."""
+    """A benchmark of five drawn images, which no test changes."""
     return write_folder(tmp_path_factory.mktemp("book"), num=5)
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """A benchmark of two drawn pictures, the test's own."""
+    """A benchmark of two drawn images, the test's own."""
     return write_folder(tmp_path / "own", num=2)

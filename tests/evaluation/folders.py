@@ -10,7 +10,7 @@ SIZE = 24
 
 
 def write_folder(path: Path, *, num: int) -> Path:
-    """Drawn pictures with their masks; gives the folder."""
+    """Drawn images with their masks; gives the folder."""
     for name in ("images", "masks"):
         (path / name).mkdir(parents=True)
     for index in range(num):

@@ -19,7 +19,7 @@ from groupvit.evaluation.calibration import (
     certainties,
 )
 from groupvit.evaluation.evaluate import asked, evaluate
-from groupvit.evaluation.learnt_background import Examples, learn
+from groupvit.evaluation.learned_background import Examples, learn
 from groupvit.segmentation.protocol import OURS
 from groupvit.segmentation.segmenter import Segmenter
 
@@ -43,7 +43,7 @@ def test_thresholds_score_what_they_were_chosen_for(segmenter):
     measured = evaluate(segmenter, THINGS, background=behind).scores.miou
     # Scores are mixed between patches, certainties too, but a mixture is not that of the winner.
     assert measured == pytest.approx(found.miou, abs=0.02)
-    assert found.num_pictures == 5
+    assert found.num_images == 5
 
 
 def test_no_threshold_for_all_labels_is_better(segmenter):
@@ -54,7 +54,7 @@ def test_no_threshold_for_all_labels_is_better(segmenter):
             assert other.scores.miou <= found.miou + 0.02
 
 
-def test_labels_that_few_pictures_show_have_no_threshold_of_their_own(segmenter):
+def test_labels_that_few_images_show_have_no_threshold_of_their_own(segmenter):
     found = calibrate(segmenter, THINGS)
     for index, name in enumerate(THINGS.labels, start=1):
         shown = sum((THINGS[i].mask == index).any() for i in range(len(THINGS)))
@@ -105,14 +105,14 @@ def test_the_best_cut_lies_between_two_heaps():
 
 
 def test_without_masks_the_threshold_is_that_of_all_certainties(segmenter):
-    pictures = [THINGS[index].picture for index in range(5)]
+    images = [THINGS[index].image for index in range(5)]
     told = []
     found = calibrate_blindly(
-        segmenter, pictures, THINGS.labels, on_progress=lambda *done: told.append(done)
+        segmenter, images, THINGS.labels, on_progress=lambda *done: told.append(done)
     )
     values = []
-    for picture in pictures:
-        [grouped] = segmenter.group([picture])
+    for image in images:
+        [grouped] = segmenter.group([image])
         values.append(certainties(segmenter, grouped, THINGS.labels)[1].ravel())
     values = np.concatenate(values)
     assert values.min() <= found.threshold <= values.max()
@@ -120,10 +120,10 @@ def test_without_masks_the_threshold_is_that_of_all_certainties(segmenter):
 
 
 def test_the_best_label_is_that_of_the_segmenter(segmenter):
-    picture = THINGS[0].picture
-    [grouped] = segmenter.group([picture])
+    image = THINGS[0].image
+    [grouped] = segmenter.group([image])
     best, certainty = certainties(segmenter, grouped, THINGS.labels)
-    result = segmenter(picture, THINGS.labels)
+    result = segmenter(image, THINGS.labels)
     assert (best == result.label_map).mean() > 0.98
     if segmenter.certainty == "score":
         np.testing.assert_allclose(certainty, result.scores.max(axis=0), atol=1e-6)
@@ -137,9 +137,7 @@ def test_a_benchmark_without_background_is_refused(segmenter):
 def test_thresholds_for_another_kind_of_certainty_are_refused(segmenter):
     other = "similarity" if segmenter.certainty == "score" else "score"
     with pytest.raises(InputError, match=f"are for a {other}, but this model"):
-        segmenter(
-            THINGS[0].picture, ["tree"], background=Background(threshold=0.2, certainty=other)
-        )
+        segmenter(THINGS[0].image, ["tree"], background=Background(threshold=0.2, certainty=other))
 
 
 def test_a_calibrated_model_goes_by_its_thresholds_where_the_protocol_leaves_them_open(

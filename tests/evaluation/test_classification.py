@@ -17,12 +17,12 @@ NAMES = ["dog", "cat", "sky", "grass", "car", "boat", "tree"]
 
 
 def write(folder, sizes=((40, 60), (64, 64), (90, 33))):
-    """A folder for each name, with some pictures."""
+    """A folder for each name, with some images."""
     for seed, name in enumerate(NAMES):
         (folder / name).mkdir(parents=True)
         for number, size in enumerate(sizes):
-            picture = Image.fromarray(lively.street(*size, 10 * seed + number))
-            picture.save(folder / name / f"{number}.png")
+            image = Image.fromarray(lively.street(*size, 10 * seed + number))
+            image.save(folder / name / f"{number}.png")
     return folder
 
 
@@ -37,18 +37,18 @@ def segmenter(lively_model):
 
 
 def similarities(segmenter, items, names):
-    """Cosines, picture by picture and by the formulas."""
+    """Cosines, image by image and by the formulas."""
     side = segmenter.model.config.image.image_size
     rows = []
     for item in items:
-        picture = Image.open(item.path).convert("RGB")
+        image = Image.open(item.path).convert("RGB")
         short = round(side * 256 / 224)
-        factor = short / min(picture.size)
-        size = [max(side, round(length * factor)) for length in picture.size]
+        factor = short / min(image.size)
+        size = [max(side, round(length * factor)) for length in image.size]
         left, top = ((length - side) // 2 for length in size)
-        square = np.array(picture.resize(size, Image.Resampling.BILINEAR))
+        square = np.array(image.resize(size, Image.Resampling.BILINEAR))
         square = square[top : top + side, left : left + side]
-        rows.append(segmenter.embed_pictures(torch.from_numpy(square).movedim(-1, 0)[None])[0])
+        rows.append(segmenter.embed_images(torch.from_numpy(square).movedim(-1, 0)[None])[0])
     return torch.stack(rows) @ segmenter.embed_words(names).T
 
 
@@ -59,7 +59,7 @@ def test_folders_are_classes_in_the_order_of_the_alphabet(folder):
     assert all(names[item.label] == item.path.parent.name for item in items)
 
 
-def test_accuracy_is_the_share_of_pictures_whose_name_is_near(segmenter, folder):
+def test_accuracy_is_the_share_of_images_whose_name_is_near(segmenter, folder):
     names, items = find_items(folder)
     found = classify(segmenter, items, names)
     order = similarities(segmenter, items, names).argsort(dim=1, descending=True)
@@ -70,7 +70,7 @@ def test_accuracy_is_the_share_of_pictures_whose_name_is_near(segmenter, folder)
     for label, name in enumerate(names):
         right = (order[:, 0] == labels)[labels == label]
         assert found.by_class[name] == pytest.approx(right.float().mean().item())
-    assert (found.num_pictures, found.damaged) == (len(items), 0)
+    assert (found.num_images, found.damaged) == (len(items), 0)
 
 
 def test_classes_of_one_name_are_one(segmenter, folder):
@@ -87,16 +87,16 @@ def test_a_name_that_is_level_counts_as_nearer(segmenter, folder, monkeypatch):
     assert classify(segmenter, items, names).accuracy == {1: 0.0, 5: 0.0}
 
 
-def test_damaged_pictures_are_left_out_and_counted(segmenter, tmp_path):
+def test_damaged_images_are_left_out_and_counted(segmenter, tmp_path):
     write(tmp_path, sizes=[(40, 60)])
     (tmp_path / "dog/0.png").write_bytes(b"nothing")
     names, items = find_items(tmp_path)
     found = classify(segmenter, items, names)
-    assert (found.num_pictures, found.damaged) == (len(NAMES) - 1, 1)
+    assert (found.num_images, found.damaged) == (len(NAMES) - 1, 1)
     assert "dog" not in found.by_class
     for item in items:
         item.path.write_bytes(b"nothing")
-    with pytest.raises(InputError, match="none of the pictures can be read"):
+    with pytest.raises(InputError, match="none of the images can be read"):
         classify(segmenter, items, names)
 
 
@@ -112,7 +112,7 @@ def test_progress_is_told(segmenter, folder):
     [
         (lambda path: path.with_name("x").mkdir(), "no folder .*photos; give one"),
         (lambda path: path.mkdir(), "holds no folders"),
-        (lambda path: (path / "dog").mkdir(parents=True), "no JPEG, PNG or WebP pictures in"),
+        (lambda path: (path / "dog").mkdir(parents=True), "no JPEG, PNG or WebP images in"),
     ],
 )
 def test_what_is_no_folder_of_classes_is_refused(tmp_path, make, complaint):
@@ -122,7 +122,7 @@ def test_what_is_no_folder_of_classes_is_refused(tmp_path, make, complaint):
 
 
 @pytest.mark.slow
-def test_two_ranks_count_every_picture_once(segmenter, tmp_path):
+def test_two_ranks_count_every_image_once(segmenter, tmp_path):
     names, items = find_items(write(tmp_path / "classes"))
     alone = classify(segmenter, items, names)
     assert launch(Path(__file__), tmp_path) == [repr(alone)] * 2

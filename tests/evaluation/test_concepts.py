@@ -22,7 +22,7 @@ def segmenter(lively_model):
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
+def images(tmp_path_factory):
     folder = tmp_path_factory.mktemp("photos")
     for seed in range(5):
         Image.fromarray(lively.street(40, 60, seed)).save(folder / f"{seed}.png")
@@ -30,8 +30,8 @@ def pictures(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def found(segmenter, pictures):
-    return concepts(segmenter, pictures, WORDS, num_examples=2)
+def found(segmenter, images):
+    return concepts(segmenter, images, WORDS, num_examples=2)
 
 
 def test_stages_come_in_order_and_the_largest_first(found):
@@ -41,10 +41,10 @@ def test_stages_come_in_order_and_the_largest_first(found):
         assert sum(one.area for one in found if one.stage == stage) == pytest.approx(1.0)
 
 
-def test_examples_are_the_regions_that_chose_it_with_most_certainty(segmenter, pictures, found):
+def test_examples_are_the_regions_that_chose_it_with_most_certainty(segmenter, images, found):
     for concept in found:
         certainties = []
-        for path in pictures:
+        for path in images:
             shares = segmenter.group([path])[0].windows[0].shares(concept.stage)
             certainty, winner = shares.max(dim=0)
             won = winner == concept.group
@@ -54,10 +54,10 @@ def test_examples_are_the_regions_that_chose_it_with_most_certainty(segmenter, p
         assert [one.certainty for one in concept.examples] == pytest.approx(expected)
 
 
-def test_a_region_is_what_the_group_took(segmenter, pictures, found):
+def test_a_region_is_what_the_group_took(segmenter, images, found):
     concept = next(one for one in found if one.examples)
     example = concept.examples[0]
-    path = next(path for path in pictures if path.name == example.name)
+    path = next(path for path in images if path.name == example.name)
     window = segmenter.group([path])[0].windows[0]
     groups = window.group_map(concept.stage, (40, 60)).numpy()
     np.testing.assert_array_equal(example.region, groups == concept.group)
@@ -73,42 +73,42 @@ def test_words_are_those_nearest_to_the_mean_of_the_examples(segmenter, found):
             assert all(cosine > 0 for _, cosine in concept.words[1:])
 
 
-def test_patches_that_speak_tell_what_they_mean(lively_model, pictures):
+def test_patches_that_speak_tell_what_they_mean(lively_model, images):
     by_patch = Segmenter(lively_model, protocol=replace(OURS, naming="levels"))
-    found = concepts(by_patch, pictures[:1], WORDS, num_examples=1)
-    window = by_patch.group(pictures[:1])[0].windows[0]
+    found = concepts(by_patch, images[:1], WORDS, num_examples=1)
+    window = by_patch.group(images[:1])[0].windows[0]
     for concept in found:
         for example in concept.examples:
             won = window.shares(concept.stage).argmax(dim=0) == concept.group
             torch.testing.assert_close(example.embedding, window.patches[won].mean(dim=0))
 
 
-def test_every_window_counts_by_itself(lively_model, pictures):
+def test_every_window_counts_by_itself(lively_model, images):
     protocol = replace(OURS, window=32, stride=32)
-    found = concepts(Segmenter(lively_model, protocol=protocol), pictures[:2], WORDS)
+    found = concepts(Segmenter(lively_model, protocol=protocol), images[:2], WORDS)
     assert sum(one.area for one in found if one.stage == 0) == pytest.approx(1.0)
-    sizes = {example.picture.shape[:2] for one in found for example in one.examples}
+    sizes = {example.image.shape[:2] for one in found for example in one.examples}
     assert all(height < 40 or width < 60 for height, width in sizes)
 
 
 @pytest.mark.parametrize("check", CHECKS)
 def test_the_page_is_as_all_of_ours(found, check):
-    check(concepts_page(found, model="mine & <own>", num_pictures=5))
+    check(concepts_page(found, model="mine & <own>", num_images=5))
 
 
 def test_the_page_has_a_row_for_every_concept(found):
-    text = concepts_page(found, model="mine & <own>", num_pictures=5)
+    text = concepts_page(found, model="mine & <own>", num_images=5)
     assert len(Reader(text).all("article")) == len(found)
     assert len(Reader(text).all("img")) == sum(len(one.examples) for one in found)
     assert "<own>" not in text
 
 
-def test_progress_is_told(segmenter, pictures):
+def test_progress_is_told(segmenter, images):
     told = []
-    concepts(segmenter, pictures[:2], WORDS, on_progress=lambda *done: told.append(done))
+    concepts(segmenter, images[:2], WORDS, on_progress=lambda *done: told.append(done))
     assert told == [(1, 2), (2, 2)]
 
 
-def test_no_examples_are_refused(segmenter, pictures):
+def test_no_examples_are_refused(segmenter, images):
     with pytest.raises(InputError, match="num_examples is 0; give at least 1"):
-        concepts(segmenter, pictures, WORDS, num_examples=0)
+        concepts(segmenter, images, WORDS, num_examples=0)

@@ -38,10 +38,9 @@ class Perfect(Sequence):
     has_background = False
 
     def __init__(self, segmenter, folder):
-        pictures = [sample.picture for sample in map(folder.__getitem__, range(len(folder)))]
+        images = [sample.image for sample in map(folder.__getitem__, range(len(folder)))]
         self._samples = [
-            Sample("one", picture, segmenter(picture, self.labels).label_map)
-            for picture in pictures
+            Sample("one", image, segmenter(image, self.labels).label_map) for image in images
         ]
 
     def __len__(self):
@@ -51,19 +50,19 @@ class Perfect(Sequence):
         return self._samples[index]
 
 
-def test_the_scores_are_those_of_the_segmenter_picture_by_picture(segmenter, book, found):
+def test_the_scores_are_those_of_the_segmenter_image_by_image(segmenter, book, found):
     folder = read_folder(book)
     size = (len(folder.labels), len(folder.labels))
     labels, oracle = np.zeros(size, np.int64), np.zeros(size, np.int64)
     for index in range(len(folder)):
-        _, picture, mask = folder[index]
-        result = segmenter(picture, folder.labels)
+        _, image, mask = folder[index]
+        result = segmenter(image, folder.labels)
         labels += overlap(mask, result.label_map, size)
         oracle += overlap(mask, oracle_map(mask, result.group_map(0), size[0]), size)
     assert found.scores == scores_of(labels, folder.labels)
     assert found.oracles[0] == scores_of(oracle, folder.labels)
     np.testing.assert_array_equal(found.confusion, labels)
-    assert found.num_pictures == 5
+    assert found.num_images == 5
 
 
 def test_a_model_that_is_always_right_scores_one(segmenter, book):
@@ -73,13 +72,13 @@ def test_a_model_that_is_always_right_scores_one(segmenter, book):
 
 
 def test_the_groups_of_every_stage_are_counted(segmenter, book, found):
-    maps = [segmenter.group([read_folder(book)[index].picture])[0] for index in range(5)]
+    maps = [segmenter.group([read_folder(book)[index].image])[0] for index in range(5)]
     for stage in range(2):
         counts = [len(np.unique(grouped.group_map(stage))) for grouped in maps]
         assert found.groups_used[stage] == np.mean(counts)
 
 
-def test_the_limit_takes_the_first_pictures(segmenter, book, found):
+def test_the_limit_takes_the_first_images(segmenter, book, found):
     folder = read_folder(book)
     some = evaluate(segmenter, replace(folder, pairs=folder.pairs[:3]))
     limited = evaluate(segmenter, folder, limit=3)
@@ -87,7 +86,7 @@ def test_the_limit_takes_the_first_pictures(segmenter, book, found):
     assert evaluate(segmenter, folder, limit=99).scores == found.scores
 
 
-def test_progress_is_told_after_every_picture(segmenter, book):
+def test_progress_is_told_after_every_image(segmenter, book):
     told = []
     evaluate(segmenter, read_folder(book), limit=3, on_progress=lambda *done: told.append(done))
     assert told == [(1, 3), (2, 3), (3, 3)]
@@ -99,9 +98,9 @@ def test_a_background_is_what_stays_below_the_threshold(segmenter, folder):
     size = (len(benchmark.labels) + 1, len(benchmark.labels) + 1)
     table = np.zeros(size, np.int64)
     for index in range(len(benchmark)):
-        _, picture, mask = benchmark[index]
+        _, image, mask = benchmark[index]
         background = Background(threshold=0.9)
-        result = segmenter(picture, benchmark.labels, background=background)
+        result = segmenter(image, benchmark.labels, background=background)
         table += overlap(mask, result.label_map, size)
     assert found.scores == scores_of(table, ("background", *benchmark.labels))
 
@@ -134,7 +133,7 @@ def test_all_values_go_into_json(found):
     assert values["scores"]["miou"] == found.scores.miou
     assert values["scores"]["iou"]["sky"] == found.scores.iou[0]
     assert [oracle["miou"] for oracle in values["oracles"]] == [o.miou for o in found.oracles]
-    assert values["num_pictures"] == 5
+    assert values["num_images"] == 5
 
 
 def test_a_network_without_groups_is_its_own_oracle_of_patches(tiny_config, build, book):

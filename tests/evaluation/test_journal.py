@@ -7,9 +7,9 @@ import torch
 
 from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.folder import read_folder
-from groupvit.evaluation.counts import Counts
 from groupvit.evaluation.evaluate import evaluate
 from groupvit.evaluation.journal import Journal, fingerprint
+from groupvit.evaluation.per_image import Counts
 from groupvit.segmentation.segmenter import Segmenter
 
 CONDITIONS = {"protocol": "ours", "words": ["sky"]}
@@ -41,7 +41,7 @@ class Watched:
 
 
 def stopped(segmenter, book, out, at):
-    """An evaluation that is stopped before it reads a picture."""
+    """An evaluation that is stopped before it reads an image."""
     with pytest.raises(KeyboardInterrupt):
         evaluate(segmenter, Watched(read_folder(book), at), journal=Journal(out, CONDITIONS))
 
@@ -52,12 +52,12 @@ def test_a_stopped_evaluation_goes_on_where_it_was(segmenter, book, tmp_path):
     watched = Watched(read_folder(book))
     found = evaluate(segmenter, watched, journal=Journal(tmp_path, CONDITIONS))
     assert watched.read == [4]
-    assert (found.num_pictures, found.num_timed) == (5, 1)
+    assert (found.num_images, found.num_timed) == (5, 1)
     expected, values = whole.to_values(), found.to_values()
     for timed in ("seconds", "num_timed"):
         del expected[timed], values[timed]
     assert values == expected
-    assert found.pictures == whole.pictures
+    assert found.images == whole.images
 
 
 def test_half_a_line_is_as_none(segmenter, book, tmp_path):

@@ -39,17 +39,17 @@ def shards(tmp_path):
     return sorted(tmp_path.glob("*.tar"))
 
 
-def test_every_picture_and_caption_of_all_shards_takes_part(shards):
+def test_every_image_and_caption_of_all_shards_takes_part(shards):
     done = []
     found = retrieval(
         lively_model(), index.prepare(shards, None), on_progress=lambda *x: done.append(x)
     )
-    assert (found.num_pictures, found.num_captions, found.damaged) == (8, 16, 0)
+    assert (found.num_images, found.num_captions, found.damaged) == (8, 16, 0)
     assert found.captions.at[10] == 1.0  # fewer wrong answers than places
     assert done[-1] == (8, 8)
 
 
-def test_a_picture_and_its_caption_that_are_near_find_each_other(shards, monkeypatch):
+def test_a_image_and_its_caption_that_are_near_find_each_other(shards, monkeypatch):
     model = lively_model()
     number = lambda pixels: (pixels[:, 0, 0, 0] * 58.395 + 123.675).round().div(3).long()  # noqa: E731
     encode = model.encode_image
@@ -67,18 +67,18 @@ def test_a_picture_and_its_caption_that_are_near_find_each_other(shards, monkeyp
     monkeypatch.setattr(model, "encode_image", encode_image)
     monkeypatch.setattr(model, "encode_text", encode_text)
     found = retrieval(model, index.prepare(shards, None))
-    assert found.captions.at == found.pictures.at == {1: 1.0, 5: 1.0, 10: 1.0}
+    assert found.captions.at == found.images.at == {1: 1.0, 5: 1.0, 10: 1.0}
     assert found.captions.median_rank == 1
 
 
-def test_damaged_pictures_are_left_out_with_their_captions_and_counted(tmp_path):
-    parts = [*sample(0), *sample(1), ("000002.jpg", b"no picture"), ("000002.txt", "a dog")]
+def test_damaged_images_are_left_out_with_their_captions_and_counted(tmp_path):
+    parts = [*sample(0), *sample(1), ("000002.jpg", b"no image"), ("000002.txt", "a dog")]
     found = retrieval(lively_model(), index.prepare([write_tar(tmp_path / "a.tar", parts)], None))
-    assert (found.num_pictures, found.num_captions, found.damaged) == (2, 4, 1)
+    assert (found.num_images, found.num_captions, found.damaged) == (2, 4, 1)
 
 
-def test_shards_without_a_sound_picture_are_refused(tmp_path):
-    parts = [("0.jpg", b"no picture"), ("0.txt", "a dog")]
+def test_shards_without_a_sound_image_are_refused(tmp_path):
+    parts = [("0.jpg", b"no image"), ("0.txt", "a dog")]
     shard = write_tar(tmp_path / "a.tar", parts)
     with pytest.raises(InputError, match="groupvit pairs"):
         retrieval(lively_model(), index.prepare([shard], None))

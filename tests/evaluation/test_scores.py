@@ -70,7 +70,7 @@ def test_a_map_with_itself_scores_one(maps):
 
 
 @given(st.lists(pairs(), min_size=2, max_size=4))
-def test_the_order_of_pictures_does_not_matter(maps):
+def test_the_order_of_images_does_not_matter(maps):
     assert repr(scores(maps)) == repr(scores(maps[::-1]))
 
 

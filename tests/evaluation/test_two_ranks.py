@@ -1,4 +1,4 @@
-"""Two processes that share the pictures come to what one does alone."""
+"""Two processes that share the images come to what one does alone."""
 
 import sys
 from pathlib import Path
@@ -39,7 +39,7 @@ def test_every_rank_has_the_scores_of_all(tmp_path):
     journal = Journal(tmp_path / "journal", {})
     assert sorted(one.index for one in journal.done) == [0, 1, 2, 3, 4]
     files = sorted(path.name for path in (tmp_path / "journal").iterdir())
-    assert files == [f"pictures-{rank}.jsonl" for rank in range(WORLD_SIZE)]
+    assert files == [f"images-{rank}.jsonl" for rank in range(WORLD_SIZE)]
 
 
 if __name__ == "__main__":

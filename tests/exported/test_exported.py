@@ -15,9 +15,9 @@ from groupvit.exported import graphs, writing
 from groupvit.exported.network import ExportedNetwork
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.text.tokenizer import Tokenizer
-from groupvit.weights import find
+from groupvit.weights import catalogue
 
-PICTURE = "examples/harbour.png"
+IMAGE = "examples/harbour.png"
 LABELS = ["boat", "sea", "sky", "house"]
 
 pytestmark = pytest.mark.slow
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def model():
-    return find.load("storybook").model
+    return catalogue.load("storybook").model
 
 
 def normal(*shape):
@@ -33,8 +33,8 @@ def normal(*shape):
 
 
 def test_pixels_go_to_the_same_words(folder):
-    found = Segmenter.load(folder)(PICTURE, LABELS)
-    wanted = Segmenter.load("storybook")(PICTURE, LABELS)
+    found = Segmenter.load(folder)(IMAGE, LABELS)
+    wanted = Segmenter.load("storybook")(IMAGE, LABELS)
     assert len(np.unique(wanted.label_map)) > 1
     assert (found.label_map == wanted.label_map).mean() > 0.9999
 
@@ -54,7 +54,7 @@ def test_images_of_any_size_are_embedded_alike(folder, model, shape):
 
 def test_texts_of_any_length_are_embedded_alike(folder, model):
     tokenize = Tokenizer(model.config.text.vocabulary_size)
-    for texts in (["sea"], ["a picture of a boat beside a house", "sky", "a tree"]):
+    for texts in (["sea"], ["an image of a boat beside a house", "sky", "a tree"]):
         tokens = tokenize(texts, context_length=model.config.text.context_length)
         with torch.inference_mode():
             wanted = model.encode_text(tokens)
@@ -68,7 +68,7 @@ def test_temperature_and_background_come_along(folder, model):
     parts = normal(4, model.config.embedding_dim)
     with torch.inference_mode():
         assert_close(network.background(parts), model.background(parts))
-    assert Segmenter.load(folder).calibrated == find.load("storybook").background
+    assert Segmenter.load(folder).calibrated == catalogue.load("storybook").background
 
 
 def test_whole_numbers_are_smaller_and_near(whole_numbers, folder, model):
@@ -103,7 +103,7 @@ def test_the_tokenizer_beside_it_reads_as_ours(folder, model):
 
 
 def test_its_labels_are_asked_for_where_nobody_names_any(folder, tmp_path, capsys):
-    assert main(["segment", PICTURE, "--model", str(folder), "--out", str(tmp_path)]) == 0
+    assert main(["segment", IMAGE, "--model", str(folder), "--out", str(tmp_path)]) == 0
     assert {"boat", "sea", "sky"} <= set(capsys.readouterr().out.split())
 
 
@@ -111,7 +111,7 @@ def test_it_is_evaluated(folder, capsys):
     command = ["evaluate", "storybook", "--scenes", "2", "--model", str(folder)]
     assert main(command) == 0
     assert "mIoU" in capsys.readouterr().out
-    assert fingerprint(ExportedNetwork(folder)) != fingerprint(find.load("storybook").model)
+    assert fingerprint(ExportedNetwork(folder)) != fingerprint(catalogue.load("storybook").model)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_it_is_evaluated(folder, capsys):
     ],
 )
 def test_what_it_cannot_do_is_told(folder, options, message, tmp_path, capsys):
-    command = ["segment", PICTURE, "--model", str(folder), "--out", str(tmp_path), *options]
+    command = ["segment", IMAGE, "--model", str(folder), "--out", str(tmp_path), *options]
     assert main(command) == 2
     assert message in capsys.readouterr().err
 
@@ -156,7 +156,7 @@ def test_what_computes_something_else_is_not_written(folder, tmp_path, monkeypat
             shutil.copy(folder / name, beside)
 
     monkeypatch.setattr(graphs, "write", copied)
-    loaded = find.load("storybook")
+    loaded = catalogue.load("storybook")
     writing.write(tmp_path / "same", loaded)
     other = copy.deepcopy(loaded.model)
     with torch.no_grad():

@@ -24,8 +24,8 @@ def test_every_label_that_is_found_is_a_detection(segmenter, background):
         np.testing.assert_array_equal(mask, result.label_map == index)
     assert found.confidence.min() > 0
     assert found.confidence.max() <= 1
-    drawn = supervision.MaskAnnotator().annotate(result.groups.picture.copy(), found)
-    assert (drawn != result.groups.picture).any()
+    drawn = supervision.MaskAnnotator().annotate(result.groups.image.copy(), found)
+    assert (drawn != result.groups.image).any()
 
 
 def test_nothing_found_is_no_detection(segmenter):

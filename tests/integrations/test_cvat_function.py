@@ -12,13 +12,13 @@ from cvat_sdk.masks import decode_mask
 from integrations.cvat_function import create
 
 pytestmark = pytest.mark.slow
-PICTURE = "examples/harbour.png"
+IMAGE = "examples/harbour.png"
 
 
 @pytest.fixture(scope="module")
 def wanted():
     return Segmenter.load("storybook")(
-        PICTURE, ["boat|ship", "sea"], background=Background(threshold=0.0)
+        IMAGE, ["boat|ship", "sea"], background=Background(threshold=0.0)
     )
 
 
@@ -29,7 +29,7 @@ def function():
 
 def test_masks_are_those_of_the_segmenter(function, wanted):
     assert [label.name for label in function.spec.labels] == ["boat", "sea"]
-    shapes = function.detect(SimpleNamespace(conv_mask_to_poly=False), Image.open(PICTURE))
+    shapes = function.detect(SimpleNamespace(conv_mask_to_poly=False), Image.open(IMAGE))
     height, width = wanted.label_map.shape
     assert {shape.label_id for shape in shapes} == {0, 1}
     for shape in shapes:
@@ -39,7 +39,7 @@ def test_masks_are_those_of_the_segmenter(function, wanted):
 
 
 def test_polygons_are_given_where_they_are_asked_for(function, wanted):
-    shapes = function.detect(SimpleNamespace(conv_mask_to_poly=True), Image.open(PICTURE))
+    shapes = function.detect(SimpleNamespace(conv_mask_to_poly=True), Image.open(IMAGE))
     assert {shape.label_id for shape in shapes} == {0, 1}
     height, width = wanted.label_map.shape
     for shape in shapes:

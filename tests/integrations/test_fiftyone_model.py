@@ -9,7 +9,7 @@ from eta.core import image  # noqa: E402
 from integrations.fiftyone_model import GroupViTModel  # noqa: E402
 
 pytestmark = pytest.mark.slow
-PICTURE = "examples/harbour.png"
+IMAGE = "examples/harbour.png"
 LABELS = ["boat", "sea", "sky"]
 
 
@@ -26,13 +26,13 @@ def model(background):
 @pytest.fixture
 def wanted(background):
     """The segmenter's labels; in FiftyOne's masks 0 belongs to none."""
-    label_map = Segmenter.load("storybook")(PICTURE, LABELS, background=background).label_map
+    label_map = Segmenter.load("storybook")(IMAGE, LABELS, background=background).label_map
     return label_map if background else label_map + 1
 
 
 def test_a_sample_gets_the_mask_of_the_segmenter(model, wanted):
     assert model.mask_targets == {1: "boat", 2: "sea", 3: "sky"}
-    sample = fiftyone.Sample(filepath=PICTURE)
+    sample = fiftyone.Sample(filepath=IMAGE)
     sample["groupvit"] = model.predict(image.read(sample.filepath))
     np.testing.assert_array_equal(sample.groupvit.mask, wanted)
 
@@ -43,7 +43,7 @@ def test_a_data_set_gets_them(model, wanted):
     except fiftyone.core.config.FiftyOneConfigError:
         pytest.skip("there is no MongoDB here, in which FiftyOne keeps data sets")
     try:
-        dataset.add_samples([fiftyone.Sample(filepath=PICTURE)])
+        dataset.add_samples([fiftyone.Sample(filepath=IMAGE)])
         dataset.apply_model(model, label_field="groupvit", batch_size=2)
         np.testing.assert_array_equal(dataset.first().groupvit.mask, wanted)
     finally:

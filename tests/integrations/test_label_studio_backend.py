@@ -15,7 +15,7 @@ from label_studio_sdk.converter.brush import decode_rle
 from integrations.label_studio_backend import GroupViTBackend
 
 pytestmark = pytest.mark.slow
-PICTURE = "examples/harbour.png"
+IMAGE = "examples/harbour.png"
 CONFIG = """
 <View>
   <Image name="photo" value="$image"/>
@@ -28,11 +28,11 @@ CONFIG = """
 
 @pytest.fixture
 def address():
-    """The picture, as Label Studio's own server gives it."""
-    handler = partial(SimpleHTTPRequestHandler, directory=Path(PICTURE).parent)
+    """The image, as Label Studio's own server gives it."""
+    handler = partial(SimpleHTTPRequestHandler, directory=Path(IMAGE).parent)
     server = HTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/{Path(PICTURE).name}"
+    yield f"http://127.0.0.1:{server.server_port}/{Path(IMAGE).name}"
     server.shutdown()
     server.server_close()
 
@@ -41,7 +41,7 @@ def test_a_task_gets_a_brush_mask_for_every_label(monkeypatch, address):
     monkeypatch.setenv("GROUPVIT_MODEL", "storybook")
     backend = GroupViTBackend(label_config=CONFIG)
     [prediction] = backend.predict([{"data": {"image": address}}])
-    wanted = Segmenter.load("storybook")(PICTURE, ["boat", "sea", "sky"])
+    wanted = Segmenter.load("storybook")(IMAGE, ["boat", "sea", "sky"])
     height, width = wanted.label_map.shape
     found = {one["value"]["brushlabels"][0]: one for one in prediction["result"]}
     assert set(found) == {name for name, share in wanted.shares().items() if share > 0}

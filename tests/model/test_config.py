@@ -91,9 +91,9 @@ def test_settings_written_and_read_are_the_same(tiny_config):
     ("values", "says"),
     [
         ([], "here is"),
-        ({"colour": 1}, "unknown setting colour"),
+        ({"color": 1}, "unknown setting color"),
         ({"image": None}, "image is None"),
-        ({"image": {"colour": 1}}, "here: image: unknown setting colour"),
+        ({"image": {"color": 1}}, "here: image: unknown setting color"),
         ({"image": {"dim": 6.0}}, "dim is 6.0, which is not int"),
         ({"image": {"dim": True}}, "dim is True"),
         ({"image": {"drop_path": "0"}}, "drop_path is '0', which is not float"),

@@ -147,7 +147,7 @@ def test_logits_stay_float32_under_autocast(assignment, given):
     torch.testing.assert_close(shares.sum(dim=1), torch.ones(2, 7))
 
 
-def test_groups_end_normalised_after_they_looked(given):
+def test_groups_end_normalized_after_they_looked(given):
     seen = LookAtTokens(16, 2, 4.0)(*given)
     torch.testing.assert_close(seen.mean(dim=-1), torch.zeros(2, 3), atol=1e-5, rtol=0)
     torch.testing.assert_close(seen.var(dim=-1, correction=0), torch.ones(2, 3), atol=1e-2, rtol=0)
@@ -179,7 +179,7 @@ def test_the_order_of_the_tokens_does_not_matter(draw, enliven):
 
 
 def ours(**changes):
-    settings = {"similarity": "centred", "look": False, "residual": False, "mix": False}
+    settings = {"similarity": "centered", "look": False, "residual": False, "mix": False}
     return GroupingConfig(**(settings | changes))
 
 
@@ -189,7 +189,7 @@ def block_of(config, num_groups=3):
     )
 
 
-@pytest.mark.parametrize("similarity", ["cosine", "centred"])
+@pytest.mark.parametrize("similarity", ["cosine", "centered"])
 def test_no_cosine_exceeds_its_scale(enliven, given, similarity):
     assign = enliven(Assignment(16, GroupingConfig(similarity=similarity)), std=3.0)
     assert assign.logits(*given).abs().max() <= COSINE_SCALE + 1e-4
@@ -201,14 +201,14 @@ def test_a_cosine_does_not_grow_with_its_tokens(given):
     torch.testing.assert_close(assign.logits(groups, 5 * tokens), assign.logits(groups, tokens))
 
 
-def test_centred_tokens_are_never_all_of_one_group(enliven, given):
+def test_centered_tokens_are_never_all_of_one_group(enliven, given):
     assign, (groups, tokens) = enliven(Assignment(16, ours()), std=0.5), given
     far = tokens + 100  # what all tokens have in common
     used = occupied([assign(groups, far).assignment]).sum(dim=1)
     assert (used > 1).all()
 
 
-def test_what_all_tokens_share_moves_no_centred_assignment(enliven, given):
+def test_what_all_tokens_share_moves_no_centered_assignment(enliven, given):
     assign, (groups, tokens) = enliven(Assignment(16, ours()), std=0.5), given
     moved = assign(groups, tokens + 3.0).assignment
     torch.testing.assert_close(moved, assign(groups, tokens).assignment, atol=1e-4, rtol=1e-4)

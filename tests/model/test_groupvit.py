@@ -177,13 +177,13 @@ def test_autocast_trains_in_bfloat16(tiny_model, draw, tokens):
     assert all(p.grad.isfinite().all() for p in tiny_model.parameters() if p.grad is not None)
 
 
-def test_centred_embeddings_do_not_crowd_together(draw):
+def test_centered_embeddings_do_not_crowd_together(draw):
     torch.manual_seed(0)
     rows = draw(256, 16) + 2
     plain = F.normalize(Projector(16, 32, 8)(rows), dim=-1)
-    centred = F.normalize(Projector(16, 32, 8, centred=True)(rows), dim=-1)
+    centered = F.normalize(Projector(16, 32, 8, centered=True)(rows), dim=-1)
     assert (plain @ plain.T).mean() > 0.2
-    assert (centred @ centred.T).mean().abs() < 0.02
+    assert (centered @ centered.T).mean().abs() < 0.02
 
 
 def test_a_pooled_embedding_counts_only_segments_that_hold_something(draw):

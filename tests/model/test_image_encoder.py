@@ -224,7 +224,7 @@ def test_images_of_a_batch_do_not_see_each_other(encoder, draw):
 
 
 def ours(encoder, **changes):
-    grouping = GroupingConfig(similarity="centred", look=False, residual=False, mix=False)
+    grouping = GroupingConfig(similarity="centered", look=False, residual=False, mix=False)
     return encoder(stem="convolutions", positions=False, grouping=grouping, **changes)
 
 

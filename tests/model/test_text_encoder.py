@@ -58,7 +58,7 @@ def test_the_order_of_words_matters(encoder, tokens):
     assert not torch.allclose(encoder(turned)[0], encoder(tokens)[0], atol=1e-3)
 
 
-def test_the_neighbours_in_a_batch_do_not_matter(encoder, tokens):
+def test_the_neighbors_in_a_batch_do_not_matter(encoder, tokens):
     torch.testing.assert_close(encoder(tokens)[1:2], encoder(tokens[1:2]), atol=1e-6, rtol=1e-6)
 
 

@@ -1,8 +1,8 @@
 """Our network computes what the port in transformers computes, from the same weights.
 
 The port assigns by an argmax whose near-ties fall either way with the order of a sum, so only
-pictures without them are compared: in every stage the two largest shares of every token lie
-further apart than MARGIN. The seeds of the pictures are chosen so, and the tests assert it.
+images without them are compared: in every stage the two largest shares of every token lie
+further apart than MARGIN. The seeds of the images are chosen so, and the tests assert it.
 """
 
 import os
@@ -14,7 +14,7 @@ import torch
 
 from groupvit.model.config import GroupViTConfig
 from groupvit.model.groupvit import GroupViT
-from groupvit.weights import find, hugging_face
+from groupvit.weights import catalogue, hugging_face
 from groupvit.weights.architecture import blank
 from groupvit.weights.layouts import ORIGINAL
 
@@ -87,7 +87,7 @@ def outputs(pair):
     return by_us(pair.ours, *shown), by_transformers(pair.theirs, *shown)
 
 
-def test_no_picture_that_is_compared_has_near_ties(outputs):
+def test_no_image_that_is_compared_has_near_ties(outputs):
     assert margin(outputs[0].assignments) > MARGIN
 
 
@@ -115,7 +115,7 @@ def test_soft_assignments_are_those_of_transformers(outputs, stage):
 
 def test_what_transformers_writes_is_read_back_exactly(pair, tmp_path):
     pair.theirs.save_pretrained(tmp_path / "theirs")
-    back = find.load(tmp_path / "theirs").model.state_dict()
+    back = catalogue.load(tmp_path / "theirs").model.state_dict()
     ours = pair.ours.state_dict()
     assert ours.keys() - back.keys() == {"multi_label_log_scale"}
     assert all(torch.equal(back[name], ours[name]) for name in back)
@@ -130,7 +130,7 @@ def test_weights_that_transformers_drew_compute_the_same(
         theirs.logit_scale.fill_(1.7)
     theirs.save_pretrained(tmp_path / "theirs")
     images = draw(3, 3, 32, 32, seed=4)
-    ours = by_us(find.load(tmp_path / "theirs").model, images, tokens)
+    ours = by_us(catalogue.load(tmp_path / "theirs").model, images, tokens)
     wanted = by_transformers(theirs, images, tokens)
     assert margin(ours.assignments) > MARGIN
     for name in ("image", "text", "logits"):
@@ -153,17 +153,17 @@ CLIP_DEVIATION = torch.tensor([0.26862954, 0.26130258, 0.27577711])
 
 
 def as_clip(path):
-    """The picture as CLIP's processor prepares it: shortest side 224, bicubic, centre."""
+    """The image as CLIP's processor prepares it: shortest side 224, bicubic, center."""
     import numpy as np
     from PIL import Image
 
-    picture = Image.open(path).convert("RGB")
-    scale = 224 / min(picture.size)
-    width, height = (int(side * scale) for side in picture.size)
-    picture = picture.resize((width, height), Image.Resampling.BICUBIC)
+    image = Image.open(path).convert("RGB")
+    scale = 224 / min(image.size)
+    width, height = (int(side * scale) for side in image.size)
+    image = image.resize((width, height), Image.Resampling.BICUBIC)
     left, top = (width - 224) // 2, (height - 224) // 2
-    picture = picture.crop((left, top, left + 224, top + 224))
-    values = torch.from_numpy(np.array(picture)).float() / 255
+    image = image.crop((left, top, left + 224, top + 224))
+    values = torch.from_numpy(np.array(image)).float() / 255
     return ((values - CLIP_MEAN) / CLIP_DEVIATION).permute(2, 0, 1)[None]
 
 
@@ -171,9 +171,9 @@ def test_the_released_weights_give_the_published_logits():
     folder = os.environ.get("GROUPVIT_WEIGHTS")
     if not folder:
         pytest.skip("GROUPVIT_WEIGHTS names no folder with the released weights")
-    pictures = sorted(Path(folder).glob("**/*000000039769.jpg"))
+    images = sorted(Path(folder).glob("**/*000000039769.jpg"))
     models = sorted(Path(folder).glob("groupvit-gcc-yfcc*"))
-    if not pictures or not models:
+    if not images or not models:
         pytest.skip(f"{folder} lacks groupvit-gcc-yfcc or 000000039769.jpg")
     texts = torch.tensor(
         [
@@ -181,5 +181,5 @@ def test_the_released_weights_give_the_published_logits():
             [49406, 320, 1125, 539, 320, 1929, 49407],
         ]
     )
-    logits = by_us(find.load(models[0]).model, as_clip(pictures[0]), texts).logits
+    logits = by_us(catalogue.load(models[0]).model, as_clip(images[0]), texts).logits
     torch.testing.assert_close(logits, torch.tensor(PUBLISHED), atol=1e-3, rtol=0)

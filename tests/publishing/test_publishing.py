@@ -14,15 +14,15 @@ from huggingface_hub import ModelCard
 
 from groupvit.cli import main
 from groupvit.evaluation.journal import fingerprint
-from groupvit.weights import find
+from groupvit.weights import catalogue
 from tests.data.pairs import write_shards
 from tests.training.conftest import SETTINGS
 
 HUB_ID = "someone/drawn"
 
 
-def push(tmp_path, *options, model="storybook", licence="apache-2.0"):
-    command = ["push", model, HUB_ID, "--licence", licence, "--out", str(tmp_path / "push")]
+def push(tmp_path, *options, model="storybook", license="apache-2.0"):  # noqa: A002
+    command = ["push", model, HUB_ID, "--license", license, "--out", str(tmp_path / "push")]
     return main([*command, *map(str, options)])
 
 
@@ -32,9 +32,9 @@ def evaluation(tmp_path):
 
     def write(**changes):
         values = {
-            "fingerprint": fingerprint(find.load("storybook").model),
+            "fingerprint": fingerprint(catalogue.load("storybook").model),
             "benchmark": "storybook, seed 2022, 80 px",
-            "num_pictures": 500,
+            "num_images": 500,
             "protocol": "ours",
             "deviations": [{"told": "refinement 10 instead of none"}],
             "naming": "levels",
@@ -71,13 +71,13 @@ def test_nothing_is_sent_unless_it_is_asked_for(tmp_path, capsys, monkeypatch):
     told = capsys.readouterr().out
     assert "nothing was sent" in told
     assert "model.safetensors" in told
-    written = find.load(tmp_path / "push/drawn").model.state_dict()
-    for name, values in find.load("storybook").model.state_dict().items():
+    written = catalogue.load(tmp_path / "push/drawn").model.state_dict()
+    for name, values in catalogue.load("storybook").model.state_dict().items():
         assert torch.equal(written[name], values)
 
 
 def test_the_card_tells_what_is_recorded(tmp_path, evaluation):
-    assert push(tmp_path, "--evaluations", evaluation(), licence="cc-by-4.0") == 0
+    assert push(tmp_path, "--evaluations", evaluation(), license="cc-by-4.0") == 0
     text = (tmp_path / "push/drawn/README.md").read_text()
     card = ModelCard(text)
     assert card.data.license == "cc-by-4.0"
@@ -119,7 +119,7 @@ def test_what_cannot_be_told_is_refused(tmp_path, capsys, evaluation, options, c
 
 
 def test_a_name_that_is_none_is_refused(capsys):
-    assert main(["push", "storybook", "drawn", "--licence", "mit"]) == 2
+    assert main(["push", "storybook", "drawn", "--license", "mit"]) == 2
     assert "OWNER/NAME" in capsys.readouterr().err
 
 
@@ -188,7 +188,7 @@ def test_the_real_library_sends_the_folder_that_was_read_before(tmp_path, fake_h
     assert push(tmp_path) == 0
     card = tmp_path / "push/drawn/README.md"
     card.write_text(card.read_text() + "\nMended by hand.\n")
-    command = ["push", "storybook", HUB_ID, "--licence", "mit", "--out", tmp_path / "push"]
+    command = ["push", "storybook", HUB_ID, "--license", "mit", "--out", tmp_path / "push"]
     ended = subprocess.run(
         [sys.executable, "-m", "groupvit", *command, "--private", "--send"],
         env={**os.environ, "HF_ENDPOINT": fake_hub["address"], "HF_TOKEN": "hf_test"},
@@ -207,7 +207,7 @@ def test_the_real_library_sends_the_folder_that_was_read_before(tmp_path, fake_h
 
 def test_without_a_token_it_says_how_to_get_one(tmp_path):
     home = Path(tmp_path, "home")
-    command = ["push", "storybook", HUB_ID, "--licence", "mit", "--out", tmp_path / "push"]
+    command = ["push", "storybook", HUB_ID, "--license", "mit", "--out", tmp_path / "push"]
     quiet = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     ended = subprocess.run(
         [sys.executable, "-m", "groupvit", *command, "--send"],

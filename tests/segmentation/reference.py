@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 
 def dense_logits(model, crop, texts, *, threshold, top=5):
-    """Class maps of one crop "1 3 h w"; texts "class dim" L2-normalised, without background."""
+    """Class maps of one crop "1 3 h w"; texts "class dim" L2-normalized, without background."""
     height, width = crop.shape[-2:]
     soft = model.encode_image(floor_to_patches(crop, model)).assignments
     affinity = soft[0][0].T
@@ -58,7 +58,7 @@ def token_grid(height, width, tokens):
 
 
 def slide(model, image, texts, *, threshold, window, stride, size):
-    """Class maps at (height, width) of a normalised picture "1 3 h w", windows averaged."""
+    """Class maps at (height, width) of a normalized image "1 3 h w", windows averaged."""
     height, width = image.shape[-2:]
     tall = max(height - window + stride - 1, 0) // stride + 1
     wide = max(width - window + stride - 1, 0) // stride + 1

@@ -29,15 +29,15 @@ def test_every_patch_is_shared_out_fully(grouped, stage):
     assert torch.allclose(shares.sum(dim=0), torch.ones(shares.shape[1]), atol=1e-5)
 
 
-def test_a_grouped_picture_says_what_it_is(grouped):
-    assert repr(grouped) == "GroupedPicture(50x90, 1 window of 12 and 5 groups)"
+def test_a_grouped_image_says_what_it_is(grouped):
+    assert repr(grouped) == "GroupedImage(50x90, 1 window of 12 and 5 groups)"
 
 
 def test_groups_are_counted_by_stage(grouped):
     assert (grouped.num_stages, grouped.num_groups(0), grouped.num_groups(1)) == (2, 12, 5)
 
 
-def test_the_group_map_has_the_size_of_the_picture(grouped):
+def test_the_group_map_has_the_size_of_the_image(grouped):
     assert grouped.group_map(0).shape == grouped.group_map(1).shape == (50, 90)
     assert grouped.group_map(0).max() < 12
     assert len(np.unique(grouped.group_map(0))) > 1
@@ -50,7 +50,7 @@ def test_each_window_numbers_its_own_groups(in_windows):
     assert set(np.unique(groups[:, -20:] // 5)) == {2}
 
 
-def test_every_pixel_belongs_to_the_window_with_the_nearest_centre(in_windows):
+def test_every_pixel_belongs_to_the_window_with_the_nearest_center(in_windows):
     owners = in_windows._owners()
     assert owners.shape == (50, 90)
     assert (owners.diff(dim=1) >= 0).all()
@@ -65,12 +65,12 @@ def test_a_network_without_groups_has_each_patch_for_itself(lively_model, street
     grouped = Segmenter(model, protocol=protocol).group([street(16, 24)])[0]
     assert grouped.num_stages == 1
     assert len(np.unique(grouped.group_map(0))) == 2 * 3
-    assert torch.equal(grouped.windows[0].speakers, grouped.windows[0].segments)
+    assert torch.equal(grouped.windows[0].naming_embeddings, grouped.windows[0].segments)
 
 
 def test_the_groups_can_be_looked_at(grouped):
     titles = [title for title, _ in grouped.panels()]
-    assert titles[0] == "picture"
+    assert titles[0] == "image"
     assert len(titles) == 3
     assert grouped.to_image().mode == "RGB"
 
@@ -82,7 +82,7 @@ def test_sides_are_enlarged_as_torch_does(length, new_length):
     assert torch.allclose(bilinear(length, new_length) @ values, expected, atol=1e-6)
 
 
-def test_a_large_picture_is_drawn_in_strips(grouped, monkeypatch):
+def test_a_large_image_is_drawn_in_strips(grouped, monkeypatch):
     whole = grouped.group_map(0)
     monkeypatch.setattr("groupvit.segmentation.groups.AT_ONCE", 12 * 90 * 7)
     assert np.array_equal(grouped.group_map(0), whole)

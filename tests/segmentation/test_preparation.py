@@ -6,7 +6,7 @@ import torch
 
 from groupvit import InputError
 from groupvit.model.config import ImageEncoderConfig
-from groupvit.segmentation.preparation import normalise, resize, working_size
+from groupvit.segmentation.preparation import normalize, resize, working_size
 from groupvit.segmentation.protocol import GROUPVIT, OURS
 
 RELEASED = ImageEncoderConfig()
@@ -45,9 +45,9 @@ def test_the_published_protocol_refuses_what_has_no_whole_patch():
         working_size(1, 5000, GROUPVIT, RELEASED)
 
 
-def test_a_picture_of_the_right_size_is_not_touched():
-    picture = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
-    assert np.array_equal(resize(picture, (20, 30), antialias=True).permute(1, 2, 0), picture)
+def test_a_image_of_the_right_size_is_not_touched():
+    image = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    assert np.array_equal(resize(image, (20, 30), antialias=True).permute(1, 2, 0), image)
 
 
 def test_antialiasing_averages_a_fine_pattern():
@@ -57,11 +57,11 @@ def test_antialiasing_averages_a_fine_pattern():
     assert (shrunk - 127.5).abs().max() < 12
 
 
-def test_normalised_colours_have_the_statistics_of_imagenet():
+def test_normalized_colors_have_the_statistics_of_imagenet():
     pixels = torch.tensor([[[[124]], [[116]], [[104]]]], dtype=torch.uint8)
-    assert normalise(pixels).abs().max() < 0.01
+    assert normalize(pixels).abs().max() < 0.01
     assert torch.allclose(
-        normalise(torch.full((1, 3, 1, 1), 255, dtype=torch.uint8)).flatten(),
+        normalize(torch.full((1, 3, 1, 1), 255, dtype=torch.uint8)).flatten(),
         torch.tensor([(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225]),
         atol=1e-4,
     )

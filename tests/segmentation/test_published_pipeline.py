@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from groupvit import Background, Segmenter
-from groupvit.segmentation.preparation import normalise, resize
+from groupvit.segmentation.preparation import normalize, resize
 from groupvit.segmentation.protocol import GROUPVIT
 from groupvit.segmentation.vocabulary import Vocabulary
 from tests.segmentation import reference
@@ -22,19 +22,19 @@ def ties(scores, tolerance=1e-6):
     return (best[0] - best[1] < tolerance).numpy()
 
 
-def compare(model, picture, protocol, threshold):
-    """Segment a picture; only where two classes tie may a pixel differ from the dense pipeline."""
+def compare(model, image, protocol, threshold):
+    """Segment an image; only where two classes tie may a pixel differ from the dense pipeline."""
     background = None if threshold is None else Background(threshold=threshold)
-    result = Segmenter(model, protocol=protocol)(picture, LABELS, background=background)
-    size = picture.shape[:2]
+    result = Segmenter(model, protocol=protocol)(image, LABELS, background=background)
+    size = image.shape[:2]
     factor = min(protocol.long_side / max(size), protocol.short_side / min(size))
     scaled = tuple(int(side * factor + 0.5) for side in size)
-    image = normalise(resize(picture, scaled, antialias=False))[None]
+    pixels = normalize(resize(image, scaled, antialias=False))[None]
     window = protocol.window or max(scaled)
     with torch.inference_mode():
         texts = Vocabulary(model).embed(LABELS, GROUPVIT.templates)
         expected = reference.slide(
-            model, image, texts, threshold=threshold, window=window, stride=16, size=size
+            model, pixels, texts, threshold=threshold, window=window, stride=16, size=size
         )
     different = result.label_map != expected.argmax(0).numpy()
     assert not (different & ~ties(expected)).any()
@@ -50,15 +50,15 @@ def test_every_pixel_equals_the_dense_pipeline(lively_model, street, size, thres
 
 
 @pytest.mark.parametrize("size", [(48, 64), (70, 41)])
-def test_the_whole_picture_at_once_equals_the_dense_pipeline(lively_model, street, size):
+def test_the_whole_image_at_once_equals_the_dense_pipeline(lively_model, street, size):
     protocol = replace(GROUPVIT, short_side=64, long_side=130, window=None)
     result = compare(lively_model, street(*size), protocol, threshold=0.6)
     assert len(np.unique(result.label_map)) > 1
 
 
-def test_the_resized_picture_is_that_of_opencv_within_one_level(street):
-    picture = street(30, 50)
-    resized = resize(picture, (45, 75), antialias=False).float()
-    pixels = torch.from_numpy(picture).permute(2, 0, 1)[None].float()
+def test_the_resized_image_is_that_of_opencv_within_one_level(street):
+    image = street(30, 50)
+    resized = resize(image, (45, 75), antialias=False).float()
+    pixels = torch.from_numpy(image).permute(2, 0, 1)[None].float()
     exact = F.interpolate(pixels, (45, 75), mode="bilinear", align_corners=False)[0]
     assert (resized - exact).abs().max() <= 1

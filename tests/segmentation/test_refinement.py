@@ -10,7 +10,7 @@ from groupvit.segmentation.protocol import OURS
 from groupvit.segmentation.refinement import Refinement, refine
 
 
-def slow(scores, picture, refinement):
+def slow(scores, image, refinement):
     """The formulas, pixel by pixel."""
     _, height, width = scores.shape
     places = [
@@ -28,8 +28,8 @@ def slow(scores, picture, refinement):
         new = torch.zeros_like(scores)
         for row in range(height):
             for column in range(width):
-                here = picture[:, row, column]
-                around = [at(picture, row + d, column + r) for d, r in places]
+                here = image[:, row, column]
+                around = [at(image, row + d, column + r) for d, r in places]
                 deviation = torch.stack([*around, here]).std(dim=0)
                 likeness = torch.stack(
                     [
@@ -49,36 +49,36 @@ def scores():
 
 
 @pytest.fixture
-def picture():
+def image():
     return 255 * torch.rand(3, 7, 9, generator=torch.Generator().manual_seed(1))
 
 
-def test_it_equals_the_formulas_pixel_by_pixel(scores, picture):
+def test_it_equals_the_formulas_pixel_by_pixel(scores, image):
     refinement = Refinement(steps=2, dilations=(1, 3), contrast=0.3)
-    expected = slow(scores, picture, refinement)
-    torch.testing.assert_close(refine(scores, picture, refinement), expected)
+    expected = slow(scores, image, refinement)
+    torch.testing.assert_close(refine(scores, image, refinement), expected)
 
 
-def test_scores_of_a_pixel_keep_their_sum(scores, picture):
-    total = refine(scores, picture, Refinement()).sum(dim=0)
+def test_scores_of_a_pixel_keep_their_sum(scores, image):
+    total = refine(scores, image, Refinement()).sum(dim=0)
     torch.testing.assert_close(total, torch.ones_like(total))
 
 
-def test_a_label_that_is_best_nowhere_takes_no_part(scores, picture):
+def test_a_label_that_is_best_nowhere_takes_no_part(scores, image):
     scores[2] = 0.0
     with_hopeless = torch.cat([scores, scores.amin(dim=0, keepdim=True) / 2])
-    found = refine(with_hopeless, picture, Refinement(steps=2))
+    found = refine(with_hopeless, image, Refinement(steps=2))
     assert (found[2:] == 0).all()
-    torch.testing.assert_close(found[:2], refine(scores[:2], picture, Refinement(steps=2)))
+    torch.testing.assert_close(found[:2], refine(scores[:2], image, Refinement(steps=2)))
 
 
-def test_a_border_moves_to_where_the_colour_changes():
-    picture = torch.zeros(3, 24, 24)
-    picture[:, :, 12:] = 200.0
+def test_a_border_moves_to_where_the_color_changes():
+    image = torch.zeros(3, 24, 24)
+    image[:, :, 12:] = 200.0
     truth = (torch.arange(24) >= 12).expand(24, 24)
     blurred = (torch.arange(24) >= 9).expand(24, 24).float() * 0.8 + 0.1
     scores = torch.stack([1 - blurred, blurred])
-    refined = refine(scores, picture, Refinement()).argmax(dim=0)
+    refined = refine(scores, image, Refinement()).argmax(dim=0)
     assert ((scores.argmax(dim=0) == 1) == truth).float().mean() < 0.9
     assert ((refined == 1) == truth).float().mean() > 0.95
 
@@ -123,7 +123,7 @@ def test_groups_are_refined_as_labels_are(lively_model, street, window):
 def test_segments_of_one_label_each_are_refined_to_their_groups(lively_model, street):
     [grouped] = Segmenter(lively_model).group([street(40, 60)])
     window, refinement = grouped.windows[0], Refinement(steps=3)
-    pixels = torch.from_numpy(grouped.picture).float().movedim(-1, 0)
+    pixels = torch.from_numpy(grouped.image).float().movedim(-1, 0)
     dense = torch.stack([(window.group_map(1, (40, 60)) == g).float() for g in range(5)])
     labels = refine(dense, pixels, refinement).argmax(dim=0)
     found = window.refined_map(1, pixels, refinement)

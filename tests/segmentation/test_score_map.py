@@ -5,14 +5,14 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groupvit.segmentation.groups import GroupedPicture, GroupedWindow
+from groupvit.segmentation.groups import GroupedImage, GroupedWindow
 from groupvit.segmentation.score_map import ScoreMap, assemble
 from groupvit.segmentation.windows import Box, boxes
 
 
-def picture(height, width, windows, enlarged=1):
+def image(height, width, windows, enlarged=1):
     pixels = np.zeros((height * enlarged, width * enlarged, 3), dtype=np.uint8)
-    return GroupedPicture(picture=pixels, working_size=(height, width), windows=windows)
+    return GroupedImage(image=pixels, working_size=(height, width), windows=windows)
 
 
 sides = st.integers(1, 24)
@@ -62,7 +62,7 @@ def test_overlapping_windows_average_their_scores(resized):
         count[box.rows, box.columns] += 1
         windows.append(window)
         tables.append(table)
-    scores = assemble(picture(16, 40, windows), tables, resized=resized)
+    scores = assemble(image(16, 40, windows), tables, resized=resized)
     assert torch.allclose(scores.dense(), total / count, atol=1e-6)
 
 
@@ -75,7 +75,7 @@ def test_one_window_has_one_piece_for_each_group():
         segments=torch.zeros(4, 2),
     )
     table = torch.rand(4, 3, generator=torch.Generator().manual_seed(1))
-    scores = assemble(picture(8, 8, [window]), [table], resized="scores")
+    scores = assemble(image(8, 8, [window]), [table], resized="scores")
     assert torch.equal(scores.table[scores.pieces[0, 0]], table[0])
     assert torch.equal(scores.table[scores.pieces[-1, -1]], table[3])
 
@@ -89,7 +89,7 @@ def test_a_pixel_between_two_groups_never_takes_the_label_of_a_third():
         segments=torch.zeros(2, 2),
     )
     table = torch.tensor([[0.55, 0.0, 0.45], [0.0, 0.55, 0.45]])  # the third is second to both
-    between = picture(8, 16, [window], enlarged=5)
+    between = image(8, 16, [window], enlarged=5)
     labels = assemble(between, [table], resized="groups").best()
     assert labels.unique().tolist() == [0, 1]
     assert 2 in assemble(between, [table], resized="scores").best()
@@ -112,7 +112,7 @@ def by_patch(box, grid):
 def test_scores_of_patches_are_enlarged_bilinearly(resized):
     table = torch.rand(6, 3, generator=torch.Generator().manual_seed(1))
     window = by_patch(Box(0, 0, 16, 24), (2, 3))
-    scores = assemble(picture(16, 24, [window], enlarged=2), [table], resized=resized)
+    scores = assemble(image(16, 24, [window], enlarged=2), [table], resized=resized)
     expected = F.interpolate(table.T.reshape(1, 3, 2, 3), (32, 48), mode="bilinear")[0]
     assert torch.allclose(scores.dense(), expected, atol=1e-6)
     assert torch.equal(scores.best(), expected.argmax(dim=0))
@@ -121,12 +121,12 @@ def test_scores_of_patches_are_enlarged_bilinearly(resized):
 def test_overlapping_windows_average_the_scores_of_their_patches():
     windows = [by_patch(box, (2, 2)) for box in boxes(16, 32, window=16, stride=8)]
     tables = [torch.full((4, 2), float(index)) for index in range(3)]
-    dense = assemble(picture(16, 32, windows), tables, resized="groups").dense()
+    dense = assemble(image(16, 32, windows), tables, resized="groups").dense()
     columns = torch.tensor([0, 0.5, 1.5, 2]).repeat_interleave(8)
     assert torch.allclose(dense, columns.expand(2, 16, 32), atol=1e-6)
 
 
 def test_every_pixel_belongs_to_the_patch_that_covers_it():
-    parts = by_patch(Box(0, 0, 16, 24), (2, 3)).speaker_map((16, 24))
+    parts = by_patch(Box(0, 0, 16, 24), (2, 3)).naming_map((16, 24))
     assert parts[:8, :8].unique().tolist() == [0]
     assert parts[8:, 16:].unique().tolist() == [5]

@@ -35,7 +35,7 @@ def scores(window, labels=LABELS, background=None, protocol=OURS, words=None, **
     asked = query(labels, background)
     words = unit(len(asked.words), 16, seed=3) if words is None else words
     return score(
-        window.speakers,
+        window.naming_embeddings,
         window.embedding,
         words,
         asked,
@@ -125,7 +125,7 @@ def similar(window, threshold, **settings):
 
 def test_a_part_near_to_no_label_is_background(window):
     words = unit(6, 16, seed=3)
-    nearest = (window.speakers @ words.mT).max(dim=1).values
+    nearest = (window.naming_embeddings @ words.mT).max(dim=1).values
     for threshold in (-0.5, 0.0, 0.1, 0.3, 0.9):
         found = similar(window, threshold)
         torch.testing.assert_close(found[:, 0], 1 - torch.sigmoid(10 * (nearest - threshold)))
@@ -149,17 +149,17 @@ def test_a_label_may_have_a_threshold_of_its_own(window):
 def test_words_of_the_background_compete_too(window):
     background = Background(threshold=0.1, words=("wall",))
     words = unit(7, 16, seed=3)
-    words[6] = window.speakers[2]
+    words[6] = window.naming_embeddings[2]
     found = scores(window, background=background, words=words, certainty="similarity")
     assert found.shape == (4, 7)
     assert found[2].argmax() == 0
 
 
-def test_centred_models_tell_a_background_by_similarity(tiny_config):
+def test_centered_models_tell_a_background_by_similarity(tiny_config):
     assert OURS.certainty_of(tiny_config) == "score"
-    centred = replace(tiny_config, centred=True)
-    assert OURS.certainty_of(centred) == "similarity"
-    assert GROUPVIT.certainty_of(centred) == "score"
+    centered = replace(tiny_config, centered=True)
+    assert OURS.certainty_of(centered) == "similarity"
+    assert GROUPVIT.certainty_of(centered) == "score"
 
 
 def test_only_some_protocols_spare_the_most_certain_group(window):
@@ -172,15 +172,15 @@ def test_only_some_protocols_spare_the_most_certain_group(window):
 
 def test_a_margin_is_what_the_model_asks_for_taken_off_the_cosine(window):
     words = unit(6, 16, seed=3)
-    nearest = (window.speakers @ words.mT).max(dim=1).values
+    nearest = (window.naming_embeddings @ words.mT).max(dim=1).values
     limits = torch.tensor([0.3, -0.3, 0.0, 0.5])
     found = scores(window, background=Background(threshold=0.1), certainty="margin", limits=limits)
     expected = 1 - torch.sigmoid(10 * (nearest - limits - 0.1))
     torch.testing.assert_close(found[:, 0], expected)
 
 
-def test_models_that_have_learnt_a_background_go_by_margins(tiny_config):
-    learnt = replace(tiny_config, background=True, centred=True)
-    assert OURS.certainty_of(learnt) == "margin"
-    assert GROUPVIT.certainty_of(learnt) == "score"
-    assert replace(OURS, certainty="similarity").certainty_of(learnt) == "similarity"
+def test_models_that_have_learned_a_background_go_by_margins(tiny_config):
+    learned = replace(tiny_config, background=True, centered=True)
+    assert OURS.certainty_of(learned) == "margin"
+    assert GROUPVIT.certainty_of(learned) == "score"
+    assert replace(OURS, certainty="similarity").certainty_of(learned) == "similarity"

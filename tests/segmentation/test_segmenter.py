@@ -19,20 +19,20 @@ def segmenter(lively_model):
 
 
 def test_a_file_a_pillow_image_and_an_array_are_segmented_alike(segmenter, street, tmp_path):
-    picture = street(40, 60)
+    image = street(40, 60)
     path = tmp_path / "street.png"
-    Image.fromarray(picture).save(path)
-    results = [segmenter(p, LABELS) for p in (path, str(path), Image.open(path), picture)]
+    Image.fromarray(image).save(path)
+    results = [segmenter(p, LABELS) for p in (path, str(path), Image.open(path), image)]
     for result in results[1:]:
         assert np.array_equal(result.label_map, results[0].label_map)
 
 
-def test_several_pictures_give_what_each_gives_alone(segmenter, street):
-    pictures = [street(40, 60), street(64, 64, seed=1), street(60, 40, seed=2), street(40, 60, 3)]
-    together = segmenter(pictures, LABELS)
-    for picture, result in zip(pictures, together, strict=True):
-        alone = segmenter(picture, LABELS)
-        assert result.label_map.shape == picture.shape[:2]
+def test_several_images_give_what_each_gives_alone(segmenter, street):
+    images = [street(40, 60), street(64, 64, seed=1), street(60, 40, seed=2), street(40, 60, 3)]
+    together = segmenter(images, LABELS)
+    for image, result in zip(images, together, strict=True):
+        alone = segmenter(image, LABELS)
+        assert result.label_map.shape == image.shape[:2]
         assert (result.label_map == alone.label_map).mean() > 0.999
 
 
@@ -82,19 +82,19 @@ def test_the_filter_of_a_protocol_can_be_turned_off(lively_model, street):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 500), (500, 1), (2, 3)])
-def test_tiny_and_thin_pictures_are_segmented(segmenter, size):
+def test_tiny_and_thin_images_are_segmented(segmenter, size):
     assert segmenter(np.zeros((*size, 3), dtype=np.uint8), LABELS).label_map.shape == size
 
 
-def test_a_thin_picture_is_refused_by_the_published_protocol(lively_model):
+def test_a_thin_image_is_refused_by_the_published_protocol(lively_model):
     with pytest.raises(InputError, match="too thin for the protocol 'groupvit'"):
         Segmenter(lively_model, protocol="groupvit")(np.zeros((1, 5000, 3), np.uint8), LABELS)
 
 
 def test_bfloat16_gives_nearly_the_same_labels(lively_model, street):
-    picture = street(64, 64)
-    exact = Segmenter(lively_model)(picture, LABELS)
-    rough = Segmenter(lively_model, dtype="bfloat16")(picture, LABELS)
+    image = street(64, 64)
+    exact = Segmenter(lively_model)(image, LABELS)
+    rough = Segmenter(lively_model, dtype="bfloat16")(image, LABELS)
     assert (exact.label_map == rough.label_map).mean() > 0.9
 
 
@@ -127,7 +127,7 @@ def test_wrong_labels_are_refused(segmenter, street, labels, message):
         segmenter(street(20, 20), labels)
 
 
-def test_wrong_labels_are_refused_before_many_pictures_are_read(segmenter):
+def test_wrong_labels_are_refused_before_many_images_are_read(segmenter):
     with pytest.raises(InputError, match="labels is empty"):
         segmenter(["missing.jpg"], [])
 
@@ -138,7 +138,7 @@ def test_the_model_keeps_no_gradient_and_stays_in_evaluation(segmenter, street):
     assert not any(table.requires_grad for table in result.group_scores)
 
 
-def test_no_pictures_give_no_results(segmenter):
+def test_no_images_give_no_results(segmenter):
     assert segmenter([], LABELS) == []
 
 
@@ -151,8 +151,8 @@ def test_torch_is_left_as_it_was(segmenter, street):
 
 def test_every_level_may_take_the_words(lively_model, street):
     protocol = replace(OURS, naming="levels")
-    picture = street(40, 60)
-    ours, levels = (Segmenter(lively_model, protocol=p)(picture, LABELS) for p in (OURS, protocol))
+    image = street(40, 60)
+    ours, levels = (Segmenter(lively_model, protocol=p)(image, LABELS) for p in (OURS, protocol))
     assert np.array_equal(ours.group_map(), levels.group_map())
     assert ours.group_labels() == levels.group_labels()
     assert levels.scores.shape == ours.scores.shape
@@ -163,16 +163,16 @@ def test_every_level_may_take_the_words(lively_model, street):
 def test_the_model_says_what_takes_the_words_unless_the_protocol_does(lively_model, street):
     levels = GroupViT(replace(LIVELY, naming="levels")).eval()
     levels.load_state_dict(lively_model.state_dict())
-    picture = street(40, 60)
+    image = street(40, 60)
 
     def scores(model, naming):
-        return Segmenter(model, protocol=replace(OURS, naming=naming))(picture, LABELS).scores
+        return Segmenter(model, protocol=replace(OURS, naming=naming))(image, LABELS).scores
 
     assert np.array_equal(scores(levels, None), scores(lively_model, "levels"))
     assert np.array_equal(scores(levels, "segments"), scores(lively_model, None))
-    assert Segmenter(levels, protocol=GROUPVIT).group([picture])[0].windows[0].patches is None
+    assert Segmenter(levels, protocol=GROUPVIT).group([image])[0].windows[0].patches is None
 
 
-def test_margins_want_a_model_that_has_learnt_a_background(lively_model):
-    with pytest.raises(InputError, match="has learnt no background; teach it one"):
+def test_margins_want_a_model_that_has_learned_a_background(lively_model):
+    with pytest.raises(InputError, match="has learned no background; teach it one"):
         Segmenter(lively_model, protocol=replace(OURS, certainty="margin"))

@@ -16,7 +16,7 @@ def vocabulary(lively_model):
         yield Vocabulary(lively_model)
 
 
-def test_a_word_is_the_normalised_mean_of_its_prompts(vocabulary, lively_model):
+def test_a_word_is_the_normalized_mean_of_its_prompts(vocabulary, lively_model):
     rows = lively_model.encode_text(Tokenizer()(["a photo of a dog.", "the dog"]))
     expected = F.normalize(rows.mean(dim=0), dim=0)
     assert torch.allclose(vocabulary.embed(["dog"], TEMPLATES)[0], expected, atol=1e-6)

@@ -27,7 +27,7 @@ def test_there_are_as_many_windows_as_published(length, window, data):
     )
 
 
-def test_without_a_size_one_window_is_the_whole_picture():
+def test_without_a_size_one_window_is_the_whole_image():
     assert boxes(30, 70, window=None, stride=1) == [Box(0, 0, 30, 70)]
 
 

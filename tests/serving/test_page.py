@@ -1,6 +1,6 @@
 """The page, driven in a real browser as visitors do.
 
-GROUPVIT_SCREENSHOTS names a folder for the pictures of it; docs/images has those of docs/serve.md.
+GROUPVIT_SCREENSHOTS names a folder for the images of it; docs/images has those of docs/serve.md.
 """
 
 import base64
@@ -29,11 +29,11 @@ from groupvit.segmentation.refinement import Refinement
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.serving.application import application
 from groupvit.text.background import Background
-from groupvit.weights import find
+from groupvit.weights import catalogue
 from tests.serving.running import Running
 
 pytestmark = pytest.mark.slow
-PICTURE = "examples/harbour.png"
+IMAGE = "examples/harbour.png"
 QUIET = (
     "--no-sandbox",
     "--disable-gpu",
@@ -53,19 +53,19 @@ PHONE = {
 
 
 class Counting(Segmenter):
-    """Tells how often pictures were grouped."""
+    """Tells how often images were grouped."""
 
     grouped = 0
 
-    def group(self, pictures):
+    def group(self, images):
         self.grouped += 1
-        return super().group(pictures)
+        return super().group(images)
 
 
 @pytest.fixture(scope="module")
 def segmenter():
     refined = replace(OURS, refinement=Refinement())
-    return Counting(find.load("storybook").model, protocol=refined)
+    return Counting(catalogue.load("storybook").model, protocol=refined)
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +160,7 @@ def downloaded(page, button):
 
 def test_a_visitor_uploads_asks_moves_and_takes_away(visit, segmenter):
     page = visit(**WIDE)
-    page.locator("#picker input").set_input_files(PICTURE)
+    page.locator("#picker input").set_input_files(IMAGE)
     page.locator("#viewer canvas").wait_for()
     type_words(page, "boat", "sea", "sky")
     assert set(legend(page)) <= {"boat", "sea", "sky", "background"}
@@ -169,7 +169,7 @@ def test_a_visitor_uploads_asks_moves_and_takes_away(visit, segmenter):
     move(page, "How well a word must fit", 0.3)
     assert "background" in legend(page)
     found = np.asarray(Image.open(io.BytesIO(downloaded(page, "Labels (index PNG)"))))
-    wanted = segmenter(PICTURE, ["boat", "sea", "sky"], background=Background(threshold=0.3))
+    wanted = segmenter(IMAGE, ["boat", "sea", "sky"], background=Background(threshold=0.3))
     np.testing.assert_array_equal(found, wanted.label_map)
     assert json.loads(downloaded(page, "Masks (COCO JSON)")) == wanted.to_coco()
     overlay = Image.open(io.BytesIO(downloaded(page, "Overlay (PNG)")))
@@ -189,8 +189,8 @@ def test_examples_bring_their_words_and_what_is_pointed_at_is_named(visit, shoot
     page.locator(".examples button").first.click()
     page.locator("#viewer .legend li").first.wait_for()
     assert {"boat", "sea"} <= set(legend(page))
-    picture = shoot(page, "page-wide")
-    assert picture[5, 5].min() > 240
+    image = shoot(page, "page-wide")
+    assert image[5, 5].min() > 240
     box = page.locator("#viewer canvas").bounding_box()
     page.locator("#viewer canvas").hover(
         position={"x": 0.9 * box["width"], "y": 0.9 * box["height"]}
@@ -212,7 +212,7 @@ def test_dark_follows_the_visitors_system(visit, shoot):
     assert shoot(page, "page-dark")[5, 5].max() < 40
 
 
-def test_phones_see_the_picture_whole(visit, shoot):
+def test_phones_see_the_image_whole(visit, shoot):
     page = visit(**PHONE)
     page.locator(".examples button").nth(2).tap()
     page.locator("#viewer .legend li").first.wait_for()
@@ -244,11 +244,11 @@ def test_the_keyboard_is_enough(visit):
 @pytest.mark.parametrize(
     ("name", "kind", "sentence"),
     [
-        ("notes.txt", "text/plain", "notes.txt is no JPEG, PNG or WebP picture"),
-        ("broken.png", "image/png", "not a JPEG, PNG or WebP picture"),
+        ("notes.txt", "text/plain", "notes.txt is no JPEG, PNG or WebP image"),
+        ("broken.png", "image/png", "not a JPEG, PNG or WebP image"),
     ],
 )
-def test_what_is_no_picture_is_told_and_the_page_goes_on(visit, name, kind, sentence):
+def test_what_is_no_image_is_told_and_the_page_goes_on(visit, name, kind, sentence):
     page = visit(**WIDE)
     file = {"name": name, "mimeType": kind, "buffer": b"nothing to see"}
     page.locator("#picker input").set_input_files(file)
@@ -304,21 +304,21 @@ def test_neither_files_nor_addresses_are_taken_from_clients(server, bait):
     address, asked = bait
     for path in (address, "/etc/hostname"):
         file = {"path": path, "meta": {"_type": "gradio.FileData"}}
-        told = event(server, 0, [{"picture": file}, None, ["sea"], False, 0, 20])
+        told = event(server, 0, [{"image": file}, None, ["sea"], False, 0, 20])
         assert "files and addresses are not taken here" in told
-    told = event(server, 0, [{"picture": address}, None, ["sea"], False, 0, 20])
-    assert "this is no picture" in told
+    told = event(server, 0, [{"image": address}, None, ["sea"], False, 0, 20])
+    assert "this is no image" in told
     assert asked == []
 
 
 def test_events_of_strangers_are_answered_with_a_sentence(server):
-    url = "data:image/png;base64," + base64.b64encode(Path(PICTURE).read_bytes()).decode()
-    told = event(server, 0, [{"picture": url}, None, ["sea", "sea"], False, 0, 20])
+    url = "data:image/png;base64," + base64.b64encode(Path(IMAGE).read_bytes()).decode()
+    told = event(server, 0, [{"image": url}, None, ["sea", "sea"], False, 0, 20])
     assert "given twice" in told
-    told = event(server, 0, [{"picture": url}, None, ["w" * 101], False, 0, 20])
+    told = event(server, 0, [{"image": url}, None, ["w" * 101], False, 0, 20])
     assert "has 101 characters" in told
-    told = event(server, 0, [{"picture": url[:-9]}, None, ["sea"], False, 0, 20])
-    assert "no picture" in told or "damaged" in told
+    told = event(server, 0, [{"image": url[:-9]}, None, ["sea"], False, 0, 20])
+    assert "no image" in told or "damaged" in told
 
 
 def test_people_give_the_token_as_a_password(segmenter):

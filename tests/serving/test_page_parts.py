@@ -14,16 +14,16 @@ from groupvit.segmentation.segmenter import Segmenter
 from groupvit.serving.limits import Limits
 from groupvit.serving.page import layers
 from groupvit.serving.page.blocks import build, suggestions
+from groupvit.serving.page.cache import Cache, Kept
 from groupvit.serving.page.handlers import Handlers
-from groupvit.serving.page.shelf import Kept, Shelf
 from groupvit.storybook.scene import CLASSES
 from groupvit.text.background import Background
-from groupvit.weights import find
+from groupvit.weights import catalogue
 
 
 @pytest.fixture(scope="module")
 def segmenter():
-    return Segmenter(find.load("storybook").model)
+    return Segmenter(catalogue.load("storybook").model)
 
 
 @pytest.fixture(scope="module")
@@ -73,14 +73,14 @@ def test_the_viewer_is_given_every_pixels_group(grouped, stage):
 def test_what_is_seen_fits_a_screen(grouped, size, wanted):
     from dataclasses import replace
 
-    other = replace(grouped, picture=np.zeros((*size, 3), np.uint8))
+    other = replace(grouped, image=np.zeros((*size, 3), np.uint8))
     assert layers.fitted(other).size == wanted
 
 
 def test_the_shelf_is_bounded_and_the_oldest_makes_room(grouped):
     kept = Kept(grouped, grouped, ())
     pixels = 2 * grouped.size[0] * grouped.size[1]
-    shelf = Shelf(pixels=2 * pixels)
+    shelf = Cache(pixels=2 * pixels)
     first, second = shelf.put(kept), shelf.put(kept)
     assert shelf.get(first) is kept
     third = shelf.put(kept)
@@ -90,9 +90,9 @@ def test_the_shelf_is_bounded_and_the_oldest_makes_room(grouped):
     fourth = shelf.put(kept, instead_of=third)
     assert shelf.get(first) is kept
     assert shelf.get(fourth) is kept
-    with pytest.raises(InputError, match="no picture yet"):
+    with pytest.raises(InputError, match="no image yet"):
         shelf.get(None)
-    assert Shelf(pixels=1).put(kept)
+    assert Cache(pixels=1).put(kept)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_the_shelf_is_bounded_and_the_oldest_makes_room(grouped):
     ],
 )
 def test_the_slider_begins_where_the_model_was_calibrated(calibrated, usual):
-    segmenter = Segmenter(find.load("storybook").model, background=calibrated)
+    segmenter = Segmenter(catalogue.load("storybook").model, background=calibrated)
 
     async def make():  # within a loop, or Gradio leaves others open
         return build(Handlers(lambda: None), segmenter, name="mine", limits=Limits())

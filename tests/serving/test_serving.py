@@ -16,22 +16,22 @@ from groupvit.segmentation.segmenter import Segmenter
 from groupvit.serving.application import application
 from groupvit.serving.limits import Limits
 from groupvit.serving.worker import Worker
-from groupvit.weights import find
+from groupvit.weights import catalogue
 from tests.serving.running import Running, form
 
 pytestmark = pytest.mark.slow
-PICTURE = "examples/harbour.png"
+IMAGE = "examples/harbour.png"
 LABELS = ["boat", "sea", "sky"]
 
 
 @pytest.fixture(scope="module")
 def loaded():
-    return find.load("storybook")
+    return catalogue.load("storybook")
 
 
 @pytest.fixture(scope="module")
-def picture():
-    with open(PICTURE, "rb") as file:  # noqa: PTH123
+def image():
+    with open(IMAGE, "rb") as file:  # noqa: PTH123
         return file.read()
 
 
@@ -56,66 +56,66 @@ def server(serve):
     return serve()
 
 
-def asked(picture, *labels):
-    return [("picture", picture), *(("labels", label) for label in labels or LABELS)]
+def asked(image, *labels):
+    return [("image", image), *(("labels", label) for label in labels or LABELS)]
 
 
-def test_pixels_are_those_of_the_segmenter(server, picture, loaded):
-    wanted = Segmenter(loaded.model)(PICTURE, LABELS)
-    found = server.post("/v1/segment", asked(picture)).values()
+def test_pixels_are_those_of_the_segmenter(server, image, loaded):
+    wanted = Segmenter(loaded.model)(IMAGE, LABELS)
+    found = server.post("/v1/segment", asked(image)).values()
     assert found["shares"] == pytest.approx(wanted.shares())
     assert found["coco"] == wanted.to_coco()
     assert (found["height"], found["width"]) == wanted.label_map.shape
 
 
 @pytest.mark.parametrize("view", ["labels", "overlay", "groups"])
-def test_who_accepts_pictures_gets_one(server, picture, view, loaded):
-    reply = server.post("/v1/segment", [*asked(picture), ("view", view)], Accept="image/png")
+def test_who_accepts_images_gets_one(server, image, view, loaded):
+    reply = server.post("/v1/segment", [*asked(image), ("view", view)], Accept="image/png")
     assert reply.headers["content-type"] == "image/png"
-    image = Image.open(io.BytesIO(reply.body))
+    drawn = Image.open(io.BytesIO(reply.body))
     if view == "labels":
-        wanted = Segmenter(loaded.model)(PICTURE, LABELS).label_map
-        np.testing.assert_array_equal(np.asarray(image), wanted)
+        wanted = Segmenter(loaded.model)(IMAGE, LABELS).label_map
+        np.testing.assert_array_equal(np.asarray(drawn), wanted)
 
 
-def test_a_background_takes_its_part(server, picture):
-    fields = [*asked(picture, "boat"), ("background", "0.9")]
+def test_a_background_takes_its_part(server, image):
+    fields = [*asked(image, "boat"), ("background", "0.9")]
     assert server.post("/v1/segment", fields).values()["shares"]["background"] > 0.5
 
 
-def test_words_and_pictures_are_embedded(server, picture):
-    fields = [("picture", picture), ("words", "boat"), ("words", "sea")]
+def test_words_and_images_are_embedded(server, image):
+    fields = [("image", image), ("words", "boat"), ("words", "sea")]
     found = server.post("/v1/embed", fields).values()
     assert set(found["words"]) == {"boat", "sea"}
-    for vector in (*found["words"].values(), found["picture"]):
+    for vector in (*found["words"].values(), found["image"]):
         assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
-    assert server.post("/v1/embed", [("words", "sea")]).values()["picture"] is None
+    assert server.post("/v1/embed", [("words", "sea")]).values()["image"] is None
 
 
-def test_it_tells_of_its_model_and_itself(server, picture):
+def test_it_tells_of_its_model_and_itself(server, image):
     (model,) = server.get("/v1/models").values()
     assert model["name"] == "storybook"
     assert model["groups"] == [48, 24]
     assert server.get("/healthz").values() == {"status": "ok"}
-    server.post("/v1/segment", asked(picture))
+    server.post("/v1/segment", asked(image))
     counts = server.get("/metrics").body.decode()
     assert 'groupvit_requests_total{method="POST",status="200"} 1.0' in counts
-    assert "groupvit_batch_pictures_count 1.0" in counts
+    assert "groupvit_batch_images_count 1.0" in counts
     assert "/v1/segment" in server.get("/openapi.json").values()["paths"]
 
 
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ([("picture", b"no picture"), ("labels", "sea")], "not a JPEG, PNG or WebP picture"),
-        ([("labels", "sea")], "picture: field required"),
-        ([("picture", b"x")], "labels: field required"),
-        ([("picture", b"x"), ("labels", "")], "label"),
-        ([("picture", b"x"), ("labels", "a"), ("labels", "a")], "given twice"),
-        ([("picture", b"x"), ("labels", "a" * 101)], "has 101 characters"),
-        ([("picture", b"x"), *[("labels", f"a{n}") for n in range(201)]], "201 labels"),
-        ([("picture", b"x"), ("labels", "a"), ("background", "7")], "from -1 to 1"),
-        ([("picture", b"x"), ("labels", "a"), ("background", "much")], "background: input"),
+        ([("image", b"no image"), ("labels", "sea")], "not a JPEG, PNG or WebP image"),
+        ([("labels", "sea")], "image: field required"),
+        ([("image", b"x")], "labels: field required"),
+        ([("image", b"x"), ("labels", "")], "label"),
+        ([("image", b"x"), ("labels", "a"), ("labels", "a")], "given twice"),
+        ([("image", b"x"), ("labels", "a" * 101)], "has 101 characters"),
+        ([("image", b"x"), *[("labels", f"a{n}") for n in range(201)]], "201 labels"),
+        ([("image", b"x"), ("labels", "a"), ("background", "7")], "from -1 to 1"),
+        ([("image", b"x"), ("labels", "a"), ("background", "much")], "background: input"),
     ],
 )
 def test_bad_requests_are_told_in_a_sentence(server, fields, sentence):
@@ -125,7 +125,7 @@ def test_bad_requests_are_told_in_a_sentence(server, fields, sentence):
 
 
 def broken_files():
-    """Pictures of each format cut short, with bytes turned over, and with parts doubled."""
+    """Images of each format cut short, with bytes turned over, and with parts doubled."""
     for kind in ("PNG", "JPEG", "WEBP"):
         file = io.BytesIO()
         Image.linear_gradient("L").convert("RGB").save(file, kind)
@@ -141,23 +141,23 @@ def broken_files():
     yield b"\x89PNG\r\n\x1a\n" + b"\0\0\0\rIHDR" + b"\x7f\xff\xff\xff" * 2 + b"\x08\x02\0\0\0" * 2
 
 
-def test_broken_files_leave_it_serving(server, picture):
+def test_broken_files_leave_it_serving(server, image):
     for file in broken_files():
         reply = server.post("/v1/segment", asked(file))
         assert reply.status in (200, 422), reply
-    assert server.post("/v1/segment", asked(picture)).status == 200
+    assert server.post("/v1/segment", asked(image)).status == 200
 
 
-def test_a_picture_with_too_many_pixels_is_refused_by_its_header(serve, picture):
-    reply = serve(limits=Limits(pixels=1000)).post("/v1/segment", asked(picture))
+def test_a_image_with_too_many_pixels_is_refused_by_its_header(serve, image):
+    reply = serve(limits=Limits(pixels=1000)).post("/v1/segment", asked(image))
     assert reply.status == 422
     assert "at most 1,000 are read" in reply.values()["detail"]
 
 
-def test_an_upload_is_bounded_whether_it_says_its_size_or_not(serve, picture):
+def test_an_upload_is_bounded_whether_it_says_its_size_or_not(serve, image):
     server = serve(limits=Limits(upload_bytes=5000))
-    assert server.post("/v1/segment", asked(picture)).status == 413
-    body, kind = form(asked(picture))
+    assert server.post("/v1/segment", asked(image)).status == 413
+    body, kind = form(asked(image))
     chunk = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
     assert b" 413 " in raw(server, kind, b"Transfer-Encoding: chunked\r\n", chunk)
 
@@ -169,50 +169,50 @@ def raw(server, kind, headers, body):
         return line.recv(1000)
 
 
-def test_a_slow_upload_is_ended_and_others_are_served_meanwhile(serve, picture):
+def test_a_slow_upload_is_ended_and_others_are_served_meanwhile(serve, image):
     server = serve(limits=Limits(upload_seconds=0.5))
     with ThreadPoolExecutor(1) as other:
         slow = other.submit(
             raw, server, "multipart/form-data; boundary=edge", b"Content-Length: 900\r\n", b"--ed"
         )
-        assert server.post("/v1/segment", asked(picture)).status == 200
+        assert server.post("/v1/segment", asked(image)).status == 200
         assert b" 408 " in slow.result()
 
 
-def test_a_client_that_leaves_harms_nobody(server, picture):
-    body, kind = form(asked(picture))
+def test_a_client_that_leaves_harms_nobody(server, image):
+    body, kind = form(asked(image))
     for length in (len(body) // 2, len(body)):
         with socket.create_connection(("127.0.0.1", server.port)) as line:
             head = f"POST /v1/segment HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\n"
             line.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body[:length])
-    assert server.post("/v1/segment", asked(picture)).status == 200
+    assert server.post("/v1/segment", asked(image)).status == 200
 
 
-def test_many_at_once_are_computed_together_and_none_is_lost(serve, picture):
+def test_many_at_once_are_computed_together_and_none_is_lost(serve, image):
     server = serve(limits=Limits(wait=0.2))
     with ThreadPoolExecutor(8) as clients:
-        replies = list(clients.map(lambda _: server.post("/v1/segment", asked(picture)), range(16)))
+        replies = list(clients.map(lambda _: server.post("/v1/segment", asked(image)), range(16)))
     assert [reply.status for reply in replies] == [200] * 16
     assert len({reply.body for reply in replies}) == 1
     counts = server.get("/metrics").body.decode()
-    assert "groupvit_batch_pictures_sum 16.0" in counts
-    assert "groupvit_batch_pictures_count 16.0" not in counts
+    assert "groupvit_batch_images_sum 16.0" in counts
+    assert "groupvit_batch_images_count 16.0" not in counts
 
 
-def test_one_more_than_fits_is_told_to_come_back(serve, picture):
+def test_one_more_than_fits_is_told_to_come_back(serve, image):
     server = serve(limits=Limits(requests=1, wait=1.0))
     with ThreadPoolExecutor(1) as other:
-        first = other.submit(server.post, "/v1/segment", asked(picture))
+        first = other.submit(server.post, "/v1/segment", asked(image))
         while b"in_work 1.0" not in server.get("/metrics").body:
             time.sleep(0.01)
-        reply = server.post("/v1/segment", asked(picture))
+        reply = server.post("/v1/segment", asked(image))
         assert reply.status == 429
         assert reply.headers["retry-after"] == "1"
         assert first.result().status == 200
 
 
-def test_what_takes_too_long_is_told(serve, picture):
-    reply = serve(limits=Limits(answer_seconds=0.01, wait=0.5)).post("/v1/segment", asked(picture))
+def test_what_takes_too_long_is_told(serve, image):
+    reply = serve(limits=Limits(answer_seconds=0.01, wait=0.5)).post("/v1/segment", asked(image))
     assert reply.status == 429
     assert "no time was left" in reply.values()["detail"]
 
@@ -225,11 +225,11 @@ def test_a_token_is_asked_for(serve):
     assert server.get("/healthz").status == 200
 
 
-def test_other_names_and_other_pages_are_kept_out(serve, picture):
+def test_other_names_and_other_pages_are_kept_out(serve, image):
     server = serve(hosts=frozenset({"127.0.0.1"}))
     assert server.get("/v1/models").status == 200
     assert server.get("/v1/models", Host="elsewhere.example").status == 403
-    foreign = server.post("/v1/segment", asked(picture), Origin="https://elsewhere.example")
+    foreign = server.post("/v1/segment", asked(image), Origin="https://elsewhere.example")
     assert foreign.status == 403
 
 
@@ -238,28 +238,28 @@ def flat(value):
 
 
 def brightness(grouped):
-    return int(grouped.picture.max())
+    return int(grouped.image.max())
 
 
 @pytest.fixture
 def fragile(loaded, monkeypatch):
-    """A segmenter that refuses one picture, and breaks at another."""
+    """A segmenter that refuses one image, and breaks at another."""
     segmenter = Segmenter(loaded.model)
     whole = segmenter.group
 
-    def group(pictures):
-        values = {int(picture.max()) for picture in pictures}
+    def group(images):
+        values = {int(image.max()) for image in images}
         if 7 in values:
             raise InputError("this one is bad")
         if 9 in values:
             raise RuntimeError("broken")
-        return whole(pictures)
+        return whole(images)
 
     monkeypatch.setattr(segmenter, "group", group)
     return segmenter
 
 
-def test_a_bad_neighbour_costs_nobody_the_answer(fragile):
+def test_a_bad_neighbor_costs_nobody_the_answer(fragile):
     worker = Worker(fragile, batch=8, wait=0.3)
     futures = [worker.submit(flat(value), brightness) for value in (1, 7, 3)]
     assert futures[0].result() == 1

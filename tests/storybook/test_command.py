@@ -8,7 +8,7 @@ def test_the_command_says_what_is_where(tmp_path, capsys):
     arguments = {"num": 3, "size": 16, "test": 2, "workers": 1}
     assert storybook(out=tmp_path / "book", **arguments) == 0
     told = capsys.readouterr().out
-    for expected in ("book/pairs", "book/test", "book/sheet.png", "mushroom", "5 pictures", "%"):
+    for expected in ("book/pairs", "book/test", "book/sheet.png", "mushroom", "5 images", "%"):
         assert expected in told
 
 

@@ -45,7 +45,7 @@ def test_details_leave_the_mask_alone(canvas):
     assert not np.asarray(mask).any()
 
 
-def test_what_glows_keeps_its_colour_at_night(canvas):
+def test_what_glows_keeps_its_color_at_night(canvas):
     image, mask = canvas
     pen = Pen(image, mask, "night")
     pen.box(-0.5, 0.0, 0.0, 1.0, (250, 200, 100), glows=True)
@@ -65,7 +65,7 @@ def test_a_flipped_thing_is_the_mirror_image(canvas):
     assert np.mean(masks[0] == masks[1][:, ::-1]) > 0.97
 
 
-def test_colours_are_shaded_between_black_and_white():
+def test_colors_are_shaded_between_black_and_white():
     assert shade((100, 150, 200), -1.0) == (0, 0, 0)
     assert shade((100, 150, 200), 1.0) == (255, 255, 255)
     assert shade((100, 150, 200), 0.0) == mix((100, 150, 200), (1, 2, 3), 0.0) == (100, 150, 200)

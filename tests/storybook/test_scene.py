@@ -36,12 +36,12 @@ def test_a_scene_does_not_depend_on_those_before_it():
 
 
 @pytest.mark.parametrize("other", [{"split": "test"}, {"seed": 1}])
-def test_other_splits_and_seeds_share_no_picture(scenes, other):
-    pictures = {page.image.tobytes() for page in scenes[:60]}
-    assert not any(scene(i, **other).image.tobytes() in pictures for i in range(60))
+def test_other_splits_and_seeds_share_no_image(scenes, other):
+    images = {page.image.tobytes() for page in scenes[:60]}
+    assert not any(scene(i, **other).image.tobytes() in images for i in range(60))
 
 
-def test_every_picture_is_another(scenes):
+def test_every_image_is_another(scenes):
     assert len({page.image.tobytes() for page in scenes}) == len(scenes)
 
 
@@ -54,7 +54,7 @@ def test_the_layout_does_not_depend_on_the_size(index):
 
 
 @pytest.mark.parametrize("size", [16, 33, 80, 200])
-def test_every_size_gives_a_picture_and_a_mask_of_classes(size):
+def test_every_size_gives_a_image_and_a_mask_of_classes(size):
     page = scene(2, size=size)
     assert page.image.shape == (size, size, 3)
     assert page.mask.shape == (size, size)

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from groupvit.errors import InputError
-from groupvit.images import read
+from groupvit.imaging import read
 from groupvit.storybook.scene import CLASSES, scene
 from groupvit.storybook.workers import write
 from groupvit.storybook.writing import Storybook
@@ -34,7 +34,7 @@ def members(folder):
             yield from ((one.name, tar.extractfile(one).read()) for one in tar)
 
 
-def test_shards_hold_pictures_and_captions_in_order_and_no_masks(written):
+def test_shards_hold_images_and_captions_in_order_and_no_masks(written):
     names = [name for name, _ in members(written[0])]
     expected = [(f"{i:09d}.jpg", f"{i:09d}.txt") for i in range(14)]
     assert names == [name for pair in expected for name in pair]
@@ -110,7 +110,7 @@ def test_a_run_that_is_stopped_leaves_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_the_contact_sheet_is_a_picture(written):
+def test_the_contact_sheet_is_an_image(written):
     assert read(written[0] / "sheet.png").shape[1] > 1000
 
 

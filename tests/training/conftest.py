@@ -12,7 +12,7 @@ device = "cpu"
 log_every = 1
 save_every = 3
 evaluate_every = 4
-average_decay = 0.5
+ema_decay = 0.5
 
 [optim]
 lr = 1e-2

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from groupvit.training.run import Run
+from groupvit.training.run_folder import RunFolder
 from groupvit.weights import checkpoint
 
 DRAWN = ("loss", "loss/caption", "loss/multi_label", "accuracy", "gradient", "lr", "miou")
@@ -19,7 +19,7 @@ def trace(run):
 
 def weights(run, step=None):
     """The weights of the latest checkpoint, or of that of a step."""
-    folder = Run(Path(run)).latest() if step is None else Path(run) / f"step-{step:06d}"
+    folder = RunFolder(Path(run)).latest() if step is None else Path(run) / f"step-{step:06d}"
     return checkpoint.load(folder).model.state_dict()
 
 

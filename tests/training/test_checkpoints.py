@@ -9,9 +9,9 @@ import torch
 
 from groupvit.errors import InputError
 from groupvit.training import checkpoints, optim
-from groupvit.training.average import Average
-from groupvit.training.checkpoints import Progress, TrainingState
+from groupvit.training.checkpoints import Progress, Saved
 from groupvit.training.config import OptimConfig
+from groupvit.training.ema import EMA
 from groupvit.weights import checkpoint
 
 
@@ -32,9 +32,9 @@ def make(tiny_model):
 
     def make(*, averaged=True):
         model = copy.deepcopy(tiny_model)
-        average = Average(model, 0.9) if averaged else None
+        average = EMA(model, 0.9) if averaged else None
         optimizer = optim.optimizer_of(model, OptimConfig())
-        return TrainingState(model, optimizer, average, Progress(global_batch_size=4))
+        return Saved(model, optimizer, average, Progress(global_batch_size=4))
 
     return make
 

@@ -16,7 +16,7 @@ def test_the_defaults_are_the_recipe_of_the_paper():
     assert (optim.beta1, optim.beta2, optim.eps) == (0.9, 0.999, 1e-8)
     assert (optim.weight_decay, optim.clip) == (0.05, 5.0)
     assert config.steps * 4096 == pytest.approx(30 * 28_663_147, rel=1e-2)
-    assert config.average_decay == 0
+    assert config.ema_decay == 0
 
 
 def test_settings_written_and_read_are_the_same(config):
@@ -52,7 +52,7 @@ def test_an_optimizer_refuses_nonsense_by_name(name, value):
         ("steps", 0),
         ("seed", -1),
         ("chunk", -1),
-        ("average_decay", 1.0),
+        ("ema_decay", 1.0),
         ("log_every", 0),
         ("evaluate_every", 0),
         ("evaluate_limit", -1),
@@ -72,7 +72,7 @@ def test_a_warm_up_longer_than_the_run_is_refused(config):
         replace(config, steps=1)
 
 
-def test_pictures_of_another_size_than_the_model_wants_are_refused(config):
+def test_images_of_another_size_than_the_model_wants_are_refused(config):
     with pytest.raises(ValueError, match=r"image_size is 224 and model.image.image_size 16"):
         replace(config, data=DataConfig())
 

@@ -70,7 +70,7 @@ def step(model, images, batch, config=CODE, *, chunk=None, autocast=None):
 def assert_same_step(one, other, *, relative):
     """Losses, gradients (by their lengths) and running statistics are equal."""
     torch.testing.assert_close(one[0].losses, other[0].losses, rtol=relative, atol=0)
-    torch.testing.assert_close(one[0].health, other[0].health)
+    torch.testing.assert_close(one[0].group_usage, other[0].group_usage)
     assert one[0].accuracy == other[0].accuracy
     assert one[1].keys() == other[1].keys()
     largest = max(gradient.norm() for gradient in one[1].values())

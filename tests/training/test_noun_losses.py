@@ -23,7 +23,7 @@ def alone(x):
     return x
 
 
-def normalised(*shape, seed=0):
+def normalized(*shape, seed=0):
     return F.normalize(torch.randn(*shape, generator=torch.Generator().manual_seed(seed)), dim=-1)
 
 
@@ -32,7 +32,7 @@ def prompts():
     """Three images with two prompts each: apple boat, boat car, car and the raw caption."""
     ids = torch.tensor([[APPLE, BOAT], [BOAT, CAR], [CAR, CAPTION]])
     named_by = torch.tensor([[APPLE, BOAT, 0], [BOAT, CAR, APPLE], [CAR, 0, 0]])
-    return normalised(3, 2, 8), ids, named_by
+    return normalized(3, 2, 8), ids, named_by
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_two_ranks_see_the_nouns_of_one_joint_batch(prompts, nouns):
 
 
 def test_finding_nouns_equals_a_slow_sum(nouns):
-    parts, present = normalised(3, 4, 8, seed=1), torch.rand(3, 4) < 0.7
+    parts, present = normalized(3, 4, 8, seed=1), torch.rand(3, 4) < 0.7
     present[:, 0] = True
     similarity = logits(parts, nouns, torch.tensor(5.0))
     total, bias = 0.0, math.log(nouns.prior / (1 - nouns.prior))
@@ -121,7 +121,7 @@ def test_naming_is_content_with_any_noun_of_the_caption(nouns):
 
 def test_an_image_without_drawn_nouns_counts_nothing_and_keeps_gradients_finite():
     nouns = Nouns(
-        normalised(2, 8), torch.tensor([[True, False], [False, False]]), torch.tensor(0.25)
+        normalized(2, 8), torch.tensor([[True, False], [False, False]]), torch.tensor(0.25)
     )
     similarity = torch.randn(2, 3, 2, requires_grad=True)
     present = torch.ones(2, 3, dtype=torch.bool)
@@ -231,7 +231,7 @@ def test_parts_that_match_no_noun_of_the_caption_are_pushed_behind_and_others_in
 
 def test_images_without_drawn_nouns_have_no_background_to_learn():
     nouns = Nouns(
-        normalised(2, 8), torch.tensor([[True, False], [False, False]]), torch.tensor(0.25)
+        normalized(2, 8), torch.tensor([[True, False], [False, False]]), torch.tensor(0.25)
     )
     similarity, asked = torch.randn(2, 3, 2, requires_grad=True), torch.zeros(2, 3)
     present = torch.ones(2, 3, dtype=torch.bool)
@@ -241,6 +241,6 @@ def test_images_without_drawn_nouns_have_no_background_to_learn():
 
 
 def test_what_a_word_must_pass_is_a_likeness_to_the_background():
-    parts, layer = normalised(2, 3, 8), torch.cat([normalised(8), torch.tensor([0.25])])
+    parts, layer = normalized(2, 3, 8), torch.cat([normalized(8), torch.tensor([0.25])])
     expected = 5 * ((parts * layer[:8]).sum(dim=-1) + 0.25)
     torch.testing.assert_close(limits(parts, layer, torch.tensor(5.0)), expected)

@@ -8,8 +8,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from groupvit.data.config import DataConfig
 from groupvit.model.config import GroupViTConfig
+from groupvit.training.accelerators import DEVICES
 from groupvit.training.config import TrainingConfig
-from groupvit.training.devices import DEVICES
 from groupvit.training.planning import data_of, plan, seconds_here, work_of
 
 

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from groupvit.errors import InputError
-from groupvit.training import learner
-from groupvit.training.run import Run
+from groupvit.training import state
+from groupvit.training.run_folder import RunFolder
 from groupvit.training.trainer import train
 from tests.training.runs import equal, trace, weights
 
@@ -40,10 +40,10 @@ class PowerCutError(Exception):
 
 @pytest.fixture
 def cut(monkeypatch):
-    """Cuts the power when a step, counted from 1, has its pictures."""
+    """Cuts the power when a step, counted from 1, has its images."""
 
     def cut(step):
-        augment = learner.Augmentation.__call__
+        augment = state.Augmentation.__call__
         passed = iter(range(1, 1000))
 
         def changed(self, images, *, generator):
@@ -51,7 +51,7 @@ def cut(monkeypatch):
                 raise PowerCutError
             return augment(self, images, generator=generator)
 
-        monkeypatch.setattr(learner.Augmentation, "__call__", changed)
+        monkeypatch.setattr(state.Augmentation, "__call__", changed)
 
     return cut
 
@@ -60,7 +60,7 @@ def cut(monkeypatch):
     ("step", "averaged"), [(1, True), (4, True), (4, False), (7, False), (8, True)]
 )
 def test_going_on_after_any_step_changes_nothing(config, tmp_path, cut, step, averaged):
-    config = replace(config, average_decay=0.5 if averaged else 0.0)
+    config = replace(config, ema_decay=0.5 if averaged else 0.0)
     train(replace(config, out=str(tmp_path / "whole")))
     cut(step)
     with pytest.raises(PowerCutError):
@@ -113,14 +113,14 @@ def test_killing_the_process_at_a_random_moment_changes_nothing(config, send, tm
 @pytest.mark.slow
 def test_a_signal_that_reaches_the_workers_too_still_leaves_a_checkpoint(config, send):
     assert send(signal.SIGTERM) == 143
-    run = Run(Path(config.out))
+    run = RunFolder(Path(config.out))
     assert run.latest().name == f"step-{len(trace(run.path)):06d}"
 
 
 def test_a_full_disk_ends_the_run_and_the_same_command_goes_on(config, tmp_path, monkeypatch):
     train(replace(config, out=str(tmp_path / "whole")))
     saved = []
-    write = learner.checkpoints.save_file
+    write = state.checkpoints.save_file
 
     def save_file(tensors, path, metadata):
         saved.append(path)
@@ -128,10 +128,10 @@ def test_a_full_disk_ends_the_run_and_the_same_command_goes_on(config, tmp_path,
             raise OSError(28, "No space left on device")
         write(tensors, path, metadata)
 
-    monkeypatch.setattr(learner.checkpoints, "save_file", save_file)
+    monkeypatch.setattr(state.checkpoints, "save_file", save_file)
     with pytest.raises(InputError, match=r"step-000006 cannot be .*No space.*step-000003 is whole"):
         train(config)
-    assert Run(Path(config.out)).latest().name == "step-000003"
+    assert RunFolder(Path(config.out)).latest().name == "step-000003"
     assert train(config) == 0
     assert trace(config.out) == trace(tmp_path / "whole")
     assert equal(weights(config.out), weights(tmp_path / "whole"))
@@ -148,7 +148,7 @@ def test_a_run_with_other_settings_is_not_touched(config):
 def test_fresh_begins_anew(config):
     train(config)
     train(replace(config, seed=4), fresh=True)
-    assert Run(Path(config.out)).settings().seed == 4
+    assert RunFolder(Path(config.out)).settings().seed == 4
     assert [step for step, *_ in trace(config.out)] == list(range(1, 9))
 
 

@@ -132,7 +132,7 @@ def test_temperatures_end_at_a_hundred(tiny_model, draw, tokens):
     assert projected.multi_label_logit_scale.item() == pytest.approx(1 / 0.07)
 
 
-def test_under_autocast_embeddings_are_normalised_in_float32(lively, draw, repeated):
+def test_under_autocast_embeddings_are_normalized_in_float32(lively, draw, repeated):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         projected = Heads(lively)(Towers(lively)(draw(3, 3, 32, 32), repeated))
     for embedding in (projected.image, projected.text):

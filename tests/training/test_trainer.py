@@ -15,8 +15,8 @@ from PIL import Image
 
 from groupvit.config import to_values
 from groupvit.errors import InputError
-from groupvit.training import learner
-from groupvit.training.run import Run
+from groupvit.training import state
+from groupvit.training.run_folder import RunFolder
 from groupvit.training.trainer import train
 from groupvit.weights import checkpoint
 from tests.data.pairs import photo
@@ -25,24 +25,24 @@ from tests.training.runs import DRAWN, equal, trace, weights
 
 @pytest.fixture
 def at_step(monkeypatch):
-    """Does something to the pictures when they are augmented at a step, counted from 1."""
+    """Does something to the images when they are augmented at a step, counted from 1."""
 
     def at_step(steps, do):
-        augment = learner.Augmentation.__call__
+        augment = state.Augmentation.__call__
         passed = iter(range(1, 1000))
 
         def changed(self, images, *, generator):
             done = augment(self, images, generator=generator)
             return do(done) if next(passed) in steps else done
 
-        monkeypatch.setattr(learner.Augmentation, "__call__", changed)
+        monkeypatch.setattr(state.Augmentation, "__call__", changed)
 
     return at_step
 
 
 def test_a_run_leaves_a_model_that_can_be_loaded(config, capsys):
     assert train(config) == 0
-    model, origin, _ = checkpoint.load(Run(Path(config.out)).latest())
+    model, origin, _ = checkpoint.load(RunFolder(Path(config.out)).latest())
     assert model.config == config.model
     assert origin.source == "trained in run for 8 steps"
     assert "--model" in capsys.readouterr().out.splitlines()[-1]
@@ -50,7 +50,7 @@ def test_a_run_leaves_a_model_that_can_be_loaded(config, capsys):
 
 def test_the_loss_falls(config):
     calm = replace(config.optim, lr=3e-3, warmup_steps=5)
-    train(replace(config, steps=60, optim=calm, average_decay=0.0, save_every=60))
+    train(replace(config, steps=60, optim=calm, ema_decay=0.0, save_every=60))
     losses = [step[1] for step in trace(config.out)]
     assert sum(losses[-10:]) < 0.8 * sum(losses[:10])
 
@@ -88,7 +88,7 @@ def test_a_run_can_be_made_longer(config):
 
 def test_a_step_that_is_no_number_is_skipped(config, at_step, capsys):
     at_step({3}, lambda images: images * torch.nan)
-    assert train(replace(config, average_decay=0.0, save_every=1, keep_last=9)) == 0
+    assert train(replace(config, ema_decay=0.0, save_every=1, keep_last=9)) == 0
     assert equal(weights(config.out, 2), weights(config.out, 3))
     assert not equal(weights(config.out, 3), weights(config.out, 4))
     assert all(value.isfinite().all() for value in weights(config.out).values())
@@ -113,7 +113,7 @@ def test_a_run_that_is_asked_to_stop_saves_and_can_go_on(config, tmp_path, at_st
 
     at_step({4}, ask)
     assert train(config) == code
-    assert Run(Path(config.out)).latest().name == "step-000004"
+    assert RunFolder(Path(config.out)).latest().name == "step-000004"
     assert signal.getsignal(number) is handler
     assert train(config) == 0
     assert trace(config.out) == trace(tmp_path / "whole")
@@ -133,7 +133,7 @@ def test_a_second_ctrl_c_stops_at_once(config, at_step):
 
 @pytest.fixture
 def scenes(tmp_path):
-    """A folder to evaluate on: two pictures of a dog on the left."""
+    """A folder to evaluate on: two images of a dog on the left."""
     folder = tmp_path / "scenes"
     for name in ("images", "masks"):
         (folder / name).mkdir(parents=True)
@@ -158,7 +158,7 @@ def scored(monkeypatch):
             seen.append(model)
             return {"miou": next(left), "oracle_miou": 0.9}
 
-        monkeypatch.setattr(learner, "quick_scores", quick_scores)
+        monkeypatch.setattr(state, "quick_scores", quick_scores)
         return seen
 
     return scored
@@ -167,13 +167,13 @@ def scored(monkeypatch):
 def test_the_best_checkpoint_is_that_of_the_highest_score_and_stays(config, scenes, scored):
     scored(0.1, 0.5, 0.3, 0.2)
     train(replace(config, evaluate_folder=scenes, evaluate_every=2, keep_last=1, save_every=8))
-    run = Run(Path(config.out))
+    run = RunFolder(Path(config.out))
     assert (run.best().name, run.latest().name) == ("step-000004", "step-000008")
     assert [line[-1] for line in trace(run.path) if line[0] % 2 == 0] == [0.1, 0.5, 0.3, 0.2]
 
 
 def test_scores_stand_in_the_line_of_their_step(config, scenes):
-    train(replace(config, evaluate_folder=scenes, average_decay=0.0))
+    train(replace(config, evaluate_folder=scenes, ema_decay=0.0))
     lines = list(map(json.loads, (Path(config.out) / "log.jsonl").read_text().splitlines()))
     assert [line["step"] for line in lines if "miou" in line] == [4, 8]
     assert 0 <= lines[-1]["miou"] <= lines[-1]["oracle_miou"] <= 1
@@ -188,7 +188,7 @@ def test_a_folder_that_is_no_benchmark_is_refused_before_the_first_step(config, 
 @pytest.mark.parametrize("decay", [0.0, 0.5])
 def test_evaluations_do_not_change_the_training(config, tmp_path, scenes, scored, decay):
     scored(*[0.1] * 8)
-    quiet = replace(config, average_decay=decay, out=str(tmp_path / "quiet"))
+    quiet = replace(config, ema_decay=decay, out=str(tmp_path / "quiet"))
     train(quiet)
     train(replace(quiet, evaluate_folder=scenes, evaluate_every=1, out=config.out))
     assert equal(weights(quiet.out), weights(config.out))
@@ -201,7 +201,7 @@ def test_the_average_is_what_is_evaluated(config, scenes, scored):
 
 
 def test_frozen_parts_stay_as_they_are(config):
-    frozen = replace(config, freeze=("text",), save_every=1, keep_last=9, average_decay=0.0)
+    frozen = replace(config, freeze=("text",), save_every=1, keep_last=9, ema_decay=0.0)
     train(frozen)
     first, last = weights(config.out, 1), weights(config.out)
     text = {name for name in first if name.startswith("text")}
@@ -212,7 +212,7 @@ def test_frozen_parts_stay_as_they_are(config):
 def test_a_run_can_start_from_a_model(config, tmp_path):
     train(config)
     still = replace(config.optim, lr=1e-30, first_lr=0.0, last_lr=0.0)
-    start = str(Run(Path(config.out)).latest())
+    start = str(RunFolder(Path(config.out)).latest())
     train(replace(config, start=start, optim=still, out=str(tmp_path / "second")))
     before, after = weights(config.out), weights(tmp_path / "second")
     assert equal({name: before[name] for name in before if ".norm." not in name}, after)
@@ -221,7 +221,7 @@ def test_a_run_can_start_from_a_model(config, tmp_path):
 def test_a_start_of_another_architecture_is_refused(config, tmp_path):
     train(config)
     wider = replace(config.model, embedding_dim=4)
-    start = str(Run(Path(config.out)).latest())
+    start = str(RunFolder(Path(config.out)).latest())
     with pytest.raises(InputError, match=r"wrong shape: .*projector"):
         train(replace(config, model=wider, start=start, out=str(tmp_path / "second")))
 
@@ -257,7 +257,7 @@ def test_two_ranks_speak_once_and_one_rank_goes_on(config, settings):
     assert done.stdout.count("step 6/6") == 1
     assert train(config) == 0
     assert [step for step, *_ in trace(config.out)] == list(range(1, 9))
-    assert to_values(Run(Path(config.out)).settings())["data"]["batch_size"] == 4
+    assert to_values(RunFolder(Path(config.out)).settings())["data"]["batch_size"] == 4
 
 
 def with_background(config, weight=1.0):
@@ -265,14 +265,14 @@ def with_background(config, weight=1.0):
     return replace(config, model=replace(config.model, background=True), objective=nouns)
 
 
-def test_a_background_is_learnt_with_the_rest_and_goes_where_the_settings_say(config, tmp_path):
+def test_a_background_is_learned_with_the_rest_and_goes_where_the_settings_say(config, tmp_path):
     learning = with_background(replace(config, save_every=1, keep_last=9))
     train(learning)
     first, last = weights(config.out, 1), weights(config.out)
     assert not torch.equal(first["background.weight"], last["background.weight"])
     line = json.loads((Path(config.out) / "log.jsonl").read_text().splitlines()[-1])
     assert line["loss/background"] > 0
-    start = str(Run(Path(config.out)).latest())
+    start = str(RunFolder(Path(config.out)).latest())
     still = replace(config.optim, lr=1e-30, first_lr=0.0, last_lr=0.0)
     for name, settings in (("kept", learning), ("left", config)):
         settings = replace(settings, start=start, optim=still, out=str(tmp_path / name))

@@ -68,14 +68,14 @@ def build(case):
     grouping = GroupingConfig(noise=False)
     if case.ours:
         grouping = GroupingConfig(
-            assignment="soft", similarity="centred", look=False, residual=False, token_std=1.0
+            assignment="soft", similarity="centered", look=False, residual=False, token_std=1.0
         )
     image = replace(
         LIVELY.image, drop_path=0.0, grouping=grouping, pooling=case.pooling, stem=case.stem
     )
     text = replace(LIVELY.text, vocabulary_size=60)
     torch.manual_seed(3)
-    ours = dict.fromkeys(("centred", "token_projector", "background"), case.ours)
+    ours = dict.fromkeys(("centered", "token_projector", "background"), case.ours)
     config = replace(LIVELY, image=image, text=text, **ours)
     model = GroupViT(config).train()
     with torch.no_grad():
@@ -105,7 +105,7 @@ def joint_batch(case):
 def train(case, ranks):
     """Two steps of plain descent on this rank's share of the joint batch."""
     model = build(case)
-    ranks.synchronise_norms(model)
+    ranks.synchronize_norms(model)
     towers = ranks.wrap(Towers(model, every_stage=case.config.every_stage))
     heads = Heads(model, with_prompts=case.num_prompts > 0, with_segments=case.config.of_segments)
     heads = ranks.wrap(heads)
@@ -124,7 +124,7 @@ def train(case, ranks):
                     parameter -= 0.05 * parameter.grad
     return {
         "losses": {name: ranks.mean(loss) for name, loss in result.losses.items()},
-        "told": [ranks.mean(values) for values in (result.accuracy, *result.health)],
+        "told": [ranks.mean(values) for values in (result.accuracy, *result.group_usage)],
         "gradients": {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None},
         "buffers": dict(model.named_buffers()),
     }

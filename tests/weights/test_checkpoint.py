@@ -90,8 +90,8 @@ def test_a_missing_tensor_is_named(folder):
 
 
 def test_a_tensor_that_is_left_over_is_named(folder):
-    edit_tensors(folder, lambda t: t.update(colour=torch.zeros(1)))
-    with pytest.raises(InputError, match=r"left over: colour$"):
+    edit_tensors(folder, lambda t: t.update(color=torch.zeros(1)))
+    with pytest.raises(InputError, match=r"left over: color$"):
         checkpoint.load(folder)
 
 
@@ -136,12 +136,12 @@ def test_a_damaged_configuration_is_refused_by_path(folder, text):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda v: v["model"].update(colour=1), "model: unknown setting colour"),
+        (lambda v: v["model"].update(color=1), "model: unknown setting color"),
         (lambda v: v["model"]["image"].update(dim="wide"), "dim is 'wide'"),
         (lambda v: v["model"]["image"].update(num_heads=5), "cannot be shared by 5 heads"),
         (lambda v: v["model"]["image"]["stages"][0].pop("depth"), "depth"),
         (lambda v: v.pop("model"), "model is None"),
-        (lambda v: v["origin"].update(colour=1), "origin: unknown setting colour"),
+        (lambda v: v["origin"].update(color=1), "origin: unknown setting color"),
         (lambda v: v["model"].update(embedding_dim=17), "wrong shape"),
     ],
 )

@@ -126,9 +126,9 @@ def test_what_is_in_the_cache_is_taken_without_asking_the_hub(
 OFFLINE = """
 import pytest
 from groupvit.errors import InputError
-from groupvit.weights import find
+from groupvit.weights import catalogue
 with pytest.raises(InputError, match="not in the hub's local cache, and the hub cannot be reached"):
-    find.load("someone/groupvit")
+    catalogue.load("someone/groupvit")
 """
 
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from groupvit.errors import InputError
-from groupvit.images import DEVIATION, MEAN
+from groupvit.imaging import DEVIATION, MEAN
 from groupvit.model.config import GroupingConfig, GroupViTConfig, StageConfig
-from groupvit.segmentation.preparation import normalise
+from groupvit.segmentation.preparation import normalize
 from groupvit.text.tokenizer import Tokenizer
 from groupvit.weights import hugging_face
 
@@ -82,7 +82,7 @@ def test_our_settings_are_those_of_transformers():
             assert values[part][name] == (list(default) if type(default) is tuple else default)
 
 
-def test_the_preprocessing_normalises_as_ours():
+def test_the_preprocessing_normalizes_as_ours():
     values = hugging_face.image_processor(224)
     assert [255 * value for value in values["image_mean"]] == pytest.approx(MEAN)
     assert [255 * value for value in values["image_std"]] == pytest.approx(DEVIATION)
@@ -109,9 +109,9 @@ def test_what_the_layout_cannot_say_is_refused(tiny_config, build, tmp_path, ima
 @pytest.mark.parametrize(
     ("config", "named"),
     [
-        ({"centred": True}, "no centred projectors"),
+        ({"centered": True}, "no centered projectors"),
         ({"token_projector": True}, "no projector of patches"),
-        ({"background": True}, "no learnt background"),
+        ({"background": True}, "no learned background"),
         ({"naming": "levels"}, "no naming by levels"),
     ],
 )
@@ -140,8 +140,8 @@ def test_the_folder_brings_its_tokenizer_and_the_preprocessing_of_training(tiny_
     hugging_face.save(tmp_path / "there", tiny_model)
     processor = transformers.AutoProcessor.from_pretrained(tmp_path / "there")
     size = tiny_model.config.image.image_size
-    picture = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
-    inputs = processor(text=["a photo of a cat."], images=picture, return_tensors="pt")
+    image = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
+    inputs = processor(text=["a photo of a cat."], images=image, return_tensors="pt")
     assert torch.equal(inputs["input_ids"], Tokenizer()(["a photo of a cat."]))
-    expected = normalise(torch.from_numpy(picture).permute(2, 0, 1))
+    expected = normalize(torch.from_numpy(image).permute(2, 0, 1))
     assert torch.allclose(inputs["pixel_values"][0], expected, atol=1e-5)

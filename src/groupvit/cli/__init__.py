@@ -57,13 +57,13 @@ INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code: 0 done, 1 done but for some pictures, 2 a mistake."""
+    """Run a command; returns the exit code: 0 done, 1 done but for some images, 2 a mistake."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code: int = tyro.extras.subcommand_cli_from_dict(
             COMMANDS | _special(given),
             prog="groupvit",
-            description="Give it a picture and some words: it says which pixels belong to which.",
+            description="Give it an image and some words: it says which pixels belong to which.",
             args=given,
         )
         return code

@@ -31,7 +31,7 @@ def show_benchmarks(*, root: Path = ROOT, list: Flag = False) -> int:  # noqa: A
     console = Console(highlight=False, soft_wrap=True)
     for one in PUBLISHED.values():
         try:
-            there = f"[green]{len(one.open(root)):,} pictures[/]"
+            there = f"[green]{len(one.open(root)):,} images[/]"
         except InputError:
             there = f"not under {root}/"
         classes = f"{len(one.labels)} classes{' and background' if one.has_background else ''}"
@@ -57,7 +57,7 @@ def open_benchmark(
     Args:
         name: A key, or a folder.
         root: Where published benchmarks lie.
-        parts: Instead of a name, folders of pictures and masks, and the list of classes.
+        parts: Instead of a name, folders of images and masks, and the list of classes.
         num_scenes: How many are drawn for the storybook.
         calibrates: Whether they are to calibrate with, not to measure on: others then.
 

@@ -1,4 +1,4 @@
-"""`groupvit calibrate`: where the background begins, told by pictures."""
+"""`groupvit calibrate`: where the background begins, told by images."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,7 +21,7 @@ WIDEST = 40
 """Characters of the longest bar of the curve."""
 USE = "use it with groupvit segment --background auto --model {}"
 """What to do with a model that was written."""
-Source = tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="BENCHMARK_OR_PICTURES")]]
+Source = tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="BENCHMARK_OR_IMAGES")]]
 
 
 def calibrate(
@@ -38,15 +38,15 @@ def calibrate(
 ) -> int:
     """Find thresholds of the background.
 
-    From pictures with masks, a few dozen, come a threshold for all labels and one for each that
-    enough of them show. From pictures alone, with --labels, comes one for all labels: that which
-    parts certain from uncertain pixels best; some pictures should show the labels, some not.
+    From images with masks, a few dozen, come a threshold for all labels and one for each that
+    enough of them show. From images alone, with --labels, comes one for all labels: that which
+    parts certain from uncertain pixels best; some images should show the labels, some not.
     groupvit learn-background teaches the model instead how near a word must be, part by part.
 
     Args:
         source: As groupvit evaluate takes it, with a background; or, with --labels, a folder of
-            pictures.
-        options: Which model, and how it looks at pictures.
+            images.
+        options: Which model, and how it looks at images.
         labels: What is asked for, where there are no masks.
         root: Folder in which published benchmarks lie.
         scenes: How many scenes are drawn for storybook-things, of a storybook of their own.
@@ -60,7 +60,7 @@ def calibrate(
 
     from rich.console import Console
 
-    from groupvit import images
+    from groupvit import imaging
     from groupvit.evaluation.calibration import calibrate as by_masks
     from groupvit.evaluation.calibration import calibrate_blindly
     from groupvit.progress import counted
@@ -76,15 +76,15 @@ def calibrate(
         checkpoint.check_free(save_model, overwrite=overwrite)
     if labels:
         parse_labels(labels)  # refuse bad words before anything is loaded
-        pictures = [found.path for found in images.find([source])]
+        images = [found.path for found in imaging.find([source])]
     else:
         benchmark = open_benchmark(source, root, (None, None, None), scenes, calibrates=True)
     with console.status(f"loading {options.model}"):
         segmenter = options.segmenter(benchmark="" if labels else benchmark.key)
     warn_if_untrained(console, segmenter.origin)
-    with counted("pictures") as progress:
+    with counted("images") as progress:
         if labels:
-            found = calibrate_blindly(segmenter, pictures, labels, on_progress=progress)
+            found = calibrate_blindly(segmenter, images, labels, on_progress=progress)
         else:
             found = by_masks(segmenter, benchmark, on_progress=progress)
     console.print(_table(found, segmenter.certainty))
@@ -127,7 +127,7 @@ def _table(found: "Calibration", certainty: str) -> "Table":
     table.add_row("background below", f"[bold]{found.threshold:.3f}[/] ({certainty})")
     for label, threshold in found.thresholds.items():
         table.add_row(escape(label), f"{threshold:.3f}")
-    table.add_row("told by", f"{found.num_pictures:,} pictures")
+    table.add_row("told by", f"{found.num_images:,} images")
     if found.miou is not None:
         table.add_row("mIoU on them", f"{100 * found.miou:.1f} %")
     return table

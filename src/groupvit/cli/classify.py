@@ -1,4 +1,4 @@
-"""`groupvit classify`: zero-shot classification of pictures that lie in folders of classes."""
+"""`groupvit classify`: zero-shot classification of images that lie in folders of classes."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -31,12 +31,12 @@ def classify(
     out: Path | None = None,
     overwrite: Flag = False,
 ) -> int:
-    """Call pictures by the nearest of all class names, without having learnt any class.
+    """Call images by the nearest of all class names, without having learned any class.
 
-    Every picture counts once, whatever the number of processes under torchrun.
+    Every image counts once, whatever the number of processes under torchrun.
 
     Args:
-        folder: Holds a folder with pictures for each class.
+        folder: Holds a folder with images for each class.
         model: A bundled name, a folder, a training run, a file of weights, or a hub id.
         names: What classes are called. folders: as their folders are, with _ as a space; imagenet:
             CLIP's 1,000 names, for its folders n01440764 and so on; or a text file with a name in
@@ -70,7 +70,7 @@ def classify(
                 model, revision=revision, protocol=protocol, device=ranks.device
             )
         warn_if_untrained(console, segmenter.origin)
-        with counted("pictures") as progress:
+        with counted("images") as progress:
             told = progress if ranks.is_main else None
             found = run(segmenter, items, called, ranks=ranks, on_progress=told)
         console.print(_table(found))
@@ -113,7 +113,7 @@ def _table(found: "Classification") -> "Table":
     for cutoff, share in found.accuracy.items():
         table.add_row(f"top {cutoff}", f"[bold]{100 * share:.1f} %[/]")
     left_out = f", {found.damaged:,} left out as damaged" if found.damaged else ""
-    table.add_row("pictures", f"{found.num_pictures:,}{left_out}")
+    table.add_row("images", f"{found.num_images:,}{left_out}")
     table.add_row("classes", f"{len(found.by_class):,}")
     worst = sorted(found.by_class.items(), key=lambda one: one[1])[:WORST]
     told = ", ".join(f"{escape(name)} {share:.0%}" for name, share in worst)

@@ -20,7 +20,7 @@ Evaluations = tyro.conf.Positional[
 def compare(evaluations: Evaluations, /, *, anyway: Flag = False) -> int:
     """Put scores side by side, with the gain of each over the first.
 
-    Numbers compare only if they were measured alike: on the same pictures, by the same protocol.
+    Numbers compare only if they were measured alike: on the same images, by the same protocol.
     Where they were not, the command says in what they differ, and stops.
 
     Args:

@@ -5,14 +5,14 @@ from typing import Annotated
 
 import tyro
 
-from groupvit.cli.options import ModelOptions, Pictures, Words, warn_if_untrained
+from groupvit.cli.options import Images, ModelOptions, Words, warn_if_untrained
 from groupvit.errors import InputError
 
 PAGE = "concepts.html"
 
 
 def concepts(
-    images: Pictures,
+    images: Images,
     /,
     options: Annotated[ModelOptions, tyro.conf.arg(name="")],
     *,
@@ -23,8 +23,8 @@ def concepts(
     """Show for every group token the regions that chose it most, and the words nearest to them.
 
     Args:
-        images: Picture files, folders, or patterns such as "photos/*.jpg"; some hundreds are good.
-        options: Which model, and how it looks at pictures.
+        images: Image files, folders, or patterns such as "photos/*.jpg"; some hundreds are good.
+        options: Which model, and how it looks at images.
         labels: Words by which group tokens may be told.
         examples: Regions shown for each.
         out: Folder for concepts.html, one file that needs no other; an older one is replaced.
@@ -32,7 +32,7 @@ def concepts(
     from rich.console import Console
     from rich.table import Table
 
-    from groupvit import images as files
+    from groupvit import imaging as files
     from groupvit.evaluation.concepts import concepts as look
     from groupvit.evaluation.reports.concepts import concepts_page
     from groupvit.pages.document import make_folder, write_page
@@ -48,9 +48,9 @@ def concepts(
     with console.status(f"loading {options.model}"):
         segmenter = options.segmenter()
     warn_if_untrained(console, segmenter.origin)
-    with counted("pictures") as progress:
+    with counted("images") as progress:
         found = look(segmenter, paths, labels, num_examples=examples, on_progress=progress)
-    write_page(out / PAGE, concepts_page(found, model=options.model, num_pictures=len(paths)))
+    write_page(out / PAGE, concepts_page(found, model=options.model, num_images=len(paths)))
     table = Table(box=None, padding=(0, 2))
     for column in ("stage", "group", "nearest words", "patches"):
         table.add_column(column)

@@ -29,10 +29,10 @@ def convert(
     """
     from rich.console import Console
 
-    from groupvit.weights import checkpoint, find, hugging_face
+    from groupvit.weights import catalogue, checkpoint, hugging_face
 
     console = Console(highlight=False)
-    model, origin, background = find.load(source, revision=revision)
+    model, origin, background = catalogue.load(source, revision=revision)
     if to == "groupvit":
         checkpoint.save(out, model, origin, background=background, overwrite=overwrite)
     else:

@@ -16,7 +16,7 @@ def demo(
 ) -> int:
     """Draw scenes that no model was trained on, segment them by words, and write a page of it.
 
-    Borders are moved to where the colours of the scenes change, as --refine does elsewhere.
+    Borders are moved to where the colors of the scenes change, as --refine does elsewhere.
 
     Args:
         out: Folder for storybook.html, one file that needs no other; an older one is replaced.

@@ -1,4 +1,4 @@
-"""`groupvit evaluate`: how well a model segments pictures whose masks are known."""
+"""`groupvit evaluate`: how well a model segments images whose masks are known."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -36,40 +36,40 @@ def evaluate(
     overwrite: Flag = False,
     list: Flag = False,  # noqa: A002, ARG001 - the help tells of it; it is acted on earlier
 ) -> int:
-    """Score a model on pictures with masks: IoU of every class, mIoU, and what the groups allow.
+    """Score a model on images with masks: IoU of every class, mIoU, and what the groups allow.
 
     The oracle is the score that the groups would have if each took the right word; the gap to it
     is what the words lose. Where patches take the words, at all levels, the score is not bound by
     the groups of the last stage, and may pass their oracle. Under torchrun the processes share the
-    pictures. A run with --out that was stopped goes on where it was.
+    images. A run with --out that was stopped goes on where it was.
 
     Args:
         benchmark: A published one (see --list), storybook or storybook-things, which are drawn, or
             a folder with images/, masks/ (PNG of the same names; values are line numbers from 0,
             255 does not count) and classes.txt (a name in each line, synonyms with |).
-        options: Which model, and how it looks at pictures.
+        options: Which model, and how it looks at images.
         root: Folder in which published benchmarks lie.
-        images: Instead of BENCHMARK, a folder of pictures, together with --masks and --classes.
+        images: Instead of BENCHMARK, a folder of images, together with --masks and --classes.
         masks: Folder of their masks.
         classes: File with the names of the classes.
         scenes: How many scenes are drawn for the storybook.
-        limit: Only the first pictures.
-        clusters: Instead of the groups that were learnt, cluster what patches mean (baselines of
+        limit: Only the first images.
+        clusters: Instead of the groups that were learned, cluster what patches mean (baselines of
             the paper's table 4); pixels: every patch stands alone.
         num_clusters: How many clusters, for kmeans and spectral.
-        background_threshold: What lies below this score or, for models with centred embeddings,
+        background_threshold: What lies below this score or, for models with centered embeddings,
             cosine is background, instead of the protocol's threshold; for benchmarks whose first
             class is the background.
         background_file: Thresholds that groupvit calibrate found.
-        out: Folder for report.html, report.md, scores.json, and a journal of every picture.
-        shown: How many pictures the report shows, from the best to the worst.
+        out: Folder for report.html, report.md, scores.json, and a journal of every image.
+        shown: How many images the report shows, from the best to the worst.
         overwrite: Begin anew if the folder holds another evaluation.
         list: Show all published benchmarks, whether they are there, and what is expected on disk.
     """
     from rich.console import Console
 
     from groupvit.distributed import session
-    from groupvit.evaluation.baselines import Clustering, ClusteringSegmenter
+    from groupvit.evaluation.clusters import Clustering, ClusteringSegmenter
     from groupvit.evaluation.evaluate import evaluate as run
     from groupvit.evaluation.journal import Journal
     from groupvit.evaluation.reports import writing
@@ -79,27 +79,27 @@ def evaluate(
 
     if shown < 0:
         raise InputError(f"--shown is {shown}; give at least 0")
-    pictures = open_benchmark(benchmark, root, (images, masks, classes), scenes)
+    opened = open_benchmark(benchmark, root, (images, masks, classes), scenes)
     clustering = Clustering(method=clusters, num_groups=num_clusters) if clusters else None
     asked = BackgroundOptions(background_threshold, file=background_file)
-    asked.check(pictures.labels)
+    asked.check(opened.labels)
     with session(options.device) as ranks:
         console = Console(highlight=False, soft_wrap=True, quiet=not ranks.is_main)
         with console.status(f"loading {options.model}"):
-            segmenter = options.segmenter(benchmark=pictures.key, device=str(ranks.device))
+            segmenter = options.segmenter(benchmark=opened.key, device=str(ranks.device))
         warn_if_untrained(console, segmenter.origin)
-        behind = asked.among(pictures.labels, segmenter.usual_background)
+        behind = asked.among(opened.labels, segmenter.usual_background)
         if clustering is not None:
             segmenter = ClusteringSegmenter(segmenter, clustering)
         if out is not None and overwrite and ranks.is_main:
             writing.clear(out)
         ranks.barrier()
-        measured = conditions(segmenter, pictures, background=behind)
+        measured = conditions(segmenter, opened, background=behind)
         journal = None if out is None else Journal(out, measured, rank=ranks.rank)
-        with counted("pictures") as progress:
+        with counted("images") as progress:
             found = run(
                 segmenter,
-                pictures,
+                opened,
                 limit=limit,
                 background=behind,
                 journal=journal,
@@ -110,9 +110,7 @@ def evaluate(
         console.print(class_table(found), summary(found))
         console.print(described(values), markup=False)
         if out is not None and ranks.is_main:
-            writing.write(
-                out, segmenter, pictures, found, values, background=behind, num_shown=shown
-            )
+            writing.write(out, segmenter, opened, found, values, background=behind, num_shown=shown)
             console.print(f"open in a browser: {out / writing.PAGE}", markup=False)
             console.print(f"beside it: {writing.TABLE}, {writing.SCORES}", markup=False)
     return 0
@@ -140,7 +138,7 @@ def class_table(evaluation: "Evaluation") -> "Table":
 
 
 def summary(evaluation: "Evaluation") -> "Table":
-    """What all pictures come to, in a few lines."""
+    """What all images come to, in a few lines."""
     from rich.table import Table
 
     table = Table(show_header=False, box=None, padding=(0, 2))
@@ -148,14 +146,14 @@ def summary(evaluation: "Evaluation") -> "Table":
     table.add_row("mIoU", f"[bold]{_percent(scores.miou)} %[/]")
     stages = zip(evaluation.oracles, evaluation.groups_used, evaluation.jaccard, strict=True)
     for number, (oracle, used, best) in enumerate(stages, start=1):
-        groups = f"{used:.1f} groups in use in a picture; the best fits a class by {_percent(best)}"
+        groups = f"{used:.1f} groups in use in an image; the best fits a class by {_percent(best)}"
         table.add_row(f"oracle of stage {number}", f"{_percent(oracle.miou)} %, {groups} %")
     table.add_row("mean accuracy", f"{_percent(scores.mean_accuracy)} %")
     table.add_row("pixel accuracy", f"{_percent(scores.pixel_accuracy)} %")
     rate = evaluation.num_timed / evaluation.seconds
-    before = evaluation.num_pictures - evaluation.num_timed
-    pictures = f"{evaluation.num_timed:,} in {evaluation.seconds:.1f} s ({rate:.1f}/s)"
-    table.add_row("pictures", pictures + (f", {before:,} done before" if before else ""))
+    before = evaluation.num_images - evaluation.num_timed
+    images = f"{evaluation.num_timed:,} in {evaluation.seconds:.1f} s ({rate:.1f}/s)"
+    table.add_row("images", images + (f", {before:,} done before" if before else ""))
     return table
 
 

@@ -42,19 +42,19 @@ def export(
     from rich.console import Console
 
     from groupvit.exported import writing
-    from groupvit.weights import find
+    from groupvit.weights import catalogue
 
     if scenes < 0:
         raise InputError(f"--scenes is {scenes}; give at least 0")
     console = Console(highlight=False, soft_wrap=True)
-    loaded = find.load(source, revision=revision)
+    loaded = catalogue.load(source, revision=revision)
     warn_if_untrained(console, loaded.origin)
     with console.status(f"exporting {source}"):
         found = writing.write(out, loaded, precision=precision, labels=labels, overwrite=overwrite)
     console.print(_table(out, found))
     if scenes:
         _compare(console, loaded, out, scenes)
-    console.print(f"use it: groupvit segment PICTURE --model {out} --labels ...", markup=False)
+    console.print(f"use it: groupvit segment IMAGE --model {out} --labels ...", markup=False)
     return 0
 
 
@@ -81,14 +81,14 @@ def _compare(console: "Console", loaded: "LoadedModel", out: Path, scenes: int) 
     from groupvit.progress import counted
     from groupvit.segmentation.segmenter import Segmenter
 
-    pictures = Scenes(num=scenes)
+    images = Scenes(num=scenes)
     both = [
         Segmenter(loaded.model, origin=loaded.origin, background=loaded.background),
         Segmenter.load(out),
     ]
     with counted("scenes, by PyTorch and by the exported model") as progress:
         before, after = (
-            100 * evaluate(one, pictures, on_progress=progress).scores.miou for one in both
+            100 * evaluate(one, images, on_progress=progress).scores.miou for one in both
         )
     console.print(
         f"mIoU on {scenes} drawn scenes: PyTorch {before:.2f}, exported {after:.2f} "

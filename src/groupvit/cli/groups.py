@@ -1,15 +1,15 @@
-"""`groupvit groups`: the groups that a model finds in pictures, stage by stage."""
+"""`groupvit groups`: the groups that a model finds in images, stage by stage."""
 
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from groupvit.cli.options import Flag, ModelOptions, Pictures, Words
+from groupvit.cli.options import Flag, Images, ModelOptions, Words
 
 
 def groups(
-    images: Pictures,
+    images: Images,
     /,
     options: Annotated[ModelOptions, tyro.conf.arg(name="")],
     *,
@@ -17,16 +17,16 @@ def groups(
     out: Path = Path("out"),
     overwrite: Flag = False,
 ) -> int:
-    """Show the groups of every stage beside the picture, and the words that they take.
+    """Show the groups of every stage beside the image, and the words that they take.
 
     Args:
-        images: Picture files, folders, or patterns such as "photos/*.jpg".
-        options: Which model, and how it looks at pictures.
+        images: Image files, folders, or patterns such as "photos/*.jpg".
+        options: Which model, and how it looks at images.
         labels: Words that the groups may take; without any, only the groups are shown.
-        out: Folder for the pictures that are written.
+        out: Folder for the images that are written.
         overwrite: Replace files that exist.
     """
-    from groupvit.cli.pictures import Request, work_through
+    from groupvit.cli.images import Request, work_through
     from groupvit.text.prompts import parse_labels
 
     if labels:

@@ -25,9 +25,9 @@ def info(
     """
     from rich.console import Console
 
-    from groupvit.weights import find
+    from groupvit.weights import catalogue
 
-    Console(highlight=False).print(_table(find.load(model, revision=revision)))
+    Console(highlight=False).print(_table(catalogue.load(model, revision=revision)))
     return 0
 
 
@@ -50,7 +50,7 @@ def _table(loaded: "LoadedModel") -> "Table":
     table.add_row("text", f"{text.depth} blocks of width {text.dim}, {text.context_length} tokens")
     table.add_row("embedding", f"{model.config.embedding_dim} numbers")
     if model.background is not None:
-        table.add_row("background", "learnt: how near a word must be, part by part")
+        table.add_row("background", "learned: how near a word must be, part by part")
     if background is not None:
         own = f"; {len(background.thresholds)} labels otherwise" if background.thresholds else ""
         known = background.threshold is not None

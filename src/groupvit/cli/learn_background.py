@@ -1,4 +1,4 @@
-"""`groupvit learn-background`: how near a word must be to a part of a picture to be seen there."""
+"""`groupvit learn-background`: how near a word must be to a part of an image to be seen there."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from groupvit.evaluation.benchmarks.benchmark import Benchmark
-    from groupvit.evaluation.learnt_background import Learnt
+    from groupvit.evaluation.learned_background import Learned
     from groupvit.segmentation.segmenter import Segmenter
 
 Source = tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="SHARDS|BENCHMARK")]]
@@ -35,16 +35,16 @@ def learn_background(
 ) -> int:
     """Teach a model where its background begins, from captions alone, or from masks.
 
-    A small layer learns how near a word must be to a part of a picture to be seen there; the rest
-    of the model stays as it is. Some hundreds of pictures with captions are enough, and no mask is
+    A small layer learns how near a word must be to a part of an image to be seen there; the rest
+    of the model stays as it is. Some hundreds of images with captions are enough, and no mask is
     needed (their nouns are found by the extra "train"); or a few dozen with masks. It takes about
     a minute.
 
     Args:
-        source: Tar shards of pictures and captions, "pairs/train-{000000..000003}.tar"; or pictures
+        source: Tar shards of images and captions, "pairs/train-{000000..000003}.tar"; or images
             with masks, as groupvit evaluate takes them, with a background.
         out: Folder for the model with its background.
-        options: Which model, and how it looks at pictures.
+        options: Which model, and how it looks at images.
         pairs: How many pairs of the shards are looked at, evenly spread.
         root: Folder in which published benchmarks lie.
         scenes: How many scenes are drawn for storybook-things, of a storybook of their own.
@@ -71,26 +71,26 @@ def learn_background(
 
 def _by_captions(
     source: str, options: ModelOptions, console: "Console", pairs: int
-) -> tuple["Segmenter", "Learnt"]:
+) -> tuple["Segmenter", "Learned"]:
     from groupvit.data import index, patterns
-    from groupvit.evaluation.learnt_background import by_captions
+    from groupvit.evaluation.learned_background import by_captions
     from groupvit.progress import counted
 
     with counted("shards indexed") as progress:
         shards = index.prepare(patterns.expand([source]), None, progress=progress)
     segmenter = _load(options, console)
-    with counted("pictures") as progress:
+    with counted("images") as progress:
         return segmenter, by_captions(segmenter, shards, num_pairs=pairs, on_progress=progress)
 
 
 def _by_masks(
     benchmark: "Benchmark", options: ModelOptions, console: "Console"
-) -> tuple["Segmenter", "Learnt"]:
-    from groupvit.evaluation.learnt_background import by_masks
+) -> tuple["Segmenter", "Learned"]:
+    from groupvit.evaluation.learned_background import by_masks
     from groupvit.progress import counted
 
     segmenter = _load(options, console, benchmark.key)
-    with counted("pictures") as progress:
+    with counted("images") as progress:
         return segmenter, by_masks(segmenter, benchmark, on_progress=progress)
 
 
@@ -101,11 +101,11 @@ def _load(options: ModelOptions, console: "Console", benchmark: str = "") -> "Se
     return segmenter
 
 
-def _table(found: "Learnt") -> "Table":
+def _table(found: "Learned") -> "Table":
     from rich.table import Table
 
     table = Table(show_header=False, box=None, padding=(0, 2))
-    table.add_row("learnt from", f"{found.num_examples:,} parts of pictures")
+    table.add_row("learned from", f"{found.num_examples:,} parts of images")
     table.add_row("a word that was asked for", f"is in {100 * found.there:.0f} % of them")
     table.add_row("told rightly", f"{100 * found.accuracy:.1f} %, with and without a word alike")
     return table

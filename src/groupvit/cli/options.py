@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from groupvit.weights.checkpoint import Origin
 
 Words = Annotated[tuple[str, ...], tyro.conf.arg(metavar="WORD [WORD ...]")]
-Pictures = tyro.conf.Positional[
+Images = tyro.conf.Positional[
     Annotated[tuple[str, ...], tyro.conf.arg(metavar="IMAGE [IMAGE ...]")]
 ]
 Flag = tyro.conf.FlagCreatePairsOff[bool]
@@ -20,7 +20,7 @@ Flag = tyro.conf.FlagCreatePairsOff[bool]
 
 @dataclass(frozen=True, kw_only=True)
 class ModelOptions:
-    """Which model, and how it looks at pictures."""
+    """Which model, and how it looks at images."""
 
     model: str
     """A bundled name (storybook, random), a folder, a training run, a file of weights, or a hub id
@@ -28,7 +28,7 @@ class ModelOptions:
     revision: str | None = None
     """Branch, tag or commit of a model on the hub."""
     protocol: Literal["ours", "groupvit", "tcl", "sclip"] = "ours"
-    """How pictures are resized, cut and scored: for people's pictures, as published, or as others
+    """How images are resized, cut and scored: for people's images, as published, or as others
     measure."""
     short_side: int | None = None
     """Length that the shorter side is resized to [pixels], instead of the protocol's."""
@@ -40,7 +40,7 @@ class ModelOptions:
     """What takes the words, instead of what the model asks for: the last segments, or every patch
     by what it and its segments at all levels say."""
     refine: Flag = False
-    """Move borders of labels and groups to where the colours of the picture change (PAMR); takes
+    """Move borders of labels and groups to where the colors of the image change (PAMR); takes
     longer."""
     templates: str | None = None
     """Sentences that words are put into: simple, subset (7), full (80), or a text file with one

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from groupvit.errors import InputError
 from groupvit.formats import CocoDataset
-from groupvit.images import Found
-from groupvit.segmentation.groups import GroupedPicture
+from groupvit.imaging import Found
+from groupvit.segmentation.groups import GroupedImage
 from groupvit.segmentation.result import Segmentation
 
 COCO_FILE = "coco.json"
-"""The one file of all pictures."""
+"""The one file of all images."""
 SUFFIXES = {
     "overlay": ".overlay.png",
     "index": ".png",
@@ -21,11 +21,11 @@ SUFFIXES = {
     "geojson": ".geojson",
     "npz": ".npz",
 }
-"""What the files of every picture end in."""
+"""What the files of every image end in."""
 
 
 class Outputs:
-    """Where the results of every picture go."""
+    """Where the results of every image go."""
 
     def __init__(
         self, found: Sequence[Found], out: Path, formats: Sequence[str], *, overwrite: bool
@@ -33,7 +33,7 @@ class Outputs:
         """Plan all files.
 
         Raises:
-            InputError: A file exists and may not be replaced, would replace a picture that is read,
+            InputError: A file exists and may not be replaced, would replace an image that is read,
                 or the folder cannot be written.
         """
         self.written: list[Path] = []
@@ -41,16 +41,16 @@ class Outputs:
         self._paths = _plan(found, out, formats)
         self._with_coco = "coco" in formats
         self._coco: CocoDataset | None = None
-        self._refuse([picture.path for picture in found], overwrite=overwrite)
+        self._refuse([image.path for image in found], overwrite=overwrite)
         _make_writable(out)
 
-    def _refuse(self, pictures: Sequence[Path], *, overwrite: bool) -> None:
+    def _refuse(self, images: Sequence[Path], *, overwrite: bool) -> None:
         planned = [path for paths in self._paths.values() for path in paths.values()]
         planned += [self._out / COCO_FILE] if self._with_coco else []
-        sources = {picture.resolve() for picture in pictures}
+        sources = {image.resolve() for image in images}
         for path in planned:
             if path.resolve() in sources:
-                raise InputError(f"{path} is a picture that is read; choose another --out")
+                raise InputError(f"{path} is an image that is read; choose another --out")
         there = [path for path in planned if path.exists()]
         if there and not overwrite:
             others = f" and {len(there) - 1} more" if len(there) > 1 else ""
@@ -58,20 +58,20 @@ class Outputs:
                 f"{there[0]}{others} would be overwritten; choose another --out or pass --overwrite"
             )
 
-    def write(self, picture: Found, grouped: GroupedPicture, result: Segmentation | None) -> None:
-        """Write the files of one picture."""
-        for kind, path in self._paths[picture.name].items():
+    def write(self, image: Found, grouped: GroupedImage, result: Segmentation | None) -> None:
+        """Write the files of one image."""
+        for kind, path in self._paths[image.name].items():
             if kind == "groups":
-                image = grouped.to_image() if result is None else result.to_groups_image()
-                self._write(path, image.save)
+                panel = grouped.to_image() if result is None else result.to_groups_image()
+                self._write(path, panel.save)
             elif result is not None:
                 self._write(path, result.save if kind != "overlay" else result.to_overlay().save)
         if self._with_coco and result is not None:
             self._coco = self._coco or CocoDataset(result.labels)
-            self._coco.add(picture.name.as_posix(), result.label_map)
+            self._coco.add(image.name.as_posix(), result.label_map)
 
     def finish(self) -> None:
-        """Write what belongs to all pictures."""
+        """Write what belongs to all images."""
         if self._coco:
             text = json.dumps(self._coco.to_values(), ensure_ascii=False)
             self._write(self._out / COCO_FILE, lambda path: path.write_text(text, "utf-8"))
@@ -89,13 +89,13 @@ class Outputs:
 
 
 def _plan(found: Sequence[Found], out: Path, formats: Sequence[str]) -> dict[Path, dict[str, Path]]:
-    """The file of every format for every picture; pictures of one stem keep their suffix too."""
-    stems = Counter(picture.name.with_suffix("") for picture in found)
+    """The file of every format for every image; images of one stem keep their suffix too."""
+    stems = Counter(image.name.with_suffix("") for image in found)
     plan = {}
-    for picture in found:
-        stem = picture.name.with_suffix("")
-        base = stem if stems[stem] == 1 else picture.name
-        plan[picture.name] = {
+    for image in found:
+        stem = image.name.with_suffix("")
+        base = stem if stems[stem] == 1 else image.name
+        plan[image.name] = {
             kind: out / base.with_name(base.name + suffix)
             for kind, suffix in SUFFIXES.items()
             if kind in formats

@@ -34,21 +34,21 @@ def pack(
     nouns: Literal["pattern", "perceptron"] = "pattern",
     overwrite: Flag = False,
 ) -> int:
-    """Pack pictures and captions into tar shards, which training reads.
+    """Pack images and captions into tar shards, which training reads.
 
     Args:
-        source: A folder with pictures and captions (a.txt beside a.jpg, or captions.csv or
+        source: A folder with images and captions (a.txt beside a.jpg, or captions.csv or
             captions.txt for all), or a CSV, TSV or Parquet table.
         out: Folder for the shards.
         coco: A caption file of COCO, such as captions_train2017.json, instead of a folder or table.
-        images: The folder with the pictures of --coco.
-        image_column: Column of a table with picture files, in relation to its folder.
+        images: The folder with the images of --coco.
+        image_column: Column of a table with image files, in relation to its folder.
         caption_column: Column of a table with captions.
         name: What the names of the shards begin with.
         shard_size: Samples of a shard.
         image_size: Length to which a longer shorter side is reduced [pixels]; 0 leaves files as
             they are.
-        quality: Quality of the JPEG files that reduced pictures become, 1 to 100.
+        quality: Quality of the JPEG files that reduced images become, 1 to 100.
         shuffle_seed: Of the order of the pairs.
         nouns: Who finds the nouns for training: TextBlob's rules, or NLTK's tagger with the verbs,
             as published.
@@ -106,7 +106,7 @@ def _tell(console: "Console", packed: "Packed", list_of_skipped: Path) -> None:
     captions = sum(shard.num_captions for shard in packed.shards)
     first, last = packed.shards[0].path, packed.shards[-1].path
     to = "" if first == last else f" to {last.name}"
-    console.print(f"{samples:,} pictures with {captions:,} captions are now in {first}{to}")
+    console.print(f"{samples:,} images with {captions:,} captions are now in {first}{to}")
     if packed.skipped:
         console.print(
             f"[yellow]{len(packed.skipped):,} were left out; {list_of_skipped} says why[/]"

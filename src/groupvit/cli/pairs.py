@@ -27,14 +27,14 @@ def pairs(
     sheet: Path | None = None,
     json: Path | None = None,
 ) -> int:
-    """Show what tar shards of pictures and captions hold, and what of it is damaged.
+    """Show what tar shards of images and captions hold, and what of it is damaged.
 
     The index of each shard, which training uses too, is written beside it.
 
     Args:
         shards: Tar files; ranges in braces are expanded: "pairs/train-{000000..000331}.tar".
         nouns: Who finds the nouns: TextBlob's rules, or NLTK's tagger with the verbs, as published.
-        sheet: A picture file to write, with 24 samples and their captions.
+        sheet: An image file to write, with 24 samples and their captions.
         json: A file to write, with the same numbers.
     """
     from dataclasses import asdict
@@ -57,8 +57,8 @@ def pairs(
         text = dumps(asdict(report), indent=2, ensure_ascii=False) + "\n"
         _write(json, lambda: json.write_text(text, "utf-8"))
     if sheet is not None:
-        picture = reports.sheet(prepared)
-        _write(sheet, lambda: picture.save(sheet))
+        image = reports.sheet(prepared)
+        _write(sheet, lambda: image.save(sheet))
     return 0
 
 
@@ -85,7 +85,7 @@ def _tables(report: "Report") -> "list[Table]":
         counts.add_row(f"damage: {kind}", f"[yellow]{number:,}[/]")
     if report.unreadable:
         drawn = f"{report.unreadable} of {report.measured} drawn"
-        counts.add_row("damage: unreadable pictures", f"[yellow]{drawn}[/]")
+        counts.add_row("damage: unreadable images", f"[yellow]{drawn}[/]")
     spreads = Table(box=box.SIMPLE)
     for name in ("", "smallest", "median", "95 % up to", "largest"):
         spreads.add_column(name, justify="right" if name else "left")

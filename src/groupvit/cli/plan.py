@@ -26,8 +26,8 @@ def plan_with(arguments: Sequence[str]) -> Callable[..., int]:
     Raises:
         InputError: The settings file cannot be read, or holds settings that do not fit.
     """
+    from groupvit.training.accelerators import EFFICIENCY, LINK
     from groupvit.training.config import TrainingConfig
-    from groupvit.training.devices import EFFICIENCY, LINK
 
     file, default = settings_among(arguments)
 
@@ -59,7 +59,7 @@ def plan_with(arguments: Sequence[str]) -> Callable[..., int]:
         from rich.markup import escape
 
         from groupvit.training import planning
-        from groupvit.training.devices import DEVICES
+        from groupvit.training.accelerators import DEVICES
 
         if settings != file:
             raise InputError(f"give the settings file {settings} before all options")

@@ -17,7 +17,7 @@ def push(
     hub_id: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="OWNER/NAME")]],
     /,
     *,
-    licence: str,
+    license: str,  # noqa: A002 - the hub calls it so
     evaluations: tuple[Path, ...] = (),
     to: Literal["groupvit", "huggingface"] = "groupvit",
     out: Path = Path("out/push"),
@@ -33,7 +33,7 @@ def push(
     Args:
         source: A bundled name, a folder (that of a run knows its recipe), or a file of weights.
         hub_id: Where it goes, such as someone/groupvit-of-mine.
-        licence: Of the weights, as the hub spells it: apache-2.0, cc-by-nc-4.0, other.
+        license: Of the weights, as the hub spells it: apache-2.0, cc-by-nc-4.0, other.
         evaluations: Folders that groupvit evaluate --out wrote of this model; their scores go into
             the card.
         to: Our layout, or the one that transformers loads.
@@ -52,7 +52,7 @@ def push(
     console = Console(highlight=False, soft_wrap=True)
     folder = out / hub_id.partition("/")[2]
     if not (send and folder.exists() and not overwrite):
-        left_out = _write(folder, source, hub_id, licence, evaluations, to, overwrite=overwrite)
+        left_out = _write(folder, source, hub_id, license, evaluations, to, overwrite=overwrite)
         for name in left_out:
             console.print(f"left out, as that layout has no place for it: {name}")
     console.print(_table(folder))
@@ -69,7 +69,7 @@ def _write(
     folder: Path,
     source: str,
     hub_id: str,
-    licence: str,
+    license: str,  # noqa: A002 - the hub calls it so
     evaluations: tuple[Path, ...],
     layout: Literal["groupvit", "huggingface"],
     *,
@@ -77,15 +77,15 @@ def _write(
 ) -> list[str]:
     from groupvit.publishing import writing
     from groupvit.publishing.card import Facts
-    from groupvit.weights import checkpoint, find
+    from groupvit.weights import catalogue, checkpoint
 
     checkpoint.check_free(folder, overwrite=overwrite)
-    loaded = find.load(source)
+    loaded = catalogue.load(source)
     if not loaded.origin.trained:
-        raise InputError(f"{source} is untrained; give a model that has learnt something")
+        raise InputError(f"{source} is untrained; give a model that has learned something")
     facts = Facts(
         hub_id=hub_id,
-        licence=licence,
+        license=license,
         loaded=loaded,
         layout=layout,
         training=writing.settings_of(source),

@@ -1,4 +1,4 @@
-"""`groupvit retrieve`: how well pictures find their captions, and captions their pictures."""
+"""`groupvit retrieve`: how well images find their captions, and captions their images."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,9 +28,9 @@ def retrieve(
     out: Path | None = None,
     overwrite: Flag = False,
 ) -> int:
-    """Search among the pictures and captions of tar shards, each by the other.
+    """Search among the images and captions of tar shards, each by the other.
 
-    Recall at k is the share of questions that have a right answer among the first k. A picture
+    Recall at k is the share of questions that have a right answer among the first k. An image
     with several captions is content with any of them.
 
     Args:
@@ -49,21 +49,21 @@ def retrieve(
     from groupvit.evaluation.retrieval import retrieval
     from groupvit.progress import counted
     from groupvit.segmentation.devices import usable
-    from groupvit.weights import find
+    from groupvit.weights import catalogue
 
     console = Console(highlight=False, soft_wrap=True)
     json_file.check(out, overwrite=overwrite)
     place = usable(device)
     with counted("shards indexed") as progress:
         prepared = index.prepare(patterns.expand(shards), None, progress=progress)
-    network, origin, _ = find.load(model, revision=revision)
+    network, origin, _ = catalogue.load(model, revision=revision)
     warn_if_untrained(console, origin)
-    with counted("pictures") as progress:
+    with counted("images") as progress:
         found = retrieval(network.to(place).eval(), prepared, device=place, on_progress=progress)
     console.print(_table(found))
     console.print(
-        f"{found.num_pictures:,} pictures, {found.num_captions:,} captions"
-        + (f", {found.damaged:,} pictures left out as damaged" if found.damaged else "")
+        f"{found.num_images:,} images, {found.num_captions:,} captions"
+        + (f", {found.damaged:,} images left out as damaged" if found.damaged else "")
     )
     if out is not None:
         values = {"model": model, "weights": origin.source, "shards": shards, **asdict(found)}
@@ -82,8 +82,8 @@ def _table(found: "Retrieval") -> "Table":
         table.add_column(f"at {cutoff}", justify="right")
     table.add_column("median rank", justify="right")
     questions = {
-        "pictures find captions": found.captions,
-        "captions find pictures": found.pictures,
+        "images find captions": found.captions,
+        "captions find images": found.images,
     }
     for name, recall in questions.items():
         cells = [f"{100 * share:.1f}" for share in recall.at.values()]

@@ -1,4 +1,4 @@
-"""`groupvit segment`: which pixels of pictures belong to which word."""
+"""`groupvit segment`: which pixels of images belong to which word."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -6,14 +6,14 @@ from typing import Annotated, Literal
 import tyro
 
 from groupvit.cli.background import BackgroundOptions
-from groupvit.cli.options import Flag, ModelOptions, Pictures, Words
+from groupvit.cli.options import Flag, Images, ModelOptions, Words
 from groupvit.errors import InputError
 
 Format = Literal["overlay", "index", "groups", "coco", "geojson", "npz"]
 
 
 def segment(
-    images: Pictures,
+    images: Images,
     /,
     options: Annotated[ModelOptions, tyro.conf.arg(name="")],
     *,
@@ -28,21 +28,21 @@ def segment(
     top_labels: int | Literal["all"] | None = None,
     overwrite: Flag = False,
 ) -> int:
-    """Segment pictures by words.
+    """Segment images by words.
 
     Args:
-        images: Picture files, folders, or patterns such as "photos/*.jpg".
-        options: Which model, and how it looks at pictures.
+        images: Image files, folders, or patterns such as "photos/*.jpg".
+        options: Which model, and how it looks at images.
         labels: Words to find, such as: dog grass sky. Synonyms share a label: "car|taxi". An
             exported model may bring its own.
         labels_file: A text file with one label per line, instead of --labels.
         out: Folder for what is written.
-        format: What is written. overlay: the picture in colours with names; index: a PNG whose
+        format: What is written. overlay: the image in colors with names; index: a PNG whose
             values are label numbers; groups: the groups of every stage; coco: one JSON for all
-            pictures; geojson: polygons; npz: soft scores.
+            images; geojson: polygons; npz: soft scores.
         background: What lies below this belongs to no label. auto: as the model was calibrated to,
-            or its usual threshold. A number: a score in [0, 1]; for models with centred embeddings
-            a cosine; for those that have learnt a background, such as the bundled one, a cosine
+            or its usual threshold. A number: a score in [0, 1]; for models with centered embeddings
+            a cosine; for those that have learned a background, such as the bundled one, a cosine
             above that; begin with 0.5, 0.2, or 0.
         background_words: Words that compete with the labels and become background.
         background_thresholds: Thresholds for single labels, such as: dog=0.5 cat=0.4.
@@ -51,7 +51,7 @@ def segment(
             as many as the protocol says.
         overwrite: Replace files that exist.
     """
-    from groupvit.cli.pictures import Request, work_through
+    from groupvit.cli.images import Request, work_through
 
     behind = BackgroundOptions(background, background_words, background_thresholds, background_file)
     wanted = _labels(labels, labels_file, options.model)

@@ -22,9 +22,9 @@ class LimitOptions:
     max_upload: int = 20
     """Of a request [MB]."""
     max_pixels: int = 40
-    """Of a picture [millions]."""
+    """Of an image [millions]."""
     max_labels: int = 200
-    """Words for one picture."""
+    """Words for one image."""
     max_requests: int = 32
     """In work at once; one more is told to come back."""
     max_seconds: float = 60.0
@@ -57,7 +57,7 @@ def serve(
     GROUPVIT_TOKEN, which clients send as "Authorization: Bearer TOKEN".
 
     Args:
-        options: Which model, and how it looks at pictures.
+        options: Which model, and how it looks at images.
         limits: What one client may ask for.
         host: The address to answer at.
         port: The port, 0 to 65535; 0: one that is free.

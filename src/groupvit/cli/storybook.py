@@ -16,16 +16,16 @@ def storybook(
     workers: int | None = None,
     overwrite: Flag = False,
 ) -> int:
-    """Draw captioned pictures to train on, and a benchmark with masks.
+    """Draw captioned images to train on, and a benchmark with masks.
 
     Args:
-        out: Folder to write: pairs/ with tar shards of pictures and captions, test/ with images/,
+        out: Folder to write: pairs/ with tar shards of images and captions, test/ with images/,
             masks/ and classes.txt, and sheet.png with some of the scenes.
-        num: Pictures with captions.
-        size: Height and width of pictures, 16 to 512 [pixels].
+        num: Images with captions.
+        size: Height and width of images, 16 to 512 [pixels].
         seed: Another seed draws another storybook.
-        test: Pictures of the benchmark; none of them is among the others.
-        shard_size: Pictures in a tar file.
+        test: Images of the benchmark; none of them is among the others.
+        shard_size: Images in a tar file.
         workers: Processes that draw; else one for each core. The files are the same.
         overwrite: Replace what an earlier run wrote.
     """
@@ -39,7 +39,7 @@ def storybook(
 
     book = Storybook(num=num, size=size, seed=seed, num_test=test, shard_size=shard_size)
     errors, start = Console(stderr=True), time.perf_counter()
-    with bar("pictures", errors) as progress:
+    with bar("images", errors) as progress:
         task = progress.add_task("drawing", total=num + test)
         shares = write(
             out,
@@ -49,23 +49,23 @@ def storybook(
             on_progress=lambda done: progress.update(task, completed=done),
         )
     _report(out, shares, with_test=test > 0)
-    Console(highlight=False).print(f"{num + test:,} pictures, {_rate(num + test, start)}")
+    Console(highlight=False).print(f"{num + test:,} images, {_rate(num + test, start)}")
     return 0
 
 
 def _rate(done: int, start: float) -> str:
     import time
 
-    return f"{done / (time.perf_counter() - start):,.0f} pictures/s"
+    return f"{done / (time.perf_counter() - start):,.0f} images/s"
 
 
 def _report(out: Path, shares: dict[str, float], *, with_test: bool) -> None:
-    """The share of pictures with each class, and where everything lies."""
+    """The share of images with each class, and where everything lies."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title="pictures that show it", box=box.SIMPLE, title_justify="left")
+    table = Table(title="images that show it", box=box.SIMPLE, title_justify="left")
     rows = -(-len(shares) // 3)
     cells = [(name, f"{share:.1%}") for name, share in shares.items()]
     for _ in range(3):
@@ -75,7 +75,7 @@ def _report(out: Path, shares: dict[str, float], *, with_test: bool) -> None:
         table.add_row(*(text for cell in cells[row::rows] for text in cell))
     console = Console(highlight=False, soft_wrap=True)
     console.print(table)
-    console.print(f"pictures and captions: {out / 'pairs'}", markup=False)
+    console.print(f"images and captions: {out / 'pairs'}", markup=False)
     if with_test:
         console.print(f"benchmark with masks: {out / 'test'}", markup=False)
     console.print(f"contact sheet: {out / 'sheet.png'}", markup=False)

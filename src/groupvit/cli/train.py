@@ -52,7 +52,7 @@ def train_with(arguments: Sequence[str]) -> Callable[..., int]:
         *,
         fresh: Flag = False,
     ) -> int:
-        """Train a model from pictures with captions.
+        """Train a model from images with captions.
 
         The same command goes on with a run that was stopped. On several GPUs, put
         torchrun --nproc-per-node 8 -m in front of it. Paths, those in the file too, are relative
@@ -74,5 +74,5 @@ def train_with(arguments: Sequence[str]) -> Callable[..., int]:
 
 
 def train() -> int:
-    """Train a model from pictures with captions."""
+    """Train a model from images with captions."""
     raise AssertionError("stands for the command in the list of all commands")

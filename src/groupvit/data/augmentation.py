@@ -1,7 +1,7 @@
-"""Pictures varied on the device, a batch at a time, and normalised.
+"""Images varied on the device, a batch at a time, and normalized.
 
 The recipe is that of DeiT, which GroupViT took (section 4.1): mirrored, RandAugment with increasing
-strengths, normalised, and a rectangle of noise. The crop before it is the loader's.
+strengths, normalized, and a rectangle of noise. The crop before it is the loader's.
 """
 
 import math
@@ -14,23 +14,23 @@ from torch import Generator, Tensor
 from groupvit.data.config import AugmentationConfig
 from groupvit.data.geometry import Motion, move
 from groupvit.data.operations import LARGEST, OPERATIONS, Images
-from groupvit.images import DEVIATION, MEAN
+from groupvit.imaging import DEVIATION, MEAN
 
 _SPREAD: Final = 0.5
 """Standard deviation of the strengths of RandAugment."""
 
 _ERASED_AREA: Final = (0.02, 1 / 3)
-"""Smallest and largest share of a picture that is erased."""
+"""Smallest and largest share of an image that is erased."""
 
 _ERASED_RATIO: Final = (0.3, 1 / 0.3)
 """Height by width of what is erased."""
 
 _TRIES: Final = 10
-"""Rectangles that are drawn before a picture is left as it is."""
+"""Rectangles that are drawn before an image is left as it is."""
 
 
 class Augmentation:
-    """Varies batches of pictures; what is drawn comes from the generator alone."""
+    """Varies batches of images; what is drawn comes from the generator alone."""
 
     def __init__(self, config: AugmentationConfig) -> None:
         self._config = config
@@ -38,7 +38,7 @@ class Augmentation:
     def __call__(
         self, images: UInt8[Tensor, "batch 3 height width"], *, generator: Generator
     ) -> Float[Tensor, "batch 3 height width"]:
-        """The pictures (RGB, 0 to 255) varied, and normalised with ImageNet's mean and deviation.
+        """The images (RGB, 0 to 255) varied, and normalized with ImageNet's mean and deviation.
 
         Args:
             images: Where they lie is where it is computed; they stay as they are.
@@ -75,7 +75,7 @@ def _flip(images: Images, generator: Generator) -> None:
 
 
 def _rand_augment(images: Images, magnitude: float, generator: Generator) -> None:
-    """One of 15 operations for half of the pictures, the same chance for each operation."""
+    """One of 15 operations for half of the images, the same chance for each operation."""
     size = (len(images),)
     noise = torch.randn(size, generator=generator, device=generator.device)
     strengths = (magnitude + _SPREAD * noise).clamp(0, LARGEST)
@@ -99,7 +99,7 @@ def _rows(chosen: Bool[Tensor, " batch"], device: torch.device) -> Tensor:
 
 
 def _erase(images: Images, share: float, generator: Generator) -> None:
-    """Fill a rectangle of this share of the pictures with normal noise (Zhong et al. 2017)."""
+    """Fill a rectangle of this share of the images with normal noise (Zhong et al. 2017)."""
     batch, _, height, width = images.shape
     chosen = _uniform((batch,), generator) < share
     tops, lefts, heights, widths = _rectangles(batch, height, width, generator)
@@ -115,7 +115,7 @@ def _erase(images: Images, share: float, generator: Generator) -> None:
 def _rectangles(
     batch: int, height: int, width: int, generator: Generator
 ) -> tuple[Float[Tensor, "batch 1 1"], ...]:
-    """Top, left, height and width of a rectangle for each picture, 0 high where none fits.
+    """Top, left, height and width of a rectangle for each image, 0 high where none fits.
 
     Area and the logarithm of the ratio are uniform; the first of 10 tries that fits is taken.
     """

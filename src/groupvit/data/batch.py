@@ -10,7 +10,7 @@ NOUNS_PER_CAPTION = 16
 
 
 class Batch(NamedTuple):
-    """Pictures with captions and noun prompts of one rank."""
+    """Images with captions and noun prompts of one rank."""
 
     images: UInt8[Tensor, "batch 3 height width"]
     """RGB, 0 to 255, cropped and resized to the training size."""

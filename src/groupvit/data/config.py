@@ -1,4 +1,4 @@
-"""Settings of the data: which pairs, how they are read, and how pictures are varied."""
+"""Settings of the data: which pairs, how they are read, and how images are varied."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -11,16 +11,16 @@ Nouns = Literal["pattern", "perceptron"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AugmentationConfig:
-    """How pictures are varied on the device. The defaults are those of GroupViT and DeiT."""
+    """How images are varied on the device. The defaults are those of GroupViT and DeiT."""
 
     flip: bool = True
-    """Mirror half of the pictures left to right."""
+    """Mirror half of the images left to right."""
     rand_augment_ops: int = 2
-    """Operations of RandAugment for each picture, each left out half of the time; 0: none."""
+    """Operations of RandAugment for each image, each left out half of the time; 0: none."""
     rand_augment_magnitude: float = 9.0
     """Mean strength of these operations, 0 to 10; it varies by a standard deviation of 0.5."""
     erasing: float = 0.25
-    """Share of the pictures in which a rectangle becomes noise, [0, 1]."""
+    """Share of the images in which a rectangle becomes noise, [0, 1]."""
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
@@ -41,7 +41,7 @@ class DataConfig:
     shards: tuple[str, ...] = ()
     """Tar shards; ranges and lists in braces are expanded: "pairs/train-{000000..000006}.tar"."""
     image_size: int = 224
-    """Height and width of the pictures that the network gets [pixels]."""
+    """Height and width of the images that the network gets [pixels]."""
     batch_size: int = 256
     """Pairs that one rank gets in a step."""
     num_prompts: int = 3
@@ -51,17 +51,17 @@ class DataConfig:
     templates: str = "full"
     """Sentences that nouns are put into: simple, subset (7), full (80), or a text file."""
     crop_scale_min: float = 0.08
-    """Smallest share of a picture's area that a random crop keeps, (0, 1]."""
+    """Smallest share of an image's area that a random crop keeps, (0, 1]."""
     crop_scale_max: float = 1.0
     """Largest share, (0, 1]."""
     crop_ratio_min: float = 3 / 4
-    """Narrowest crop, width by height; with all four at 1.0, square pictures stay whole."""
+    """Narrowest crop, width by height; with all four at 1.0, square images stay whole."""
     crop_ratio_max: float = 4 / 3
     """Widest crop."""
     num_workers: int = 2
     """Processes that prepare batches; 0: the training itself does."""
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
-    """How pictures are varied on the device."""
+    """How images are varied on the device."""
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""

@@ -1,4 +1,4 @@
-"""A random crop of an encoded picture, resized, without decoding more than it needs."""
+"""A random crop of an encoded image, resized, without decoding more than it needs."""
 
 import io
 import math
@@ -15,10 +15,10 @@ from jaxtyping import UInt8
 from PIL import ExifTags, Image
 
 from groupvit.data.config import DataConfig
-from groupvit.images import FORMATS, MAX_PIXELS, read
+from groupvit.imaging import FORMATS, MAX_PIXELS, read
 
 TRIES = 10
-"""Boxes that are drawn before the middle of the picture is taken, as in torchvision."""
+"""Boxes that are drawn before the middle of the image is taken, as in torchvision."""
 
 # What Pillow raises on damaged data; `InputError` of `images.read` is a `ValueError`.
 _DAMAGED = (
@@ -35,11 +35,11 @@ _DAMAGED = (
 
 
 class DamagedError(Exception):
-    """A picture that cannot be decoded; the loader takes another."""
+    """An image that cannot be decoded; the loader takes another."""
 
 
 class Box(NamedTuple):
-    """A part of a picture [pixels]."""
+    """A part of an image [pixels]."""
 
     left: float
     top: float
@@ -49,10 +49,10 @@ class Box(NamedTuple):
 
 @contextmanager
 def opened(data: bytes) -> Iterator[Image.Image]:
-    """An encoded picture, of which only the header is read yet; what is wrong with it is told.
+    """An encoded image, of which only the header is read yet; what is wrong with it is told.
 
     Raises:
-        DamagedError: It is no JPEG, PNG or WebP picture, has too many pixels, or turns out to be
+        DamagedError: It is no JPEG, PNG or WebP image, has too many pixels, or turns out to be
             damaged while it is used.
     """
     try:
@@ -70,13 +70,13 @@ def opened(data: bytes) -> Iterator[Image.Image]:
 def decode(
     data: bytes, config: DataConfig, generator: random.Random
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """A random crop of an encoded picture in the size of the settings: RGB, 0 to 255.
+    """A random crop of an encoded image in the size of the settings: RGB, 0 to 255.
 
-    Pictures are upright, as EXIF says, and white where they are transparent: this is how
-    `groupvit.images.read` gives them when the model is used.
+    Images are upright, as EXIF says, and white where they are transparent: this is how
+    `groupvit.imaging.read` gives them when the model is used.
 
     Raises:
-        DamagedError: It is no JPEG, PNG or WebP picture, is damaged or has too many pixels.
+        DamagedError: It is no JPEG, PNG or WebP image, is damaged or has too many pixels.
     """
     with opened(data) as image:
         return np.asarray(_crop(image, config, generator))
@@ -104,14 +104,14 @@ def draw_box(width: int, height: int, config: DataConfig, generator: random.Rand
 
 
 def _crop(image: Image.Image, config: DataConfig, generator: random.Random) -> Image.Image:
-    # Rare kinds take the way of pictures that people give, with all its cares.
+    # Rare kinds take the way of images that people give, with all its cares.
     plain = image.mode in ("RGB", "L") and not image.has_transparency_data and _is_upright(image)
-    picture = image if plain else Image.fromarray(read(image))
-    box = draw_box(*picture.size, config, generator)
+    source = image if plain else Image.fromarray(read(image))
+    box = draw_box(*source.size, config, generator)
     if plain:
         box = _reduce(image, box, config.image_size)
     size = config.image_size, config.image_size
-    return picture.resize(size, Image.Resampling.BILINEAR, box=box).convert("RGB")
+    return source.resize(size, Image.Resampling.BILINEAR, box=box).convert("RGB")
 
 
 def _is_upright(image: Image.Image) -> bool:

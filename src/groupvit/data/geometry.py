@@ -10,14 +10,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from groupvit.data.operations import LARGEST, Images, Strengths
-from groupvit.images import MEAN
+from groupvit.imaging import MEAN
 
 FILL: Final = tuple(float(round(value)) for value in MEAN)
-"""Colour of what comes into a picture from outside."""
+"""Color of what comes into an image from outside."""
 
 
 class Motion(IntEnum):
-    """What moves the pixels of a picture."""
+    """What moves the pixels of an image."""
 
     ROTATE = 0
     """About the middle, by up to 30 degrees; positive strengths turn counter-clockwise."""
@@ -41,7 +41,7 @@ _GREATEST: Final = {
 
 
 def move(images: Images, motions: Int[Tensor, " batch"], strengths: Strengths) -> Images:
-    """Move each picture in its way; bilinear, in whole numbers, filled with ImageNet's mean.
+    """Move each image in its way; bilinear, in whole numbers, filled with ImageNet's mean.
 
     Args:
         images: Whole numbers, 0 to 255.

@@ -2,7 +2,7 @@
 
 An index is a safetensors file, of which readers take the slices they need:
 
-- `images`, int64 (sample, 2): offset and size of each picture in the tar file [bytes].
+- `images`, int64 (sample, 2): offset and size of each image in the tar file [bytes].
 - `first_captions`, int64 (sample + 1): number of each sample's first caption; its last is followed
   by the first of the next sample.
 - `text_starts`, `noun_starts`, int64 (caption + 1): where each caption, and its nouns with spaces
@@ -25,7 +25,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from groupvit.data import members
+from groupvit.data import tar_samples
 from groupvit.data.config import Nouns
 from groupvit.errors import InputError
 from groupvit.text.nouns import NounFinder
@@ -49,11 +49,11 @@ class Shard:
     path: Path
     """The tar file."""
     num_samples: int
-    """Pictures with at least one caption."""
+    """Images with at least one caption."""
     num_captions: int
     """Captions of all samples."""
     damage: Mapping[str, int]
-    """How often something was left out, by kind; see `members.Contents`."""
+    """How often something was left out, by kind; see `tar_samples.Contents`."""
     tensors: Mapping[str, np.ndarray] | None
     """The index itself if it could not be written beside the tar file."""
 
@@ -142,7 +142,7 @@ def _read(path: Path, nouns: Nouns | None) -> Shard | None:
 def _make(path: Path, nouns: Nouns, finder: NounFinder) -> tuple[Shard, OSError | None]:
     """The shard, and why its index could not be written if so."""
     stamp = _stamp(path, nouns)
-    contents = members.read(path)
+    contents = tar_samples.read(path)
     tensors = _tensors(contents.samples, finder)
     error = _write(index_path(path), tensors, stamp | {"damage": json.dumps(contents.damage)})
     shard = Shard(
@@ -155,7 +155,7 @@ def _make(path: Path, nouns: Nouns, finder: NounFinder) -> tuple[Shard, OSError 
     return shard, error
 
 
-def _tensors(samples: Sequence[members.Sample], finder: NounFinder) -> dict[str, np.ndarray]:
+def _tensors(samples: Sequence[tar_samples.Sample], finder: NounFinder) -> dict[str, np.ndarray]:
     captions = [caption for sample in samples for caption in sample.captions]
     texts, text_starts = _joined(captions)
     nouns, noun_starts = _joined([" ".join(finder.find(caption)) for caption in captions])

@@ -105,7 +105,7 @@ class Batches(Dataset[Batch]):
     def _readable(
         self, shard: int, sample: int, generator: random.Random
     ) -> tuple[int, UInt8[np.ndarray, "height width 3"]]:
-        """This sample, or the next of its shard that can be decoded, and its picture."""
+        """This sample, or the next of its shard that can be decoded, and its image."""
         reader = self._samples.reader(shard)
         path, number = self.shards[shard].path, self.shards[shard].num_samples
         reason = ""
@@ -116,7 +116,7 @@ class Batches(Dataset[Batch]):
             except DamagedError as error:
                 reason = str(error)
         raise InputError(
-            f"{path}: {MOST_DAMAGED} pictures in a row cannot be decoded ({reason}); "
+            f"{path}: {MOST_DAMAGED} images in a row cannot be decoded ({reason}); "
             "get a whole copy of this shard, or leave it out"
         )
 

@@ -1,7 +1,7 @@
-"""The 10 operations of RandAugment that change colours, on batches of pictures.
+"""The 10 operations of RandAugment that change colors, on batches of images.
 
 They give what the operations of Pillow give that timm 0.4.12 takes for `rand-m9-mstd0.5-inc1`.
-Pictures are float32 with whole numbers, 0 to 255. Strengths are -10 to 10; operations that have
+Images are float32 with whole numbers, 0 to 255. Strengths are -10 to 10; operations that have
 but one direction heed only how great they are.
 """
 
@@ -20,7 +20,7 @@ LARGEST: Final = 10.0
 """The greatest strength."""
 
 _ENHANCEMENT: Final = 0.9
-"""How far the greatest strength goes from a picture, where 1 is all the way to its opposite."""
+"""How far the greatest strength goes from an image, where 1 is all the way to its opposite."""
 
 _ADDITION: Final = 110
 """What the greatest strength adds to dark values."""
@@ -75,7 +75,7 @@ def solarize_add(images: Images, strengths: Strengths) -> Images:
 
 
 def color(images: Images, strengths: Strengths) -> Images:
-    """Move away from grey, or towards it."""
+    """Move away from gray, or towards it."""
     return _enhance(_grey(images), images, strengths)
 
 
@@ -91,7 +91,7 @@ def brightness(images: Images, strengths: Strengths) -> Images:
 
 
 def sharpness(images: Images, strengths: Strengths) -> Images:
-    """Move away from a smoothed picture, or towards it; the outermost pixels stay."""
+    """Move away from a smoothed image, or towards it; the outermost pixels stay."""
     if min(images.shape[2:]) < 3:
         return images
     kernel = torch.ones(3, 1, 3, 3, dtype=images.dtype, device=images.device)
@@ -131,6 +131,6 @@ def _grey(images: Images) -> Float[Tensor, "batch 1 height width"]:
 def _enhance(
     plain: Float[Tensor, "batch any height_or_1 width_or_1"], images: Images, strengths: Strengths
 ) -> Images:
-    """Between a plain form of the pictures (factor 0) and the pictures (1), or beyond them."""
+    """Between a plain form of the images (factor 0) and the images (1), or beyond them."""
     factors = _of_images(1 + strengths * _ENHANCEMENT / LARGEST)
     return (plain + factors * (images - plain)).clamp(0, 255).floor()

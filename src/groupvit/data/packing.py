@@ -1,4 +1,4 @@
-"""Shards made from pictures with captions: the same pairs give the same bytes."""
+"""Shards made from images with captions: the same pairs give the same bytes."""
 
 import io
 import os
@@ -16,20 +16,20 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from groupvit import images
+from groupvit import imaging
 from groupvit.data import index
 from groupvit.data.config import Nouns
 from groupvit.data.index import Progress, Shard
-from groupvit.data.members import LARGEST_IMAGE, LARGEST_TEXT
 from groupvit.data.sources import Pair
+from groupvit.data.tar_samples import LARGEST_IMAGE, LARGEST_TEXT
 from groupvit.errors import InputError
 from groupvit.text.nouns import NounFinder
 
 _SIGNS = {b"\xff\xd8\xff": "jpg", b"\x89PNG": "png", b"RIFF": "webp"}
-"""How the files of the formats that `images.read` takes begin."""
+"""How the files of the formats that `imaging.read` takes begin."""
 
 _AT_ONCE = 64
-"""Pictures that are prepared while others are written."""
+"""Images that are prepared while others are written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +43,9 @@ class PackingConfig:
     image_size: int = 512
     """Length to which a longer shorter side is reduced [pixels]; 0 leaves files as they are."""
     quality: int = 95
-    """Quality of the JPEG files that reduced pictures become, 1 to 100."""
+    """Quality of the JPEG files that reduced images become, 1 to 100."""
     shuffle_seed: int = 0
-    """Of the order of the pairs; neighbours in a shard are seen near each other in training."""
+    """Of the order of the pairs; neighbors in a shard are seen near each other in training."""
     nouns: Nouns = "pattern"
     """Who finds the nouns for the index."""
 
@@ -93,11 +93,11 @@ def pack(
 ) -> Packed:
     """Write pairs into shards `NAME-000000.tar`..., with their indexes; all appear at the end.
 
-    Pairs whose picture cannot be decoded, or that have no caption, are left out and listed in
+    Pairs whose image cannot be decoded, or that have no caption, are left out and listed in
     `NAME.skipped.txt`.
 
     Args:
-        pairs: Pictures and captions.
+        pairs: Images and captions.
         out: Folder for the shards.
         config: How shards are made.
         overwrite: Replace the shards of this name that are there.
@@ -191,7 +191,7 @@ def _prepare(pair: Pair, config: PackingConfig) -> _Ready | str:
     if not text or len(text) > LARGEST_TEXT:
         return "its captions are too long" if text else "it has no caption"
     try:
-        pixels = images.read(pair.image)
+        pixels = imaging.read(pair.image)
         data = pair.image.read_bytes()
     except (InputError, OSError) as error:
         return str(error)

@@ -1,4 +1,4 @@
-"""What shards hold, in numbers and as a sheet of pictures."""
+"""What shards hold, in numbers and as a sheet of images."""
 
 import random
 from bisect import bisect_right
@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
-from groupvit import images
+from groupvit import imaging
 from groupvit.data.decoding import DamagedError, opened
 from groupvit.data.index import Progress, Shard
 from groupvit.data.shards import Caption, Shards
@@ -19,7 +19,7 @@ from groupvit.errors import InputError
 from groupvit.visualization.lettering import INK, PAPER, font, printable, wrap
 
 _MEASURED: Final = 200
-"""Pictures whose size is looked at."""
+"""Images whose size is looked at."""
 
 _NOUNS: Final = 30
 """Nouns that are listed."""
@@ -48,7 +48,7 @@ class Report:
     shards: int
     """Tar files."""
     samples: int
-    """Pictures with at least one caption."""
+    """Images with at least one caption."""
     captions: int
     """Captions of all samples."""
     bytes: int
@@ -56,13 +56,13 @@ class Report:
     damage: dict[str, int]
     """How often something was left out, by kind; see `members.Contents`."""
     measured: int
-    """Pictures that were drawn to look at their size."""
+    """Images that were drawn to look at their size."""
     unreadable: int
     """Those of them that are damaged."""
     width: Spread
-    """Of these pictures [pixels]."""
+    """Of these images [pixels]."""
     height: Spread
-    """Of these pictures [pixels]."""
+    """Of these images [pixels]."""
     words: Spread
     """Length of captions [words]."""
     captions_without_nouns: int
@@ -111,7 +111,7 @@ def report(shards: Sequence[Shard], *, progress: Progress | None = None) -> Repo
 
 
 def sheet(shards: Sequence[Shard]) -> Image.Image:
-    """A sheet of 24 drawn samples: each picture with its captions, as many as there is room for.
+    """A sheet of 24 drawn samples: each image with its captions, as many as there is room for.
 
     Raises:
         InputError: There are no samples, or a shard cannot be read.
@@ -175,9 +175,9 @@ def _draw(
     draw, (left, top) = ImageDraw.Draw(canvas), corner
     try:
         with opened(data) as image:
-            picture = Image.fromarray(images.read(image))
-        picture = ImageOps.contain(picture, (_CELL, _CELL))
-        canvas.paste(picture, (left, top + _CELL - picture.height))
+            thumbnail = Image.fromarray(imaging.read(image))
+        thumbnail = ImageOps.contain(thumbnail, (_CELL, _CELL))
+        canvas.paste(thumbnail, (left, top + _CELL - thumbnail.height))
     except DamagedError:
         draw.rectangle((left, top, left + _CELL - 1, top + _CELL - 1), outline=INK)
         draw.text((left + _GAP, top + _CELL // 2), "damaged", fill=INK, font=font(_TEXT))

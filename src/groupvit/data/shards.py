@@ -39,7 +39,7 @@ class Reader:
         weakref.finalize(self, os.close, self._file)
 
     def image(self, sample: int) -> bytes:
-        """The file of a sample's picture; fewer bytes than it should have if the shard was cut."""
+        """The file of a sample's image; fewer bytes than it should have if the shard was cut."""
         (offset, size), *_ = self._index["images"][sample : sample + 1].tolist()
         return os.pread(self._file, size, offset)
 

@@ -1,4 +1,4 @@
-"""Pictures with their captions as people keep them: in folders, tables, or COCO's JSON."""
+"""Images with their captions as people keep them: in folders, tables, or COCO's JSON."""
 
 import csv
 import io
@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from groupvit import images
+from groupvit import imaging
 from groupvit.errors import InputError
 
 TABLES = (".csv", ".tsv", ".parquet")
@@ -19,7 +19,7 @@ CAPTION_FILES = ("captions.csv", "captions.txt")
 
 
 class Pair(NamedTuple):
-    """A picture file and its captions."""
+    """An image file and its captions."""
 
     image: Path
     """The file; it may be missing."""
@@ -28,14 +28,14 @@ class Pair(NamedTuple):
 
 
 def from_folder(folder: Path) -> list[Pair]:
-    """All pictures in a folder and the folders below, with captions from text files.
+    """All images in a folder and the folders below, with captions from text files.
 
     The captions of `a.jpg` are the lines of `a.txt` beside it. If there is `captions.csv` or
     `captions.txt` in the folder, its lines are instead: file name, comma or tab, caption; a first
     line that says "image" and "caption" is passed over.
 
     Raises:
-        InputError: There are no pictures, or the captions cannot be read.
+        InputError: There are no images, or the captions cannot be read.
     """
     for name in CAPTION_FILES:
         if (folder / name).exists():
@@ -43,16 +43,16 @@ def from_folder(folder: Path) -> list[Pair]:
             first = [cell.strip().lower() for cell in lines[0][:2]] if lines else []
             told = lines[1:] if "caption" in first else lines
             return _grouped((folder / row[0].strip(), ",".join(row[1:])) for row in told if row)
-    found = [picture.path for picture in images.find([folder])]
+    found = [image.path for image in imaging.find([folder])]
     return [Pair(path, _lines_beside(path)) for path in found]
 
 
 def from_table(path: Path, *, image_column: str, caption_column: str) -> list[Pair]:
-    """The pictures that a CSV, TSV or Parquet table names; rows of one picture are put together.
+    """The images that a CSV, TSV or Parquet table names; rows of one image are put together.
 
     Args:
         path: The table; a CSV or TSV file begins with the names of its columns.
-        image_column: Column of picture files, in relation to the table's folder.
+        image_column: Column of image files, in relation to the table's folder.
         caption_column: Column of captions.
 
     Raises:
@@ -71,10 +71,10 @@ def from_table(path: Path, *, image_column: str, caption_column: str) -> list[Pa
 
 
 def from_coco(path: Path, folder: Path) -> list[Pair]:
-    """The pictures of a COCO caption file, which lie in a folder.
+    """The images of a COCO caption file, which lie in a folder.
 
     Raises:
-        InputError: The file cannot be read or is no COCO caption file, or it names a picture
+        InputError: The file cannot be read or is no COCO caption file, or it names an image
             outside of the folder.
     """
     try:
@@ -96,7 +96,7 @@ def from_coco(path: Path, folder: Path) -> list[Pair]:
 
 
 def _grouped(told: Iterable[tuple[Path, str]]) -> list[Pair]:
-    """Captions by picture, in the order in which pictures are first named."""
+    """Captions by image, in the order in which images are first named."""
     found: dict[Path, list[str]] = {}
     for image, caption in told:
         found.setdefault(image, []).append(_line(caption))

@@ -25,7 +25,7 @@ class About(NamedTuple):
     naming: Naming
     """What takes the words."""
     refined: bool
-    """Whether borders are moved to where colours change."""
+    """Whether borders are moved to where colors change."""
 
 
 def build(about: About, scenes: Scenes, evaluation: Evaluation, rows: Sequence[Row]) -> str:
@@ -48,20 +48,20 @@ def build(about: About, scenes: Scenes, evaluation: Evaluation, rows: Sequence[R
         _way_on(about, scenes),
     )
     return document(
-        "GroupViT: segmentation learnt from captions",
-        header=f"<h1>Segmentation learnt from captions alone</h1>\n{_lead(about, scenes)}",
+        "GroupViT: segmentation learned from captions",
+        header=f"<h1>Segmentation learned from captions alone</h1>\n{_lead(about, scenes)}",
         main="\n".join(sections),
-        skip=("scenes", "To the pictures"),
+        skip=("scenes", "To the images"),
     )
 
 
 def _lead(about: About, scenes: Scenes) -> str:
     never = (
-        "This model has never seen a mask. From pictures with captions it found out by itself "
+        "This model has never seen a mask. From images with captions it found out by itself "
         "which pixels belong together, and which word they go by."
         if about.trained
         else "This model is untrained: its groups and its words mean nothing yet. A trained one "
-        "has never seen a mask either; it learns from pictures with captions alone."
+        "has never seen a mask either; it learns from images with captions alone."
     )
     facts = f"{about.num_parameters / 1e6:.1f} million parameters; {about.source}."
     drawn = f"Scenes of {scenes.size} x {scenes.size} pixels, drawn with seed {scenes.seed}."
@@ -75,18 +75,18 @@ def _contest(about: About, scenes: Scenes) -> str:
     """How pixels come to their words."""
     if about.naming == "segments":
         taken = (
-            "group of every picture. A group takes the word that fits it best, and all its pixels "
+            "group of every image. A group takes the word that fits it best, and all its pixels "
             "with it."
         )
     else:
         taken = (
-            "patch of every picture. A patch takes the word that fits best on average over what "
+            "patch of every image. A patch takes the word that fits best on average over what "
             "it says itself and what its groups of all stages say, so that several may outvote "
             "one that is wrong."
         )
     borders = (
-        " Then borders move to where the colours of the picture change, those of groups too; "
-        "nothing in that step is learnt."
+        " Then borders move to where the colors of the image change, those of groups too; "
+        "nothing in that step is learned."
         if about.refined
         else ""
     )
@@ -128,11 +128,11 @@ def _way_on(about: About, scenes: Scenes) -> str:
     model = shlex.quote(about.model)
     steps = {
         "Other scenes": f"groupvit demo --model {model} --seed {scenes.seed + 1}",
-        "The groups of a picture of yours": f"groupvit groups PICTURE --model {model}",
-        "A picture by your own words": (
-            "groupvit segment PICTURE --labels dog cat grass --model nvidia/groupvit-gcc-yfcc"
+        "The groups of an image of yours": f"groupvit groups IMAGE --model {model}",
+        "An image by your own words": (
+            "groupvit segment IMAGE --labels dog cat grass --model nvidia/groupvit-gcc-yfcc"
         ),
-        "Pictures with captions to train on, and a benchmark with masks": (
+        "Images with captions to train on, and a benchmark with masks": (
             "groupvit storybook --out book"
         ),
         "The scores of a model": f"groupvit evaluate book/test --model {model}",

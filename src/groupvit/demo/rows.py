@@ -1,4 +1,4 @@
-"""A scene as a row of pictures: itself, the truth, what the model says, and its groups."""
+"""A scene as a row of images: itself, the truth, what the model says, and its groups."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,9 +9,9 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from groupvit import visualization
-from groupvit.demo.colours import class_colours
-from groupvit.pages.pieces import Panel, labelled
-from groupvit.segmentation.groups import GroupedPicture
+from groupvit.demo.colors import class_colors
+from groupvit.pages.pieces import Panel, labeled
+from groupvit.segmentation.groups import GroupedImage
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.storybook.scene import Scene
 
@@ -33,33 +33,33 @@ def draw_row(segmenter: Segmenter, page: Scene, labels: Sequence[str]) -> Row:
     borders run smoothly; the truth has no more pixels than the scene.
     """
     factor = max(1, SIDE // len(page.image))
-    picture = _enlarge(page.image, factor)
+    image = _enlarge(page.image, factor)
     truth = page.mask.repeat(factor, axis=0).repeat(factor, axis=1)
     [grouped] = segmenter.group([page.image])
     right = float((segmenter.label(grouped, labels).label_map == page.mask).mean())
-    large = replace(grouped, picture=picture)
+    large = replace(grouped, image=image)
     found = segmenter.label(large, labels).label_map
-    caption, colours = page.captions[0], class_colours()
+    caption, colors = page.captions[0], class_colors()
     panels = (
-        Panel("Picture", "", Image.fromarray(picture), f"A drawn scene: {caption}"),
-        labelled("Truth", "never shown to the model", picture, truth, labels, colours),
-        labelled("Words", f"{right:.0%} of the pixels are right", picture, found, labels, colours),
+        Panel("Image", "", Image.fromarray(image), f"A drawn scene: {caption}"),
+        labeled("Truth", "never shown to the model", image, truth, labels, colors),
+        labeled("Words", f"{right:.0%} of the pixels are right", image, found, labels, colors),
         *(_grouped(large, stage) for stage in range(large.num_stages)),
     )
     return Row(caption, panels)
 
 
 def _enlarge(
-    picture: UInt8[np.ndarray, "height width 3"], factor: int
+    image: UInt8[np.ndarray, "height width 3"], factor: int
 ) -> UInt8[np.ndarray, "large_height large_width 3"]:
-    height, width, _ = picture.shape
+    height, width, _ = image.shape
     size = width * factor, height * factor
-    return np.array(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC))
+    return np.array(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
 
 
-def _grouped(grouped: GroupedPicture, stage: int) -> Panel:
+def _grouped(grouped: GroupedImage, stage: int) -> Panel:
     groups = grouped.group_map(stage)
     count = f"{len(np.unique(groups))} in use"
-    image = visualization.groups(grouped.picture, groups)
+    image = visualization.groups(grouped.image, groups)
     title = f"Groups, stage {stage + 1}"
-    return Panel(title, count, image, f"{title}: {count}, each in its mean colour")
+    return Panel(title, count, image, f"{title}: {count}, each in its mean color")

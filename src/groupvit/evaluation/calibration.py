@@ -1,8 +1,8 @@
-"""Calibration: where the background of a model begins, told by pictures.
+"""Calibration: where the background of a model begins, told by images.
 
-With a few pictures whose masks are known, one threshold for all labels, and one for each, are
+With a few images whose masks are known, one threshold for all labels, and one for each, are
 chosen so that the mIoU on them is highest. Without any mask, the threshold is that which parts
-certain from uncertain pixels best (Otsu 1979): it supposes that the pictures show both.
+certain from uncertain pixels best (Otsu 1979): it supposes that the images show both.
 """
 
 from collections.abc import Sequence
@@ -16,16 +16,16 @@ from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.benchmark import Benchmark
 from groupvit.evaluation.evaluate import OnProgress, asked
 from groupvit.evaluation.scores import IGNORED
-from groupvit.segmentation.groups import GroupedPicture
+from groupvit.segmentation.groups import GroupedImage
 from groupvit.segmentation.score_map import assemble
 from groupvit.segmentation.scoring import best_word
-from groupvit.segmentation.segmenter import Picture, Segmenter
+from groupvit.segmentation.segmenter import ImageInput, Segmenter
 from groupvit.segmentation.vocabulary import query
 
 NUM_BINS = 400
 """Certainties are counted in so many steps from -1 to 1."""
 FEWEST = 3
-"""Pictures that must show a label before it has a threshold of its own."""
+"""Images that must show a label before it has a threshold of its own."""
 ROUNDS = 3
 """How often the thresholds of all labels are gone through."""
 CURVE_STEP = 8
@@ -41,11 +41,11 @@ class Calibration:
     threshold: float
     """For labels without one of their own."""
     thresholds: dict[str, float]
-    """For labels that enough pictures show; empty without masks."""
-    num_pictures: int
+    """For labels that enough images show; empty without masks."""
+    num_images: int
     """How many it was told by."""
     miou: float | None
-    """On these pictures, by these thresholds, before any refinement; None without masks."""
+    """On these images, by these thresholds, before any refinement; None without masks."""
     curve: tuple[tuple[float, float], ...] = ()
     """Thresholds for all labels, and the mIoU by each; empty without masks."""
 
@@ -53,15 +53,15 @@ class Calibration:
 def calibrate(
     segmenter: Segmenter, benchmark: Benchmark, *, on_progress: OnProgress | None = None
 ) -> Calibration:
-    """Thresholds from pictures with masks.
+    """Thresholds from images with masks.
 
     Args:
-        segmenter: The model, and how it looks at pictures.
-        benchmark: Some dozens of pictures; its first class is the background.
-        on_progress: Told after every picture.
+        segmenter: The model, and how it looks at images.
+        benchmark: Some dozens of images; its first class is the background.
+        on_progress: Told after every image.
 
     Raises:
-        InputError: The benchmark has no background, or a picture or mask cannot be used.
+        InputError: The benchmark has no background, or an image or mask cannot be used.
     """
     if not benchmark.has_background:
         raise InputError(
@@ -73,7 +73,7 @@ def calibrate(
     shown = np.zeros(len(labels), np.int64)
     for index in range(len(benchmark)):
         sample = benchmark[index]
-        [grouped] = segmenter.group([sample.picture])
+        [grouped] = segmenter.group([sample.image])
         best, certainty = certainties(segmenter, grouped, labels)
         counted = sample.mask != IGNORED
         cells = (sample.mask[counted], best[counted], _bins(certainty[counted]))
@@ -88,35 +88,35 @@ def calibrate(
 
 def calibrate_blindly(
     segmenter: Segmenter,
-    pictures: Sequence[Picture],
+    images: Sequence[ImageInput],
     labels: Sequence[str],
     *,
     on_progress: OnProgress | None = None,
 ) -> Calibration:
-    """One threshold from pictures without masks, some of which show the labels and some not.
+    """One threshold from images without masks, some of which show the labels and some not.
 
     Args:
-        segmenter: The model, and how it looks at pictures.
-        pictures: Files, Pillow images or arrays.
+        segmenter: The model, and how it looks at images.
+        images: Files, Pillow images or arrays.
         labels: What is asked for.
-        on_progress: Told after every picture.
+        on_progress: Told after every image.
 
     Raises:
-        InputError: A picture cannot be read, or a label is empty or given twice.
+        InputError: An image cannot be read, or a label is empty or given twice.
     """
     counts = np.zeros(NUM_BINS, np.int64)
-    for done, path in enumerate(pictures, start=1):
+    for done, path in enumerate(images, start=1):
         [grouped] = segmenter.group([path])
         _, certainty = certainties(segmenter, grouped, labels)
         counts += np.bincount(_bins(certainty.ravel()), minlength=NUM_BINS)
         if on_progress is not None:
-            on_progress(done, len(pictures))
+            on_progress(done, len(images))
     threshold = float(EDGES[_otsu(counts)])
-    return Calibration(threshold=threshold, thresholds={}, num_pictures=len(pictures), miou=None)
+    return Calibration(threshold=threshold, thresholds={}, num_images=len(images), miou=None)
 
 
 def certainties(
-    segmenter: Segmenter, grouped: GroupedPicture, labels: Sequence[str]
+    segmenter: Segmenter, grouped: GroupedImage, labels: Sequence[str]
 ) -> tuple[Int64[np.ndarray, "height width"], Float[np.ndarray, "height width"]]:
     """The best label of every pixel, and what is compared with its threshold: see `Certainty`."""
     if segmenter.certainty == "score":
@@ -125,7 +125,8 @@ def certainties(
         wanted = query(labels, None)
         words = segmenter.embed_words(wanted.words)
         tables = [
-            best_word(one.speakers @ words.mT, wanted) - segmenter.limits(one.speakers)[:, None]
+            best_word(one.naming_embeddings @ words.mT, wanted)
+            - segmenter.limits(one.naming_embeddings)[:, None]
             for one in grouped.windows
         ]
         dense = assemble(grouped, tables, resized=segmenter.protocol.resized).dense()
@@ -142,7 +143,7 @@ def _fit(
     table: Int64[np.ndarray, "truth label bin"],
     names: Sequence[str],
     shown: Int64[np.ndarray, " label"],
-    num_pictures: int,
+    num_images: int,
 ) -> Calibration:
     """The thresholds at which the mIoU is highest: one for all, then label by label."""
     num_labels = len(names)
@@ -173,7 +174,7 @@ def _fit(
     return Calibration(
         threshold=float(EDGES[common]),
         thresholds={names[k]: float(EDGES[best[k]]) for k in own},
-        num_pictures=num_pictures,
+        num_images=num_images,
         miou=miou(best),
         curve=tuple(zip(EDGES[::CURVE_STEP].tolist(), curve[::CURVE_STEP], strict=True)),
     )
@@ -181,10 +182,10 @@ def _fit(
 
 def _otsu(counts: Int64[np.ndarray, " bin"]) -> int:
     """The bin at which the part below and the part above differ most from each other."""
-    weights, centres = counts / counts.sum(), EDGES + 1 / NUM_BINS
+    weights, centers = counts / counts.sum(), EDGES + 1 / NUM_BINS
     below = weights.cumsum() - weights
-    mean_below = (weights * centres).cumsum() - weights * centres
-    total = (weights * centres).sum()
+    mean_below = (weights * centers).cumsum() - weights * centers
+    total = (weights * centers).sum()
     above = 1 - below
     with np.errstate(divide="ignore", invalid="ignore"):
         between = (total * below - mean_below) ** 2 / (below * above)

@@ -1,6 +1,6 @@
-"""Zero-shot classification: which class name is nearest to a whole picture.
+"""Zero-shot classification: which class name is nearest to a whole image.
 
-GroupViT, appendix C.1. The pictures lie in one folder for each class, as those of ImageNet do.
+GroupViT, appendix C.1. The images lie in one folder for each class, as those of ImageNet do.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,16 +14,16 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from groupvit import images
+from groupvit import imaging
 from groupvit.distributed import Ranks
 from groupvit.errors import InputError
 from groupvit.evaluation.evaluate import OnProgress
 from groupvit.segmentation.segmenter import Segmenter
 
 BATCH = 64
-"""Pictures that are encoded at once."""
+"""Images that are encoded at once."""
 MARGIN = 256 / 224
-"""Pictures are resized to this many sides of what the network sees, of which the middle is cut."""
+"""Images are resized to this many sides of what the network sees, of which the middle is cut."""
 CUTOFFS = (1, 5)
 """How many of the nearest names are looked at."""
 LEVEL = 1e-6
@@ -31,7 +31,7 @@ LEVEL = 1e-6
 
 
 class Item(NamedTuple):
-    """A picture and its class."""
+    """An image and its class."""
 
     path: Path
     label: int
@@ -39,35 +39,35 @@ class Item(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Classification:
-    """How many pictures are called by their name."""
+    """How many images are called by their name."""
 
     accuracy: dict[int, float]
-    """By how many of the nearest names are looked at: share of the pictures, [0, 1]."""
+    """By how many of the nearest names are looked at: share of the images, [0, 1]."""
     by_class: dict[str, float]
     """Accuracy of the nearest name; classes that share a name are counted together."""
-    num_pictures: int
+    num_images: int
     damaged: int
-    """Pictures that could not be read; they are left out."""
+    """Images that could not be read; they are left out."""
 
 
 def find_items(folder: Path) -> tuple[list[str], list[Item]]:
-    """The folders in a folder, each a class, and the pictures in all of them.
+    """The folders in a folder, each a class, and the images in all of them.
 
     Returns:
-        Names of the folders in the order of the alphabet, and the pictures with their numbers.
+        Names of the folders in the order of the alphabet, and the images with their numbers.
 
     Raises:
-        InputError: There are no folders in it, or one has no pictures.
+        InputError: There are no folders in it, or one has no images.
     """
     if not folder.is_dir():
         raise InputError(f"no folder {folder}; give one that holds a folder for each class")
     names = sorted(x.name for x in folder.iterdir() if x.is_dir() and not x.name.startswith("."))
     if not names:
-        raise InputError(f"{folder} holds no folders; put the pictures of each class into its own")
+        raise InputError(f"{folder} holds no folders; put the images of each class into its own")
     items = [
         Item(found.path, label)
         for label, name in enumerate(names)
-        for found in images.find([folder / name])
+        for found in imaging.find([folder / name])
     ]
     return names, items
 
@@ -80,22 +80,22 @@ def classify(
     ranks: Ranks | None = None,
     on_progress: OnProgress | None = None,
 ) -> Classification:
-    """Compare every picture with every name, each picture once, whatever the number of ranks.
+    """Compare every image with every name, each image once, whatever the number of ranks.
 
     The shorter side is resized to 256 / 224 of what the network sees, and the middle is cut out.
 
     Args:
         segmenter: The model; its protocol gives the sentences around names.
-        items: The pictures.
+        items: The images.
         names: One for each class. Where names are equal their classes are one.
-        ranks: The processes that share the pictures; None: this one has them all.
+        ranks: The processes that share the images; None: this one has them all.
         on_progress: Told after every batch of this process.
 
     Returns:
         The same on every rank.
 
     Raises:
-        InputError: No picture can be read, or a name is too long.
+        InputError: No image can be read, or a name is too long.
     """
     ranks = ranks or Ranks()
     kinds = list(dict.fromkeys(names))
@@ -119,7 +119,7 @@ def _places(
     words: Float[Tensor, "kind embedding"],
     owners: Sequence[int],
 ) -> Iterator[tuple[int, int]]:
-    """Of each picture that can be read the class, and how many other names are as near."""
+    """Of each image that can be read the class, and how many other names are as near."""
     labels, pixels = [], []
     for item in batch:
         try:
@@ -129,18 +129,18 @@ def _places(
         labels.append(owners[item.label])
     if not labels:
         return
-    similarity = segmenter.embed_pictures(torch.from_numpy(np.stack(pixels))) @ words.mT
+    similarity = segmenter.embed_images(torch.from_numpy(np.stack(pixels))) @ words.mT
     for label, row in zip(labels, similarity, strict=True):
         # A name that is level counts as nearer, so that finding all alike is worth nothing.
         yield label, int((row >= row[label] - LEVEL).sum()) - 1
 
 
 def _middle(path: Path, side: int) -> UInt8[np.ndarray, "3 side side"]:
-    """The middle square of a picture, at the training size."""
-    picture = Image.fromarray(images.read(path))
-    factor = round(MARGIN * side) / min(picture.size)
-    size = tuple(max(side, round(length * factor)) for length in picture.size)
-    resized = picture.resize((size[0], size[1]), Image.Resampling.BILINEAR)
+    """The middle square of an image, at the training size."""
+    image = Image.fromarray(imaging.read(path))
+    factor = round(MARGIN * side) / min(image.size)
+    size = tuple(max(side, round(length * factor)) for length in image.size)
+    resized = image.resize((size[0], size[1]), Image.Resampling.BILINEAR)
     left, top = ((length - side) // 2 for length in size)
     cut = resized.crop((left, top, left + side, top + side))
     return np.array(cut).transpose(2, 0, 1)
@@ -150,7 +150,7 @@ def _summary(counts: np.ndarray, kinds: Sequence[str], num_items: int) -> Classi
     seen, *right = counts.T
     total = int(seen.sum())
     if not total:
-        raise InputError("none of the pictures can be read")
+        raise InputError("none of the images can be read")
     return Classification(
         accuracy={k: float(hits.sum() / total) for k, hits in zip(CUTOFFS, right, strict=True)},
         by_class={
@@ -158,6 +158,6 @@ def _summary(counts: np.ndarray, kinds: Sequence[str], num_items: int) -> Classi
             for kind, hits, number in zip(kinds, right[0], seen, strict=True)
             if number
         },
-        num_pictures=total,
+        num_images=total,
         damaged=num_items - total,
     )

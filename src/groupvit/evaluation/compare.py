@@ -9,7 +9,7 @@ from groupvit.errors import InputError
 from groupvit.evaluation.reports.writing import SCORES
 
 CONDITIONS = (
-    *("benchmark", "num_pictures", "protocol", "deviations", "naming", "clusters", "words"),
+    *("benchmark", "num_images", "protocol", "deviations", "naming", "clusters", "words"),
     *("certainty", "background_threshold", "background_thresholds", "background_words", "dtype"),
 )
 """What must be equal, or numbers do not compare."""

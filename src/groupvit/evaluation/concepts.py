@@ -1,7 +1,7 @@
 """Concepts: for every group token the regions that chose it most, and the words nearest to them.
 
 The paper shows some of them (figure 7): group tokens of the first stage take parts and textures,
-those of the last whole things, each the same in picture after picture.
+those of the last whole things, each the same in image after image.
 """
 
 import heapq
@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from groupvit.errors import InputError
-from groupvit.segmentation.groups import GroupedPicture, GroupedWindow
+from groupvit.segmentation.groups import GroupedImage, GroupedWindow
 from groupvit.segmentation.segmenter import Segmenter
 
 SMALLEST = 0.02
@@ -33,11 +33,11 @@ class Example(NamedTuple):
     """A region that chose a group token."""
 
     name: str
-    """The picture it lies in."""
+    """The image it lies in."""
     certainty: float
     """Mean share of the region's patches that the group took, [0, 1]."""
-    picture: UInt8[np.ndarray, "height width 3"]
-    """The picture, or the window of it, small."""
+    image: UInt8[np.ndarray, "height width 3"]
+    """The image, or the window of it, small."""
     region: Bool[np.ndarray, "height width"]
     """Which of its pixels."""
     embedding: Float[Tensor, " embedding"]
@@ -80,38 +80,38 @@ class _Tally:
 
 def concepts(
     segmenter: Segmenter,
-    pictures: Sequence[Path],
+    images: Sequence[Path],
     words: Sequence[str],
     *,
     num_examples: int = 6,
     on_progress: Callable[[int, int], object] | None = None,
 ) -> list[Concept]:
-    """Look for every group token through pictures, and tell what chose it.
+    """Look for every group token through images, and tell what chose it.
 
     Args:
         segmenter: The model.
-        pictures: Files.
+        images: Files.
         words: What concepts may be told by.
         num_examples: Regions kept for each group token.
-        on_progress: Told how many pictures are done, and of how many.
+        on_progress: Told how many images are done, and of how many.
 
     Returns:
         Group tokens that were ever chosen, stage by stage, the one with most area first.
 
     Raises:
-        InputError: A picture cannot be read, or a number is below 1.
+        InputError: An image cannot be read, or a number is below 1.
     """
     if num_examples < 1:
         raise InputError(f"num_examples is {num_examples}; give at least 1")
     tallies: dict[tuple[int, int], _Tally] = {}
     orders, num_windows = itertools.count(), 0
-    for done, path in enumerate(pictures, start=1):
+    for done, path in enumerate(images, start=1):
         [grouped] = segmenter.group([path])
         for window in grouped.windows:
             num_windows += 1
             _count(tallies, path.name, grouped, window, orders, num_examples)
         if on_progress is not None:
-            on_progress(done, len(pictures))
+            on_progress(done, len(images))
     vocabulary = segmenter.embed_words(words)
     found = [
         _concept(stage, group, tally, words, vocabulary, num_windows)
@@ -123,17 +123,17 @@ def concepts(
 def _count(
     tallies: dict[tuple[int, int], _Tally],
     name: str,
-    grouped: GroupedPicture,
+    grouped: GroupedImage,
     window: GroupedWindow,
     orders: Iterator[int],
     most: int,
 ) -> None:
     """Add what the groups of a window took."""
-    meanings = window.meanings
+    meanings = window.patch_embeddings
     for stage in range(window.num_stages):
         shares = window.shares(stage)
         certainty, winner = shares.max(dim=0)
-        picture, groups = _shown(grouped, window, stage)
+        image, groups = _shown(grouped, window, stage)
         for group in winner.unique().tolist():  # type: ignore[no-untyped-call]
             won = winner == group
             tally = tallies.setdefault((stage, group), _Tally())
@@ -143,18 +143,18 @@ def _count(
                 continue
             region = (groups == group).cpu().numpy()
             embedding = meanings[won].mean(dim=0)
-            example = Example(name, float(certainty[won].mean()), picture, region, embedding)
+            example = Example(name, float(certainty[won].mean()), image, region, embedding)
             tally.offer(example, next(orders), most)
 
 
 def _shown(
-    grouped: GroupedPicture, window: GroupedWindow, stage: int
+    grouped: GroupedImage, window: GroupedWindow, stage: int
 ) -> tuple[UInt8[np.ndarray, "height width 3"], Int[Tensor, "height width"]]:
     """A window and the group of every pixel of it, both small."""
-    place = grouped.in_picture(window.box)
+    place = grouped.in_image(window.box)
     step = max(1, -(-max(place.height, place.width) // LONGEST))
-    picture = grouped.picture[place.rows, place.columns][::step, ::step]
-    return picture.copy(), window.group_map(stage, picture.shape[:2])
+    image = grouped.image[place.rows, place.columns][::step, ::step]
+    return image.copy(), window.group_map(stage, image.shape[:2])
 
 
 def _concept(

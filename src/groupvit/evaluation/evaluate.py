@@ -8,17 +8,17 @@ from typing import NamedTuple
 from groupvit.distributed import Ranks
 from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.benchmark import Benchmark, Sample
-from groupvit.evaluation.counts import Counts, count
 from groupvit.evaluation.evaluation import Evaluation, summed
 from groupvit.evaluation.journal import Journal
-from groupvit.segmentation.groups import GroupedPicture
+from groupvit.evaluation.per_image import Counts, count
+from groupvit.segmentation.groups import GroupedImage
 from groupvit.segmentation.protocol import Conditions
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.text.background import Background
 from groupvit.text.prompts import BACKGROUND, parse_label
 
 OnProgress = Callable[[int, int], object]
-"""Told how many pictures are done, and of how many."""
+"""Told how many images are done, and of how many."""
 
 
 class Question(NamedTuple):
@@ -34,8 +34,8 @@ def asked(benchmark: Benchmark, segmenter: Segmenter, given: Background | None =
     """The words and the background that a protocol prescribes for a benchmark.
 
     Args:
-        benchmark: The pictures.
-        segmenter: The model, and the protocol by which it looks at pictures.
+        benchmark: The images.
+        segmenter: The model, and the protocol by which it looks at images.
         given: Its thresholds, and words if it has any, count instead of the protocol's.
 
     Raises:
@@ -84,35 +84,35 @@ def evaluate(
     ranks: Ranks | None = None,
     on_progress: OnProgress | None = None,
 ) -> Evaluation:
-    """Segment the pictures of a benchmark by its labels and score them.
+    """Segment the images of a benchmark by its labels and score them.
 
-    As many pictures are held at once as the segmenter takes windows. If the protocol refines label
+    As many images are held at once as the segmenter takes windows. If the protocol refines label
     maps, the groups of the oracle are refined alike.
 
     Args:
-        segmenter: The model, and how it looks at pictures.
-        benchmark: The pictures.
+        segmenter: The model, and how it looks at images.
+        benchmark: The images.
         limit: Only so many of them, the first ones.
         background: Thresholds, and words, instead of those that the protocol prescribes. Only for
             benchmarks whose first class is the background.
-        journal: Where every picture is noted, and what was done before; None: nowhere.
-        ranks: The processes that share the pictures; None: this one has them all.
-        on_progress: Told after every picture of this process.
+        journal: Where every image is noted, and what was done before; None: nowhere.
+        ranks: The processes that share the images; None: this one has them all.
+        on_progress: Told after every image of this process.
 
     Returns:
         The same on every rank, however many there are.
 
     Raises:
-        InputError: A picture or mask cannot be used, no pixel counts, the limit is below 1, or a
+        InputError: An image or mask cannot be used, no pixel counts, the limit is below 1, or a
             threshold has nothing to do.
     """
     if limit is not None and limit < 1:
         raise InputError(f"limit is {limit}; give at least 1")
     ranks = ranks or Ranks()
     question = asked(benchmark, segmenter, background)
-    num_pictures = min(limit or len(benchmark), len(benchmark))
-    done = [one for one in (journal.done if journal else ()) if one.index < num_pictures]
-    mine = range(ranks.rank, num_pictures, ranks.world_size)
+    num_images = min(limit or len(benchmark), len(benchmark))
+    done = [one for one in (journal.done if journal else ()) if one.index < num_images]
+    mine = range(ranks.rank, num_images, ranks.world_size)
     left = sorted(set(mine) - {one.index for one in done})
     start, new = time.perf_counter(), list[Counts]()
     for counts in _counted(segmenter, benchmark, question, left):
@@ -147,9 +147,9 @@ def _counted(
 
 def _grouped(
     segmenter: Segmenter, benchmark: Benchmark, indices: Sequence[int]
-) -> Iterator[tuple[int, Sample, GroupedPicture]]:
+) -> Iterator[tuple[int, Sample, GroupedImage]]:
     size = segmenter.batch_size
     for some in (indices[start : start + size] for start in range(0, len(indices), size)):
         samples = [benchmark[index] for index in some]
-        found = segmenter.group([sample.picture for sample in samples])
+        found = segmenter.group([sample.image for sample in samples])
         yield from zip(some, samples, found, strict=True)

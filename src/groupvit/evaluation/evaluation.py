@@ -1,4 +1,4 @@
-"""What a benchmark comes to, summed over its pictures."""
+"""What a benchmark comes to, summed over its images."""
 
 import math
 import statistics
@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64
 
-from groupvit.evaluation.counts import Counts, total
+from groupvit.evaluation.per_image import Counts, total
 from groupvit.evaluation.scores import Scores, scores_of, shares
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PictureScore:
-    """How one picture went."""
+class ImageScore:
+    """How one image went."""
 
     index: int
-    """Which picture of the benchmark."""
+    """Which image of the benchmark."""
     name: str
     """What reports call it."""
     miou: float
@@ -37,18 +37,18 @@ class Evaluation:
     oracles: tuple[Scores, ...]
     """For each stage, the first first: what its groups would score with the right words."""
     groups_used: tuple[float, ...]
-    """For each stage, how many groups have pixels of their own in a picture, on average."""
+    """For each stage, how many groups have pixels of their own in an image, on average."""
     jaccard: tuple[float, ...]
     """For each stage, the IoU of that group which fits a class best, on average over the classes in
-    pictures, whatever its word (mask probing; GroupViT, appendix C.2)."""
+    images, whatever its word (mask probing; GroupViT, appendix C.2)."""
     border_iou: tuple[float | None, ...]
     """Of each class the IoU of boundary regions; None for a class that has none."""
     confusion: Int64[np.ndarray, "label label"]
     """Pixels by truth (rows) and prediction (columns)."""
-    pictures: tuple[PictureScore, ...]
-    """Every picture, in the order of the benchmark; those in which no pixel counts are left out."""
-    num_pictures: int
-    """How many pictures were scored."""
+    images: tuple[ImageScore, ...]
+    """Every image, in the order of the benchmark; those in which no pixel counts are left out."""
+    num_images: int
+    """How many images were scored."""
     seconds: float
     """How long that took, reading the files included."""
     num_timed: int
@@ -66,7 +66,7 @@ class Evaluation:
         return math.fsum(known) / len(known) if known else math.nan
 
     def to_values(self) -> dict[str, Any]:
-        """All but single pictures as values for JSON; a class that occurs nowhere has None."""
+        """All but single images as values for JSON; a class that occurs nowhere has None."""
         labels = self.scores.labels
         return {
             "scores": _values(self.scores),
@@ -78,7 +78,7 @@ class Evaluation:
             "jaccard": list(self.jaccard),
             "groups_used": list(self.groups_used),
             "confusion": self.confusion.tolist(),
-            "num_pictures": self.num_pictures,
+            "num_images": self.num_images,
             "seconds": self.seconds,
             "num_timed": self.num_timed,
         }
@@ -87,13 +87,13 @@ class Evaluation:
 def summed(
     counts: Sequence[Counts], labels: tuple[str, ...], *, seconds: float, num_timed: int
 ) -> Evaluation:
-    """The evaluation that the counts of all pictures come to, at least one.
+    """The evaluation that the counts of all images come to, at least one.
 
     Args:
-        counts: One for each picture, in any order.
+        counts: One for each image, in any order.
         labels: Names of the classes, the background among them.
         seconds: How long it took to count.
-        num_timed: How many of the pictures.
+        num_timed: How many of the images.
     """
     counts = sorted(counts, key=lambda one: one.index)
     table = partial(total, size=(len(labels), len(labels)))
@@ -111,18 +111,16 @@ def summed(
         jaccard=tuple(_mean([x for one in counts for x in one.jaccard[stage]]) for stage in stages),
         border_iou=shares(borders[:, 0], borders[:, 1]),
         confusion=confusion,
-        pictures=tuple(
-            _picture(one, table([one.confusion])) for one in counts if len(one.confusion)
-        ),
-        num_pictures=len(counts),
+        images=tuple(_image(one, table([one.confusion])) for one in counts if len(one.confusion)),
+        num_images=len(counts),
         seconds=seconds,
         num_timed=num_timed,
     )
 
 
-def _picture(counts: Counts, table: Int64[np.ndarray, "label label"]) -> PictureScore:
+def _image(counts: Counts, table: Int64[np.ndarray, "label label"]) -> ImageScore:
     scores = scores_of(table, [""] * len(table))
-    return PictureScore(
+    return ImageScore(
         index=counts.index,
         name=counts.name,
         miou=scores.miou,

@@ -1,4 +1,4 @@
-"""The journal of an evaluation: what was counted in each picture, so that none is done twice."""
+"""The journal of an evaluation: what was counted in each image, so that none is done twice."""
 
 import hashlib
 import json
@@ -9,17 +9,17 @@ from typing import Any
 import torch
 
 from groupvit.errors import InputError
-from groupvit.evaluation.counts import Counts
+from groupvit.evaluation.per_image import Counts
 from groupvit.exported.network import ExportedNetwork
 from groupvit.model.groupvit import GroupViT
 from groupvit.segmentation.network import Network
 
-NAME = "pictures"
-"""The files are called pictures-0.jsonl and so on, one for each process that writes."""
+NAME = "images"
+"""The files are called images-0.jsonl and so on, one for each process that writes."""
 
 
 class Journal:
-    """Lines of JSON: first what is measured and how, then the counts of a picture in each.
+    """Lines of JSON: first what is measured and how, then the counts of an image in each.
 
     A process that is killed leaves at worst half a line, which is taken off when it goes on. Other
     processes may have shared the work differently: what any of them did is done.
@@ -52,7 +52,7 @@ class Journal:
             self._file.write_text(whole, encoding="utf-8")
 
     def add(self, counts: Counts) -> None:
-        """Write down what was counted in a picture."""
+        """Write down what was counted in an image."""
         with self._file.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(counts.to_values()) + "\n")
 

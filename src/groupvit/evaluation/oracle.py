@@ -22,7 +22,7 @@ def oracle_map(
 
     Args:
         truth: The class of every pixel.
-        groups: For each pixel the index of its group, as `GroupedPicture.group_map` has it.
+        groups: For each pixel the index of its group, as `GroupedImage.group_map` has it.
         num_labels: How many classes there are.
     """
     numbers, compact = np.unique(groups, return_inverse=True)

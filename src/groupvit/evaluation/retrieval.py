@@ -1,4 +1,4 @@
-"""Retrieval: pictures find their captions, and captions their pictures."""
+"""Retrieval: images find their captions, and captions their images."""
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,16 +17,16 @@ from groupvit.data.index import Shard
 from groupvit.data.shards import Shards
 from groupvit.errors import InputError
 from groupvit.model.groupvit import GroupViT
-from groupvit.segmentation.preparation import normalise
+from groupvit.segmentation.preparation import normalize
 from groupvit.text.tokenizer import Tokenizer
 
 BATCH = 64
-"""Pictures that are encoded at once; their captions are, too."""
+"""Images that are encoded at once; their captions are, too."""
 CUTOFFS = (1, 5, 10)
 """How many of the first answers are looked at."""
 
 OnProgress = Callable[[int, int], object]
-"""Told how many pictures are done, and of how many."""
+"""Told how many images are done, and of how many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,27 +41,27 @@ class Recall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retrieval:
-    """What a search among pictures and captions finds."""
+    """What a search among images and captions finds."""
 
     captions: Recall
-    """A picture asks for its captions; the first right one of them counts."""
-    pictures: Recall
-    """A caption asks for its picture."""
-    num_pictures: int
+    """An image asks for its captions; the first right one of them counts."""
+    images: Recall
+    """A caption asks for its image."""
+    num_images: int
     """How many there are to choose from."""
     num_captions: int
     """Likewise."""
     damaged: int
-    """Pictures that could not be decoded; they and their captions are left out."""
+    """Images that could not be decoded; they and their captions are left out."""
 
 
 class _Piece(NamedTuple):
-    """Some pictures and their captions."""
+    """Some images and their captions."""
 
     images: UInt8[np.ndarray, "image 3 height width"]
     captions: list[str]
     owners: list[int]
-    """For each caption, the number of its picture among these."""
+    """For each caption, the number of its image among these."""
 
 
 def retrieval(
@@ -71,44 +71,44 @@ def retrieval(
     device: torch.device | str = "cpu",
     on_progress: OnProgress | None = None,
 ) -> Retrieval:
-    """Search among all pictures and captions of shards.
+    """Search among all images and captions of shards.
 
-    The network sees the largest square in the middle of each picture, at its training size.
+    The network sees the largest square in the middle of each image, at its training size.
     Captions that it cannot read whole are cut.
 
     Args:
         model: The network, on the device and in evaluation mode.
         shards: Where the pairs lie, from `groupvit.data.index.prepare`.
         device: Where to compute.
-        on_progress: Told after some pictures.
+        on_progress: Told after some images.
 
     Raises:
-        InputError: There are no pictures that can be decoded.
+        InputError: There are no images that can be decoded.
     """
     total = sum(shard.num_samples for shard in shards)
     images: list[Tensor] = []
     texts: list[Tensor] = []
     owners: list[int] = []
-    num_pictures = 0
+    num_images = 0
     tokenizer = Tokenizer(model.config.text.vocabulary_size)
     with torch.inference_mode():
         for piece in _pieces(model, shards):
-            owners += [num_pictures + owner for owner in piece.owners]
+            owners += [num_images + owner for owner in piece.owners]
             images.append(_embed_images(model, piece, device))
             texts.append(_embed_texts(model, tokenizer, piece, device))
-            num_pictures += len(piece.images)
+            num_images += len(piece.images)
             if on_progress is not None:
-                on_progress(num_pictures, total)
+                on_progress(num_images, total)
     if not owners:
-        raise InputError("none of the pictures can be decoded; groupvit pairs says more of them")
+        raise InputError("none of the images can be decoded; groupvit pairs says more of them")
     similarity = torch.cat(images) @ torch.cat(texts).T
-    right = F.one_hot(torch.tensor(owners, device=similarity.device), num_pictures).T > 0
+    right = F.one_hot(torch.tensor(owners, device=similarity.device), num_images).T > 0
     return Retrieval(
         captions=recall(similarity, right),
-        pictures=recall(similarity.T, right.T),
-        num_pictures=num_pictures,
+        images=recall(similarity.T, right.T),
+        num_images=num_images,
         num_captions=len(owners),
-        damaged=total - num_pictures,
+        damaged=total - num_images,
     )
 
 
@@ -163,7 +163,7 @@ def _embed_images(
     model: GroupViT, piece: _Piece, device: torch.device | str
 ) -> Float[Tensor, "image embedding"]:
     pixels = torch.from_numpy(piece.images).to(device)
-    return model.encode_image(normalise(pixels)).embedding.float()
+    return model.encode_image(normalize(pixels)).embedding.float()
 
 
 def _embed_texts(

@@ -1,7 +1,7 @@
 """Scores of label maps against the truth: the IoU of classes, and means, as mmsegmentation's.
 
 Axes:
-    part: pieces that a picture is divided into, such as labels or groups.
+    part: pieces that an image is divided into, such as labels or groups.
 """
 
 import math
@@ -23,7 +23,7 @@ class Scores:
     """Names of the classes."""
     iou: tuple[float | None, ...]
     """Of each class the pixels of truth and prediction together, over those of either, summed over
-    all pictures; None for a class that has no pixel in either, which no mean counts."""
+    all images; None for a class that has no pixel in either, which no mean counts."""
     accuracy: tuple[float | None, ...]
     """Of each class the pixels that are predicted as such; None for one without truth."""
     pixel_accuracy: float
@@ -44,7 +44,7 @@ def scores_of(table: Int64[np.ndarray, "label label"], labels: Sequence[str]) ->
     """The scores of pixels by truth (rows) and prediction (columns).
 
     Args:
-        table: The sum of `overlap` over all pictures.
+        table: The sum of `overlap` over all images.
         labels: Names of the classes.
     """
     hits, truth = table.diagonal(), table.sum(axis=1)

@@ -40,7 +40,7 @@ class Exported:
 
 
 class Remainder(nn.Module):
-    """What of a model is in none of the graphs: the temperature and the learnt background."""
+    """What of a model is in none of the graphs: the temperature and the learned background."""
 
     def __init__(self, config: GroupViTConfig) -> None:
         super().__init__()

@@ -19,7 +19,7 @@ from groupvit.model.groupvit import GroupViT
 OPSET = 20
 """Of ONNX: the newest that both ONNX Runtime and OpenVINO read in full."""
 MOST_PATCHES = 1024
-"""Along a side of a picture."""
+"""Along a side of an image."""
 QUANTIZED = ("MatMul", "Gather")
 """What int8 takes: products with weights, and tables. Convolutions get slower by it."""
 
@@ -53,10 +53,10 @@ class TextGraph(nn.Module):
 def write(folder: Path, model: GroupViT, precision: Precision) -> None:
     """Write `image.onnx` and `text.onnx`.
 
-    The first takes normalised `pixels` "batch 3 height width" with sides that are multiples of the
+    The first takes normalized `pixels` "batch 3 height width" with sides that are multiples of the
     patch size, and gives `embedding`, `segments` and `patches` in the space shared with words, and
     `assignment_1` and so on, "batch group token". The second takes `tokens` "text position" and
-    gives `embeddings`, not normalised.
+    gives `embeddings`, not normalized.
 
     Args:
         folder: Where; it exists.

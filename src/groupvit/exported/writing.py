@@ -54,7 +54,7 @@ def write(
         overwrite: Whether a model folder that is there is replaced.
 
     Returns:
-        How far it is from PyTorch on random pictures of several sizes, and on some texts.
+        How far it is from PyTorch on random images of several sizes, and on some texts.
 
     Raises:
         InputError: A package is missing, a label is wrong, the folder exists already or cannot be
@@ -85,21 +85,21 @@ def write(
 
 
 def differences(loaded: LoadedModel, exported: ExportedNetwork) -> list[Difference]:
-    """Both on the same random pictures and texts."""
+    """Both on the same random images and texts."""
     patch = loaded.model.config.image.patch_size
     side = loaded.model.config.image.image_size
     generator = torch.Generator().manual_seed(0)
     sizes = [(1, side, side), (3, side, side), (1, 2 * side, side + patch)]
-    pictures = [torch.randn(n, 3, *size, generator=generator) for n, *size in sizes]
+    images = [torch.randn(n, 3, *size, generator=generator) for n, *size in sizes]
     text = loaded.model.config.text
     tokens = Tokenizer(text.vocabulary_size)(TEXTS, context_length=text.context_length)
     with torch.inference_mode():
-        images = [
+        embedded = [
             (found.embed_image(x, by_patch=False).embedding for found in (exported, loaded.model))
-            for x in pictures
+            for x in images
         ]
         texts = [(found.encode_text(tokens) for found in (exported, loaded.model))]
-        return [_difference("image embeddings", images), _difference("text embeddings", texts)]
+        return [_difference("image embeddings", embedded), _difference("text embeddings", texts)]
 
 
 def _difference(output: str, found: Sequence[Iterable[Tensor]]) -> Difference:

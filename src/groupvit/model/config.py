@@ -51,7 +51,7 @@ ONE_STAGE = (StageConfig(depth=6, num_group_tokens=64, num_groups=8), StageConfi
 class GroupingConfig:
     """How every grouping block assigns tokens to groups; the defaults are the paper's.
 
-    The other values keep a group from seeing the picture but through the tokens that it takes;
+    The other values keep a group from seeing the image but through the tokens that it takes;
     docs/grouping.md says why, and how to measure what each is worth.
     """
 
@@ -59,7 +59,7 @@ class GroupingConfig:
     """Hard: one group takes a token whole, straight-through gradient, Gumbel noise in training."""
     noise: bool = True
     """Whether the hard assignment draws Gumbel noise in training."""
-    similarity: Literal["dot", "cosine", "centred"] = "dot"
+    similarity: Literal["dot", "cosine", "centered"] = "dot"
     """Of query and key: their scaled dot product; 10 times their cosine, which no token can
     outgrow; or that after the means over an image's tokens and over the groups are taken off, so
     that no group is near to all tokens."""
@@ -105,7 +105,7 @@ class ImageEncoderConfig:
     """How tokens are assigned to groups."""
     pooling: Literal["tokens", "embeddings"] = "tokens"
     """Image embedding: the projected mean of the segments, or the mean of the projected,
-    normalised segments that hold any token."""
+    normalized segments that hold any token."""
     stages: tuple[StageConfig, ...] = RELEASED_STAGES
     """The stages from the pixels upwards."""
 
@@ -191,7 +191,7 @@ class GroupViTConfig:
     """Hidden width of both projectors."""
     multi_label: bool = True
     """Whether the model carries a temperature of its own for the multi-label loss."""
-    centred: bool = False
+    centered: bool = False
     """Whether the projectors end in a batch norm, which keeps embeddings from crowding together."""
     token_projector: bool = False
     """Whether patches too have a projector into the shared space."""

@@ -40,7 +40,7 @@ class Grouping(NamedTuple):
 
 
 class LookAtTokens(nn.Module):
-    """Lets the groups see the picture before they choose: cross attention and MLP, normalised."""
+    """Lets the groups see the image before they choose: cross attention and MLP, normalized."""
 
     def __init__(self, dim: int, num_heads: int, mlp_ratio: float) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class LookAtTokens(nn.Module):
     def forward(
         self, groups: Float[Tensor, "batch group dim"], tokens: Float[Tensor, "batch token dim"]
     ) -> Float[Tensor, "batch group dim"]:
-        """Groups that know the picture."""
+        """Groups that know the image."""
         groups = groups + self.attn(groups, tokens)
         groups = groups + self.mlp(self.norm2(groups))
         seen: Tensor = self.norm_out(groups)
@@ -88,7 +88,7 @@ def occupied(assignments: Sequence[Float[Tensor, "batch _ _"]]) -> Bool[Tensor, 
     return held
 
 
-def centre(
+def center(
     x: Float[Tensor, "batch token dim"], present: Bool[Tensor, "batch token"] | None
 ) -> Float[Tensor, "batch token dim"]:
     """The tokens without their mean, over those that are present."""
@@ -121,8 +121,8 @@ class Assignment(nn.Module):
             if self.config.similarity == "dot":
                 similarity: Tensor = (query @ key.mT) * query.shape[-1] ** -0.5
                 return similarity
-            if self.config.similarity == "centred":
-                query, key = centre(query, None), centre(key, present)
+            if self.config.similarity == "centered":
+                query, key = center(query, None), center(key, present)
             return COSINE_SCALE * F.normalize(query, dim=-1) @ F.normalize(key, dim=-1).mT
 
     def forward(

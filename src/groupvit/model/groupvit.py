@@ -21,7 +21,7 @@ class ImageFeatures(NamedTuple):
     """Everything that one pass over images gives."""
 
     embedding: Float[Tensor, "batch embedding"]
-    """The image in the space shared with text, L2-normalised."""
+    """The image in the space shared with text, L2-normalized."""
     segments: Float[Tensor, "batch group dim"]
     """The segments of the last stage, before any projection."""
     assignments: tuple[Float[Tensor, "batch _ _"], ...]
@@ -36,9 +36,9 @@ class EmbeddedImages(NamedTuple):
     """Images and their parts in the space shared with text: what a segmenter asks for."""
 
     embedding: Float[Tensor, "batch embedding"]
-    """The whole image, L2-normalised."""
+    """The whole image, L2-normalized."""
     segments: Float[Tensor, "batch group embedding"]
-    """The last segments, L2-normalised."""
+    """The last segments, L2-normalized."""
     patches: Float[Tensor, "batch token embedding"] | None
     """What speaks at each patch, if that was asked for."""
     assignments: tuple[Float[Tensor, "batch _ _"], ...]
@@ -49,26 +49,26 @@ class Embeddings(NamedTuple):
     """Images and their texts in the shared space."""
 
     image: Float[Tensor, "batch embedding"]
-    """L2-normalised."""
+    """L2-normalized."""
     text: Float[Tensor, "batch caption embedding"]
-    """L2-normalised."""
+    """L2-normalized."""
     logit_scale: Float[Tensor, ""]
     """Inverse temperature, at most 100."""
 
 
 class Projector(nn.Module):
-    """Into the shared space: linear, batch norm, ReLU, linear, and a batch norm if centred.
+    """Into the shared space: linear, batch norm, ReLU, linear, and a batch norm if centered.
 
     ReLU leaves a common mean in all embeddings, and with it they begin almost equal. The last
     batch norm, which has no weights, takes it away.
     """
 
-    def __init__(self, dim: int, hidden: int, out_dim: int, *, centred: bool = False) -> None:
+    def __init__(self, dim: int, hidden: int, out_dim: int, *, centered: bool = False) -> None:
         super().__init__()
         self.fc1 = nn.Linear(dim, hidden)
         self.norm = nn.BatchNorm1d(hidden)
         self.fc2 = nn.Linear(hidden, out_dim)
-        self.norm_out = nn.BatchNorm1d(out_dim, affine=False) if centred else nn.Identity()
+        self.norm_out = nn.BatchNorm1d(out_dim, affine=False) if centered else nn.Identity()
 
     def forward(self, x: Float[Tensor, "row dim"]) -> Float[Tensor, "row embedding"]:
         """Project each row; in training the batch norms run over the rows."""
@@ -79,7 +79,7 @@ class Projector(nn.Module):
 def project(
     projector: nn.Module, x: Float[Tensor, "*axes dim"]
 ) -> Float[Tensor, "*axes embedding"]:
-    """Project each row and normalise it, in float32 at least; batch norms run over all rows."""
+    """Project each row and normalize it, in float32 at least; batch norms run over all rows."""
     projected: Tensor = projector(x.reshape(-1, x.shape[-1]))
     exact = projected.to(torch.promote_types(projected.dtype, torch.float32))
     return F.normalize(exact, dim=-1).reshape(*x.shape[:-1], -1)
@@ -88,7 +88,7 @@ def project(
 def mean_embedding(
     segments: Float[Tensor, "batch group embedding"], occupied: Bool[Tensor, "batch group"]
 ) -> Float[Tensor, "batch embedding"]:
-    """The normalised mean of the embedded segments that hold any token."""
+    """The normalized mean of the embedded segments that hold any token."""
     return F.normalize((segments * occupied[..., None]).sum(dim=1), dim=-1)
 
 
@@ -106,8 +106,10 @@ class GroupViT(nn.Module):
         self.image_encoder = ImageEncoder(config.image)
         self.text_encoder = TextEncoder(config.text)
         hidden, out_dim = config.projector_dim, config.embedding_dim
-        self.image_projector = Projector(config.image.dim, hidden, out_dim, centred=config.centred)
-        self.text_projector = Projector(config.text.dim, hidden, out_dim, centred=config.centred)
+        self.image_projector = Projector(
+            config.image.dim, hidden, out_dim, centered=config.centered
+        )
+        self.text_projector = Projector(config.text.dim, hidden, out_dim, centered=config.centered)
         self.token_projector: nn.Sequential | None = None
         if config.token_projector:
             self.token_projector = nn.Sequential(
@@ -131,7 +133,7 @@ class GroupViT(nn.Module):
         return self.log_scale.device
 
     def encode_image(self, images: Float[Tensor, "batch 3 height width"]) -> ImageFeatures:
-        """Embed and group normalised images (ImageNet mean and deviation) of any size."""
+        """Embed and group normalized images (ImageNet mean and deviation) of any size."""
         pooled, segments, assignments, tokens, earlier = self.image_encoder(images)
         if self.config.image.pooling == "embeddings":
             embedding = mean_embedding(self.embed_segments(segments), occupied(assignments))
@@ -142,7 +144,7 @@ class GroupViT(nn.Module):
     def embed_image(
         self, images: Float[Tensor, "batch 3 height width"], *, by_patch: bool
     ) -> EmbeddedImages:
-        """Group normalised images, and embed them and their segments.
+        """Group normalized images, and embed them and their segments.
 
         Args:
             images: ImageNet mean and deviation, of any size.
@@ -157,14 +159,14 @@ class GroupViT(nn.Module):
         )
 
     def encode_text(self, tokens: Int[Tensor, "text position"]) -> Float[Tensor, "text embedding"]:
-        """Project texts into the shared space, not normalised: prompts are averaged before."""
+        """Project texts into the shared space, not normalized: prompts are averaged before."""
         projected: Tensor = self.text_projector(self.text_encoder(tokens))
         return projected
 
     def embed_segments(
         self, segments: Float[Tensor, "batch group dim"]
     ) -> Float[Tensor, "batch group embedding"]:
-        """Each segment in the space shared with text, L2-normalised."""
+        """Each segment in the space shared with text, L2-normalized."""
         return project(self.image_projector, segments)
 
     def embed_patches(self, features: ImageFeatures) -> Float[Tensor, "batch token embedding"]:

@@ -19,13 +19,13 @@ class EncodedImages(NamedTuple):
     pooled: Float[Tensor, "batch dim"]
     """The mean of the last segments."""
     segments: Float[Tensor, "batch group dim"]
-    """The last segments, normalised; tokens, if no stage groups."""
+    """The last segments, normalized; tokens, if no stage groups."""
     assignments: tuple[Float[Tensor, "batch _ _"], ...]
     """For every stage that groups, the soft assignment "batch group token" of its tokens."""
     tokens: Float[Tensor, "batch token dim"]
     """The patches as the first grouping finds them."""
     earlier: tuple[Float[Tensor, "batch _ dim"], ...]
-    """The segments of every stage that groups but the last of them, normalised too."""
+    """The segments of every stage that groups but the last of them, normalized too."""
 
 
 class PositionEmbedding(nn.Module):
@@ -178,7 +178,7 @@ class ImageEncoder(nn.Module):
         return self.patches.grid(height, width)
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> EncodedImages:
-        """Group the pixels of normalised images, of any size, in one pass."""
+        """Group the pixels of normalized images, of any size, in one pass."""
         tokens = self.patches(images)
         if self.positions is not None:
             tokens = tokens + self.positions(*self.grid(*images.shape[-2:]))

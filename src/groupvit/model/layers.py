@@ -163,7 +163,7 @@ def in_whole_patches(
 
 
 class PatchEmbedding(nn.Module):
-    """Cuts images into patches and makes a normalised token of each."""
+    """Cuts images into patches and makes a normalized token of each."""
 
     proj: nn.Module
     norm: nn.Module
@@ -190,7 +190,7 @@ class PatchEmbedding(nn.Module):
 
 
 class ResidualConvolution(nn.Module):
-    """A 3 x 3 convolution added to what came in; it is normalised and activated before."""
+    """A 3 x 3 convolution added to what came in; it is normalized and activated before."""
 
     def __init__(self, dim: int, dilation: int = 1) -> None:
         super().__init__()
@@ -200,7 +200,7 @@ class ResidualConvolution(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch dim height width"]
     ) -> Float[Tensor, "batch dim height width"]:
-        """Change every place by its neighbours."""
+        """Change every place by its neighbors."""
         changed: Tensor = x + self.conv(F.gelu(self.norm(x)))
         return changed
 
@@ -211,8 +211,8 @@ class ConvolutionalStem(PatchEmbedding):
     Every halving of the sides is a convolution of stride 2; the width doubles each time up to that
     of the tokens. A residual convolution follows each, but for the first; the last is followed by
     one for each dilation, which is how far apart its taps lie: a finer grid needs wider ones to see
-    as much of the picture.
-    Normalisation is over the batch: normalised image by image, it learns much more slowly (docs/
+    as much of the image.
+    Normalization is over the batch: normalized image by image, it learns much more slowly (docs/
     grouping.md).
     Sources: Xiao et al. 2021, Early Convolutions Help Transformers See Better; He et al. 2016,
     Identity Mappings in Deep Residual Networks.
@@ -241,7 +241,7 @@ class ConvolutionalStem(PatchEmbedding):
 
 
 def _convolution(dim: int, wider: int, *, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
-    # Padded with zeros, the border of a picture is a thing of its own, and gets groups of its own.
+    # Padded with zeros, the border of an image is a thing of its own, and gets groups of its own.
     return nn.Conv2d(
         dim, wider, 3, stride, padding=dilation, dilation=dilation, padding_mode="replicate"
     )

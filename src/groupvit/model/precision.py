@@ -12,7 +12,7 @@ def with_matrices_in(model: GroupViT, dtype: torch.dtype) -> GroupViT:
     """A copy to compute with under autocast, whose matrices are of its type already.
 
     Autocast converts them anew for every batch, which counts most where a batch is a single
-    picture. What it computes is the same, bit for bit. All other tensors are those of the model,
+    image. What it computes is the same, bit for bit. All other tensors are those of the model,
     not copies.
 
     Args:

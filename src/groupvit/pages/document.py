@@ -12,8 +12,8 @@ from PIL import Image
 
 from groupvit.errors import InputError
 
-COLOURS = 256
-"""Of a picture in a page: a third of the bytes, and no difference to be seen."""
+COLORS = 256
+"""Of an image in a page: a third of the bytes, and no difference to be seen."""
 
 
 def document(title: str, *, header: str, main: str, skip: tuple[str, str] | None = None) -> str:
@@ -53,7 +53,7 @@ def document(title: str, *, header: str, main: str, skip: tuple[str, str] | None
 def section(name: str, title: str, parts: Iterable[str]) -> str:
     """A part of the page under a title; `name` is its id."""
     inside = "\n".join(parts)
-    return f"""<section aria-labelledby="{name}">
+    return f"""<section aria-labeledby="{name}">
 <h2 id="{name}" tabindex="-1">{text(title)}</h2>
 {inside}
 </section>"""
@@ -65,9 +65,9 @@ def text(words: str) -> str:
 
 
 def data(image: Image.Image) -> str:
-    """The picture as a PNG inside an address."""
+    """The image as a PNG inside an address."""
     file = io.BytesIO()
-    image.convert("RGB").quantize(COLOURS).save(file, "PNG", optimize=True)
+    image.convert("RGB").quantize(COLORS).save(file, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
 
 

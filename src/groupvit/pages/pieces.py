@@ -1,4 +1,4 @@
-"""What pages are made of: large numbers, bars, and rows of pictures with their words."""
+"""What pages are made of: large numbers, bars, and rows of images with their words."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from groupvit import visualization
 from groupvit.pages.document import data, text
 
 OPACITY = 0.65
-"""Of the colours of labels, [0, 1]."""
+"""Of the colors of labels, [0, 1]."""
 
 LabelMap = UInt8[np.ndarray, "height width"] | UInt16[np.ndarray, "height width"]
 
@@ -37,17 +37,17 @@ class Bar(NamedTuple):
 
 
 class Word(NamedTuple):
-    """A word of a picture's legend."""
+    """A word of an image's legend."""
 
     name: str
-    colour: tuple[int, ...]
+    color: tuple[int, ...]
     """RGB, 0 to 255."""
     share: float
-    """Of the picture, [0, 1]."""
+    """Of the image, [0, 1]."""
 
 
 class Panel(NamedTuple):
-    """A picture of a row."""
+    """An image of a row."""
 
     title: str
     note: str
@@ -59,26 +59,24 @@ class Panel(NamedTuple):
     """Its legend, the largest share first."""
 
 
-def labelled(
+def labeled(
     title: str,
     note: str,
-    picture: UInt8[np.ndarray, "height width 3"],
+    image: UInt8[np.ndarray, "height width 3"],
     label_map: LabelMap,
     labels: Sequence[str],
-    colours: UInt8[np.ndarray, "label 3"],
+    colors: UInt8[np.ndarray, "label 3"],
 ) -> Panel:
-    """A picture under the colours of its labels, with a legend."""
+    """An image under the colors of its labels, with a legend."""
     shares = np.bincount(label_map.ravel(), minlength=len(labels)) / label_map.size
     words = tuple(
-        Word(labels[index], tuple(colours[index].tolist()), float(shares[index]))
+        Word(labels[index], tuple(colors[index].tolist()), float(shares[index]))
         for index in np.argsort(-shares, kind="stable")
         if shares[index] > 0
     )
-    image = visualization.overlay(
-        picture, label_map, labels, colours, opacity=OPACITY, legend=False
-    )
+    overlay = visualization.overlay(image, label_map, labels, colors, opacity=OPACITY, legend=False)
     alt = ", ".join(f"{word.name} {word.share:.0%}" for word in words)
-    return Panel(title, note, image, f"{title}: {alt}", words)
+    return Panel(title, note, overlay, f"{title}: {alt}", words)
 
 
 def figures(numbers: Iterable[Figure]) -> str:
@@ -101,9 +99,9 @@ def bars(classes: Sequence[Bar]) -> str:
 
 
 def article(name: str, title: str, panels: Iterable[Panel]) -> str:
-    """A row of pictures under a title, which is HTML; `name` is its id."""
+    """A row of images under a title, which is HTML; `name` is its id."""
     row = "\n".join(map(_panel, panels))
-    return f"""<article aria-labelledby="{name}">
+    return f"""<article aria-labeledby="{name}">
 <h3 id="{name}">{title}</h3>
 <div class="row">
 {row}
@@ -135,7 +133,7 @@ def _panel(panel: Panel) -> str:
 
 def _legend(words: Iterable[Word]) -> str:
     items = "".join(
-        f'<li><span class="swatch" style="background:{_hex(word.colour)}"></span>'
+        f'<li><span class="swatch" style="background:{_hex(word.color)}"></span>'
         f"{text(word.name)} <small>{_percent(word.share)}</small></li>"
         for word in words
     )
@@ -146,5 +144,5 @@ def _percent(share: float) -> str:
     return f"{share:.0%}" if share >= 0.005 else "&lt; 1%"
 
 
-def _hex(colour: Sequence[int]) -> str:
-    return "#" + bytes(colour).hex()
+def _hex(color: Sequence[int]) -> str:
+    return "#" + bytes(color).hex()

@@ -21,7 +21,7 @@ class Facts:
 
     hub_id: str
     """Owner and name on the hub."""
-    licence: str
+    license: str
     """As the hub spells it, such as apache-2.0."""
     loaded: LoadedModel
     layout: str
@@ -38,13 +38,13 @@ def card(facts: Facts) -> str:
         f"# {facts.hub_id.partition('/')[2]}",
         "Give it an image and some words: it returns which pixels belong to which word. It is a "
         "GroupViT (Xu et al., *Semantic Segmentation Emerges from Text Supervision*, CVPR 2022), "
-        "which learns that from pictures with captions alone; no mask is seen in training.",
+        "which learns that from images with captions alone; no mask is seen in training.",
         f"## Use\n\n{_use(facts)}",
         f"## What it is\n\n{_architecture(facts.loaded)}",
         f"## How it was trained\n\n{_training(facts)}",
         f"## Scores\n\n{_scores(facts.evaluations)}",
         f"## Limits\n\n{_limits(facts)}",
-        f"## Licence\n\n`{facts.licence}`.",
+        f"## License\n\n`{facts.license}`.",
     )
     return f"---\n{_values(facts).to_yaml()}\n---\n\n" + "\n\n".join(parts) + "\n"
 
@@ -64,7 +64,7 @@ def _values(facts: Facts) -> ModelCardData:
         for one in facts.evaluations
     ]
     return ModelCardData(
-        license=facts.licence,
+        license=facts.license,
         library_name="transformers" if facts.layout == "huggingface" else "groupvit",
         pipeline_tag=REPOSITORY_TASK,
         tags=TAGS,
@@ -94,13 +94,13 @@ def _architecture(loaded: LoadedModel) -> str:
     groups = [stage.num_groups for stage in image.stages if stage.num_groups]
     count = sum(parameter.numel() for parameter in loaded.model.parameters())
     background = (
-        "learnt: how near a word must be, part by part"
+        "learned: how near a word must be, part by part"
         if loaded.model.background is not None
         else "by thresholds or words"
     )
     rows = {
         "parameters": f"{count:,}",
-        "pictures in training": f"{image.image_size} px, patches of {image.patch_size} px",
+        "images in training": f"{image.image_size} px, patches of {image.patch_size} px",
         "blocks": " + ".join(str(stage.depth) for stage in image.stages) + f" of width {image.dim}",
         "groups": ", then ".join(map(str, groups)),
         "what takes the words": config.naming,
@@ -121,7 +121,7 @@ def _training(facts: Facts) -> str:
     recipe = [
         ("pairs", shards or "none named"),
         ("steps", f"{settings.steps:,} of {data.batch_size} pairs on each rank"),
-        ("pictures", f"{data.image_size} px"),
+        ("images", f"{data.image_size} px"),
         ("nouns as prompts", str(data.num_prompts)),
         ("highest learning rate", f"{optim.lr:g}"),
         ("seed", str(settings.seed)),
@@ -139,7 +139,7 @@ def _scores(evaluations: Sequence[Mapping[str, Any]]) -> str:
     rows = [
         (
             one["benchmark"],
-            f"{one['num_pictures']:,}",
+            f"{one['num_images']:,}",
             one["protocol"],
             "; ".join(deviation["told"] for deviation in one["deviations"]) or "none",
             _percent(one["scores"]["miou"]),
@@ -147,7 +147,7 @@ def _scores(evaluations: Sequence[Mapping[str, Any]]) -> str:
         )
         for one in evaluations
     ]
-    head = ("benchmark", "pictures", "protocol", "deviations", "mIoU [%]", "oracle [%]")
+    head = ("benchmark", "images", "protocol", "deviations", "mIoU [%]", "oracle [%]")
     return (
         f"{_table(head, rows)}\n\nMeasured with `groupvit evaluate`. The oracle gives every group "
         "of the last stage the class that fits it best: what grouping alone allows."
@@ -165,7 +165,7 @@ def _limits(facts: Facts) -> str:
     if facts.loaded.model.config.naming == "segments":
         points.append(f"It tells at most {groups[-1]} things apart in one window.")
     if facts.loaded.model.background is None:
-        points.append("It has not learnt what belongs to no word; set a threshold or give words.")
+        points.append("It has not learned what belongs to no word; set a threshold or give words.")
     return "\n".join(f"- {point}" for point in points)
 
 

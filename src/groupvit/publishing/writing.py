@@ -9,7 +9,7 @@ from groupvit.evaluation import compare
 from groupvit.evaluation.journal import fingerprint
 from groupvit.publishing.card import Facts, card
 from groupvit.training.config import TrainingConfig
-from groupvit.training.run import Run
+from groupvit.training.run_folder import RunFolder
 from groupvit.weights import checkpoint, hugging_face
 from groupvit.weights.checkpoint import LoadedModel
 
@@ -20,7 +20,7 @@ Layout = Literal["groupvit", "huggingface"]
 def settings_of(model: str) -> TrainingConfig | None:
     """The settings of the run whose folder this is; None: it is another model."""
     folder = Path(model).expanduser()
-    return Run(folder).settings() if (folder / "latest").is_file() else None
+    return RunFolder(folder).settings() if (folder / "latest").is_file() else None
 
 
 def read_evaluations(paths: Sequence[Path], loaded: LoadedModel) -> list[dict[str, Any]]:

@@ -1,1 +1,1 @@
-"""From a picture and words to pixels that have a name."""
+"""From an image and words to pixels that have a name."""

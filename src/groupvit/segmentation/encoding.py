@@ -1,4 +1,4 @@
-"""From pictures to groups: windows are cut out, and those of equal size go through together."""
+"""From images to groups: windows are cut out, and those of equal size go through together."""
 
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
@@ -11,31 +11,31 @@ from torch import Tensor
 from groupvit.model.config import ImageEncoderConfig
 from groupvit.segmentation.groups import GroupedWindow
 from groupvit.segmentation.network import Network
-from groupvit.segmentation.preparation import normalise, resize, working_size
+from groupvit.segmentation.preparation import normalize, resize, working_size
 from groupvit.segmentation.protocol import Protocol
 from groupvit.segmentation.windows import Box, boxes
 
 
 class Crop(NamedTuple):
-    """A window cut out of a picture."""
+    """A window cut out of an image."""
 
     box: Box
-    """Where it lies in the resized picture [pixels]."""
+    """Where it lies in the resized image [pixels]."""
     pixels: UInt8[Tensor, "3 height width"]
     """RGB, 0 to 255."""
 
 
 def cut(
-    picture: UInt8[np.ndarray, "height width 3"], protocol: Protocol, config: ImageEncoderConfig
+    image: UInt8[np.ndarray, "height width 3"], protocol: Protocol, config: ImageEncoderConfig
 ) -> tuple[tuple[int, int], list[Crop]]:
-    """The size at which the network sees a picture, and the windows of it.
+    """The size at which the network sees an image, and the windows of it.
 
     Raises:
-        InputError: The picture is too thin for the protocol.
+        InputError: The image is too thin for the protocol.
     """
-    height, width, _ = picture.shape
+    height, width, _ = image.shape
     size = working_size(height, width, protocol, config)
-    resized = resize(picture, size, antialias=protocol.antialias)
+    resized = resize(image, size, antialias=protocol.antialias)
     return size, [
         Crop(box, resized[:, box.rows, box.columns])
         for box in boxes(*size, window=protocol.window, stride=protocol.stride)
@@ -76,7 +76,7 @@ def _encode(
         height, width = (side // patch * patch for side in pixels.shape[-2:])
         pixels = pixels[:, :, :height, :width]
     rows, columns = (-(-side // patch) for side in pixels.shape[-2:])
-    found = network.embed_image(normalise(pixels), by_patch=by_patch)
+    found = network.embed_image(normalize(pixels), by_patch=by_patch)
     return [
         GroupedWindow(
             box=crop.box,
@@ -91,7 +91,7 @@ def _encode(
 
 
 def _batches(crops: Sequence[tuple[int, Crop]], size: int) -> Iterator[Sequence[tuple[int, Crop]]]:
-    """Runs of at most `size` neighbours with pixels of equal sizes."""
+    """Runs of at most `size` neighbors with pixels of equal sizes."""
     start = 0
     for end in range(1, len(crops) + 1):
         full = end - start == size

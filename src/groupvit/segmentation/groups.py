@@ -1,4 +1,4 @@
-"""Groups: what one pass over a picture finds, before any word is said."""
+"""Groups: what one pass over an image finds, before any word is said."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from groupvit.segmentation.refinement import Refinement, refine
 from groupvit.segmentation.windows import Box
 
 AT_ONCE = 1 << 24
-"""Most shares that are enlarged at once: large pictures are drawn in strips."""
+"""Most shares that are enlarged at once: large images are drawn in strips."""
 
 
 def bilinear(length: int, new_length: int) -> Float[Tensor, "new_length length"]:
@@ -29,18 +29,18 @@ def bilinear(length: int, new_length: int) -> Float[Tensor, "new_length length"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class GroupedWindow:
-    """The groups that one pass finds in one window of a picture."""
+    """The groups that one pass finds in one window of an image."""
 
     box: Box
-    """Where the window lies in the resized picture [pixels]."""
+    """Where the window lies in the resized image [pixels]."""
     grid: tuple[int, int]
     """Rows and columns of its patches."""
     assignments: tuple[Float[Tensor, "_ _"], ...]
     """For every stage the soft assignment "group token"."""
     embedding: Float[Tensor, " embedding"]
-    """The window in the space shared with text, L2-normalised."""
+    """The window in the space shared with text, L2-normalized."""
     segments: Float[Tensor, "group embedding"]
-    """Its segments in that space, L2-normalised."""
+    """Its segments in that space, L2-normalized."""
     patches: Float[Tensor, "token embedding"] | None = None
     """Its patches there, where they take the words; None: the segments do."""
 
@@ -63,18 +63,18 @@ class GroupedWindow:
         return shares
 
     @property
-    def speakers(self) -> Float[Tensor, "part embedding"]:
+    def naming_embeddings(self) -> Float[Tensor, "part embedding"]:
         """The parts that take the words: patches or segments."""
         return self.segments if self.patches is None else self.patches
 
     @property
-    def meanings(self) -> Float[Tensor, "token embedding"]:
+    def patch_embeddings(self) -> Float[Tensor, "token embedding"]:
         """What every patch means: what it says itself, or else its segment of the last stage."""
         if self.patches is not None:
             return self.patches
         return self.segments[self.shares(self.num_stages - 1).argmax(dim=0)]
 
-    def speaker_map(self, size: tuple[int, int]) -> Int[Tensor, "height width"]:
+    def naming_map(self, size: tuple[int, int]) -> Int[Tensor, "height width"]:
         """Which of them every pixel belongs to when the window is drawn at this (height, width)."""
         if self.patches is None:
             return self.group_map(self.num_stages - 1, size)
@@ -100,16 +100,16 @@ class GroupedWindow:
         )
 
     def refined_map(
-        self, stage: int, picture: Float[Tensor, "rgb height width"], refinement: Refinement
+        self, stage: int, image: Float[Tensor, "rgb height width"], refinement: Refinement
     ) -> Int[Tensor, "height width"]:
-        """The group of every pixel of the window's part of the picture, borders refined.
+        """The group of every pixel of the window's part of the image, borders refined.
 
         It is done at the size that the network saw, or that of the part if this is smaller.
         """
-        height, width = picture.shape[-2:]
+        height, width = image.shape[-2:]
         size = min(height, self.box.height), min(width, self.box.width)
         down, shares, across = self._enlarging(stage, size)
-        refined = refine(down @ shares @ across, picture.to(shares.device), refinement)
+        refined = refine(down @ shares @ across, image.to(shares.device), refinement)
         large = F.interpolate(refined[None], (height, width), mode="bilinear")[0]
         return large.max(dim=0).indices.int()
 
@@ -130,29 +130,29 @@ class GroupedWindow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class GroupedPicture:
-    """A picture and the groups found in it; words can be given to it again and again."""
+class GroupedImage:
+    """An image and the groups found in it; words can be given to it again and again."""
 
-    picture: UInt8[np.ndarray, "height width 3"]
-    """The picture itself, RGB, 0 to 255."""
+    image: UInt8[np.ndarray, "height width 3"]
+    """The image itself, RGB, 0 to 255."""
     working_size: tuple[int, int]
     """Height and width that the network saw [pixels]."""
     windows: Sequence[GroupedWindow]
     """What was found, window by window."""
     refinement: Refinement | None = None
-    """How borders between groups are moved to where the colours of the picture change; None: not
+    """How borders between groups are moved to where the colors of the image change; None: not
     at all."""
 
     def __repr__(self) -> str:
         height, width = self.size
         groups = " and ".join(str(self.num_groups(stage)) for stage in range(self.num_stages))
         windows = f"{len(self.windows)} window{'s' * (len(self.windows) > 1)}"
-        return f"GroupedPicture({height}x{width}, {windows} of {groups} groups)"
+        return f"GroupedImage({height}x{width}, {windows} of {groups} groups)"
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of the picture [pixels]."""
-        height, width, _ = self.picture.shape
+        """Height and width of the image [pixels]."""
+        height, width, _ = self.image.shape
         return height, width
 
     @property
@@ -165,15 +165,15 @@ class GroupedPicture:
         return len(self.windows[0].shares(stage))
 
     def group_map(self, stage: int) -> UInt16[np.ndarray, "height width"]:
-        """The group of every pixel of the picture at a stage, from 0 for the first grouping.
+        """The group of every pixel of the image at a stage, from 0 for the first grouping.
 
         Each window has groups of its own: those of window `i` are numbered from
-        `i * num_groups(stage)`. Where windows overlap, the one with the nearest centre counts.
+        `i * num_groups(stage)`. Where windows overlap, the one with the nearest center counts.
         """
         owners = self._owners()
         result = torch.zeros(self.size, dtype=torch.int32)
         for index, window in enumerate(self.windows):
-            place = self.in_picture(window.box)
+            place = self.in_image(window.box)
             groups = self._groups_at(window, stage, place).cpu()
             region = result[place.rows, place.columns]
             owned = owners[place.rows, place.columns] == index
@@ -183,36 +183,36 @@ class GroupedPicture:
     def _groups_at(
         self, window: GroupedWindow, stage: int, place: Box
     ) -> Int[Tensor, "height width"]:
-        """The groups of a window at its place in the picture."""
+        """The groups of a window at its place in the image."""
         if self.refinement is None:
             return window.group_map(stage, (place.height, place.width))
-        part = torch.from_numpy(self.picture[place.rows, place.columns]).float()
+        part = torch.from_numpy(self.image[place.rows, place.columns]).float()
         return window.refined_map(stage, part.movedim(-1, 0), self.refinement)
 
-    def shrunk(self, longest: int) -> "GroupedPicture":
-        """The same groups on a picture whose longer side is at most this long [pixels]."""
+    def shrunk(self, longest: int) -> "GroupedImage":
+        """The same groups on an image whose longer side is at most this long [pixels]."""
         if max(self.size) <= longest:
             return self
-        small = Image.fromarray(self.picture)
+        small = Image.fromarray(self.image)
         small.thumbnail((longest, longest))
-        return replace(self, picture=np.array(small))
+        return replace(self, image=np.array(small))
 
     def panels(self) -> list[tuple[str, Image.Image]]:
-        """The picture, then the groups of every stage in colours, each with a title."""
-        panels = [("picture", Image.fromarray(self.picture))]
+        """The image, then the groups of every stage in colors, each with a title."""
+        panels = [("image", Image.fromarray(self.image))]
         for stage in range(self.num_stages):
             groups = self.group_map(stage)
             title = f"stage {stage + 1}: {len(np.unique(groups))} groups in use"
-            panels.append((title, visualization.groups(self.picture, groups)))
+            panels.append((title, visualization.groups(self.image, groups)))
         return panels
 
     def to_image(self) -> Image.Image:
-        """The picture beside its groups of every stage."""
+        """The image beside its groups of every stage."""
         panels = self.shrunk(visualization.LARGEST).panels()
         return visualization.side_by_side(panels, columns=len(panels))
 
     def _owners(self) -> Int[Tensor, "height width"]:
-        """Which window each pixel of the picture belongs to."""
+        """Which window each pixel of the image belongs to."""
         height, width = self.size
         rows = (torch.arange(height) + 0.5) * self.working_size[0] / height
         columns = (torch.arange(width) + 0.5) * self.working_size[1] / width
@@ -226,8 +226,8 @@ class GroupedPicture:
             nearest = torch.minimum(nearest, distance)
         return owners
 
-    def in_picture(self, box: Box) -> Box:
-        """A window's place in the picture as it was given, rounded outwards [pixels]."""
+    def in_image(self, box: Box) -> Box:
+        """A window's place in the image as it was given, rounded outwards [pixels]."""
         down, across = (a / b for a, b in zip(self.size, self.working_size, strict=True))
         top, left = floor(box.top * down), floor(box.left * across)
         bottom = min(self.size[0], ceil((box.top + box.height) * down))

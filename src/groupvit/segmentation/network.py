@@ -31,15 +31,15 @@ class Network(Protocol):
 
     @property
     def background(self) -> nn.Module | None:
-        """How near a word must be, for each part, if that was learnt."""
+        """How near a word must be, for each part, if that was learned."""
         ...
 
     def embed_image(
         self, images: Float[Tensor, "batch 3 height width"], *, by_patch: bool
     ) -> EmbeddedImages:
-        """Group normalised images, and embed them and their parts."""
+        """Group normalized images, and embed them and their parts."""
         ...
 
     def encode_text(self, tokens: Int[Tensor, "text position"]) -> Float[Tensor, "text embedding"]:
-        """Texts in the shared space, not normalised."""
+        """Texts in the shared space, not normalized."""
         ...

@@ -1,4 +1,4 @@
-"""Pictures as the network wants them: resized, cut into windows, normalised."""
+"""Images as the network wants them: resized, cut into windows, normalized."""
 
 import numpy as np
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from groupvit.errors import InputError
-from groupvit.images import DEVIATION, MEAN
+from groupvit.imaging import DEVIATION, MEAN
 from groupvit.model.config import ImageEncoderConfig
 from groupvit.segmentation.protocol import Protocol
 
@@ -16,7 +16,7 @@ from groupvit.segmentation.protocol import Protocol
 def working_size(
     height: int, width: int, protocol: Protocol, config: ImageEncoderConfig
 ) -> tuple[int, int]:
-    """Height and width that a picture is resized to, its proportions kept [pixels].
+    """Height and width that an image is resized to, its proportions kept [pixels].
 
     Raises:
         InputError: The protocol cuts borders off and would leave less than one patch.
@@ -29,7 +29,7 @@ def working_size(
     size = int(height * factor + 0.5), int(width * factor + 0.5)
     if min(size) < patch:
         raise InputError(
-            f"the picture of {width} x {height} pixels is too thin for the protocol "
+            f"the image of {width} x {height} pixels is too thin for the protocol "
             f"{protocol.name!r}, which leaves {size[1]} x {size[0]}; use the protocol 'ours'"
         )
     return size
@@ -40,10 +40,10 @@ def _multiple(length: float, patch: int) -> int:
 
 
 def resize(
-    picture: UInt8[np.ndarray, "height width 3"], size: tuple[int, int], *, antialias: bool
+    image: UInt8[np.ndarray, "height width 3"], size: tuple[int, int], *, antialias: bool
 ) -> UInt8[Tensor, "3 new_height new_width"]:
-    """The picture at this (height, width), bilinear, in whole numbers as the original does."""
-    pixels = rearrange(torch.from_numpy(picture), "height width rgb -> 1 rgb height width")
+    """The image at this (height, width), bilinear, in whole numbers as the original does."""
+    pixels = rearrange(torch.from_numpy(image), "height width rgb -> 1 rgb height width")
     if pixels.shape[-2:] != size:
         pixels = F.interpolate(
             pixels, size, mode="bilinear", align_corners=False, antialias=antialias
@@ -51,10 +51,10 @@ def resize(
     return pixels[0]
 
 
-def normalise(
+def normalize(
     pixels: UInt8[Tensor, "*batch 3 height width"],
 ) -> Float[Tensor, "*batch 3 height width"]:
-    """Colours with ImageNet's mean taken off, in units of its deviation."""
+    """Colors with ImageNet's mean taken off, in units of its deviation."""
     mean = torch.tensor(MEAN, device=pixels.device)[:, None, None]
     deviation = torch.tensor(DEVIATION, device=pixels.device)[:, None, None]
     return (pixels - mean) / deviation

@@ -1,4 +1,4 @@
-"""Protocols: everything that decides how a picture is scored, under one name."""
+"""Protocols: everything that decides how an image is scored, under one name."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -36,7 +36,7 @@ NOTHING = Conditions()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protocol:
-    """How a picture is resized, cut, and scored against words."""
+    """How an image is resized, cut, and scored against words."""
 
     name: str
     """What reports call it."""
@@ -48,9 +48,9 @@ class Protocol:
     antialias: bool
     """Whether shrinking averages over what falls together, or samples as the original does."""
     border: Literal["fit", "cut"]
-    """When a side is no multiple of the patch: fit the picture to one, or cut the rest off."""
+    """When a side is no multiple of the patch: fit the image to one, or cut the rest off."""
     window: int | None = None
-    """Side of the sliding windows [pixels]; None: the whole picture at once."""
+    """Side of the sliding windows [pixels]; None: the whole image at once."""
     stride: int = 224
     """Step between windows [pixels]."""
     templates: tuple[str, ...] = SIMPLE
@@ -58,12 +58,12 @@ class Protocol:
     top_labels: int | None = None
     """How many labels may be used, those that fit the whole window best; None: all."""
     resized: Literal["groups", "scores"]
-    """What is brought to the size of the picture: the groups, so that every pixel has the label of
+    """What is brought to the size of the image: the groups, so that every pixel has the label of
     its group; or the scores of the pixels that the network saw, as published."""
     naming: Naming | None = None
     """What takes the words; None: what the model asks for."""
     refinement: Refinement | None = None
-    """How borders are moved to where colours change; None: not at all."""
+    """How borders are moved to where colors change; None: not at all."""
     certainty: Certainty | None = None
     """What a background is told by; None: what the model asks for."""
     threshold: float | None = None
@@ -95,10 +95,10 @@ class Protocol:
         return found if found.threshold is not None else replace(found, threshold=self.threshold)
 
     def certainty_of(self, model: GroupViTConfig) -> Certainty:
-        """What a background is told by: what was learnt, or cosines if they are centred."""
+        """What a background is told by: what was learned, or cosines if they are centered."""
         if self.certainty is not None:
             return self.certainty
-        return "margin" if model.background else "similarity" if model.centred else "score"
+        return "margin" if model.background else "similarity" if model.centered else "score"
 
     def on(self, benchmark: str) -> "Protocol":
         """The protocol with the size that it prescribes for the benchmark of this key."""
@@ -199,7 +199,7 @@ OURS = Protocol(
     resized="groups",
     scoring="softmax",
 )
-"""For people's pictures: the whole picture at once, every label that was asked for."""
+"""For people's images: the whole image at once, every label that was asked for."""
 
 PROTOCOLS = {protocol.name: protocol for protocol in (OURS, GROUPVIT, TCL, SCLIP)}
 

@@ -1,8 +1,8 @@
-"""Refinement: borders of labels move to where the colours of the picture change.
+"""Refinement: borders of labels move to where the colors of the image change.
 
 Pixel-adaptive mask refinement, PAMR (Araslanov and Roth 2020, Single-Stage Semantic Segmentation
 from Image Labels, section 3.4): again and again the scores of a pixel become the mean of those of
-some pixels around it, weighted by how alike the colours are,
+some pixels around it, weighted by how alike the colors are,
 
     k(i, j) = mean over red, green, blue of - |I_i - I_j| / (contrast * deviation around i)
     a(i, j) = softmax of k(i, j) over the pixels j around i
@@ -34,7 +34,7 @@ class Refinement:
     dilations: tuple[int, ...] = (1, 2, 4, 8, 12, 24)
     """Distances of the eight pixels around one that count [pixels]."""
     contrast: float = 0.1
-    """Differences of colour that separate, in multiples of the deviation around a pixel."""
+    """Differences of color that separate, in multiples of the deviation around a pixel."""
 
     def __post_init__(self) -> None:
         """Check that the numbers say something."""
@@ -49,7 +49,7 @@ class Refinement:
 
 def refine(
     scores: Float[Tensor, "label height width"],
-    picture: Float[Tensor, "rgb picture_height picture_width"],
+    image: Float[Tensor, "rgb image_height image_width"],
     refinement: Refinement,
 ) -> Float[Tensor, "label height width"]:
     """The scores, spread over what looks alike; those of a pixel keep their sum.
@@ -58,15 +58,13 @@ def refine(
 
     Args:
         scores: At least 0.
-        picture: In any unit of colour; it is brought to the size of the scores.
+        image: In any unit of color; it is brought to the size of the scores.
         refinement: How.
     """
     taking_part = torch.unique(scores.max(dim=0).indices)
-    if picture.shape[-2:] != scores.shape[-2:]:
-        picture = F.interpolate(picture[None], scores.shape[-2:], mode="bilinear", antialias=True)[
-            0
-        ]
-    affinities = _affinities(picture, refinement)
+    if image.shape[-2:] != scores.shape[-2:]:
+        image = F.interpolate(image[None], scores.shape[-2:], mode="bilinear", antialias=True)[0]
+    affinities = _affinities(image, refinement)
     spread = scores[taking_part]
     for _ in range(refinement.steps):
         around = _around(spread, refinement.dilations)
@@ -80,12 +78,12 @@ def refine(
 
 
 def _affinities(
-    picture: Float[Tensor, "rgb height width"], refinement: Refinement
-) -> Float[Tensor, "neighbour height width"]:
+    image: Float[Tensor, "rgb height width"], refinement: Refinement
+) -> Float[Tensor, "neighbor height width"]:
     """How much each of the pixels around a pixel counts; sums to 1."""
-    around = torch.stack(list(_around(picture, refinement.dilations)))
-    deviation = torch.cat([around, picture[None]]).std(dim=0)
-    unlike = (around - picture).abs() / (refinement.contrast * deviation + 1e-8)
+    around = torch.stack(list(_around(image, refinement.dilations)))
+    deviation = torch.cat([around, image[None]]).std(dim=0)
+    unlike = (around - image).abs() / (refinement.contrast * deviation + 1e-8)
     result: Tensor = (-unlike.mean(dim=1)).softmax(dim=0)
     return result
 

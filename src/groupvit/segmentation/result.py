@@ -13,24 +13,24 @@ from torch import Tensor
 
 from groupvit import formats, visualization
 from groupvit.errors import InputError
-from groupvit.palette import colours
-from groupvit.segmentation.groups import GroupedPicture
+from groupvit.palette import colors
+from groupvit.segmentation.groups import GroupedImage
 from groupvit.segmentation.score_map import ScoreMap
 from groupvit.text.prompts import BACKGROUND
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Segmentation:
-    """Which pixels of a picture belong to which label."""
+    """Which pixels of an image belong to which label."""
 
     labels: tuple[str, ...]
     """Names of the labels; with a background, it comes first."""
     label_map: UInt8[np.ndarray, "height width"] | UInt16[np.ndarray, "height width"]
     """The index into `labels` of every pixel; 16 bits wide beyond 256 labels."""
-    groups: GroupedPicture
-    """The picture and the groups found in it, whatever was asked."""
+    groups: GroupedImage
+    """The image and the groups found in it, whatever was asked."""
     score_map: ScoreMap
-    """The scores by pieces of the picture; see `scores`."""
+    """The scores by pieces of the image; see `scores`."""
     group_scores: tuple[Float[Tensor, "group label"], ...]
     """For each window, how well the groups of the last stage fit each label, in [0, 1]."""
 
@@ -61,7 +61,7 @@ class Segmentation:
         return self.score_map.dense().cpu().numpy()
 
     def shares(self) -> dict[str, float]:
-        """The part of the picture that each label covers, in [0, 1]."""
+        """The part of the image that each label covers, in [0, 1]."""
         counts = np.bincount(self.label_map.ravel(), minlength=len(self.labels))
         return dict(zip(self.labels, (counts / self.label_map.size).tolist(), strict=True))
 
@@ -84,32 +84,32 @@ class Segmentation:
         return tuple(taken)
 
     def to_index_image(self) -> Image.Image:
-        """The label map as a picture whose pixel values are label indices, with our palette."""
-        return formats.index_png(self.label_map, self.colours())
+        """The label map as an image whose pixel values are label indices, with our palette."""
+        return formats.index_png(self.label_map, self.colors())
 
     def to_overlay(self, *, opacity: float = 0.55) -> Image.Image:
-        """The picture under the colours of its labels, with names and a legend."""
+        """The image under the colors of its labels, with names and a legend."""
         return visualization.overlay(
-            self.groups.picture, self.label_map, self.labels, self.colours(), opacity=opacity
+            self.groups.image, self.label_map, self.labels, self.colors(), opacity=opacity
         )
 
     def to_groups_image(self) -> Image.Image:
-        """The picture beside its groups of every stage and the labels that the last ones took."""
+        """The image beside its groups of every stage and the labels that the last ones took."""
         small = self._shrunk(visualization.LARGEST)
         groups, names = small.group_map(), self.group_labels()
         used = np.unique(groups)
         named = visualization.overlay(
-            small.groups.picture,
+            small.groups.image,
             np.searchsorted(used, groups).astype(np.uint16),
             [f"{group}: {names[group]}" for group in used],
-            colours(len(used), background=False),
+            colors(len(used), background=False),
         )
         *panels, (title, _) = small.groups.panels()
         panels += [(f"{title}, with words", named), ("labels", small.to_overlay())]
         return visualization.side_by_side(panels, columns=2)
 
     def _shrunk(self, longest: int) -> "Segmentation":
-        """The same result on a smaller picture, each pixel that of its centre."""
+        """The same result on a smaller image, each pixel that of its center."""
         groups = self.groups.shrunk(longest)
         rows, columns = (
             ((np.arange(new) + 0.5) * old / new).astype(np.int64)
@@ -117,8 +117,8 @@ class Segmentation:
         )
         return replace(self, groups=groups, label_map=self.label_map[rows][:, columns])
 
-    def to_coco(self, file_name: str = "picture") -> dict[str, Any]:
-        """A COCO data set of this one picture, its masks as run lengths."""
+    def to_coco(self, file_name: str = "image") -> dict[str, Any]:
+        """A COCO data set of this one image, its masks as run lengths."""
         dataset = formats.CocoDataset(self.labels)
         dataset.add(file_name, self.label_map)
         return dataset.to_values()
@@ -127,12 +127,12 @@ class Segmentation:
         """One multi-polygon for each label, in pixels from the upper left corner."""
         return formats.geojson(self.label_map, self.labels)
 
-    def colours(self) -> UInt8[np.ndarray, "label 3"]:
-        """The colour of each label, RGB."""
-        return colours(len(self.labels), background=self.has_background)
+    def colors(self) -> UInt8[np.ndarray, "label 3"]:
+        """The color of each label, RGB."""
+        return colors(len(self.labels), background=self.has_background)
 
     def save(self, path: str | Path) -> None:
-        """Write a file whose suffix says what: the pictures come from `to_overlay` and others.
+        """Write a file whose suffix says what: the images come from `to_overlay` and others.
 
         `.png`: label indices with our palette. `.json`: COCO with run lengths. `.geojson`:
         polygons. `.npz`: `scores` (float16, "label height width"), `label_map`,

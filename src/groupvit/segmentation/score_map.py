@@ -1,4 +1,4 @@
-"""Scores of every pixel, kept as pieces: regions of the picture whose pixels score alike."""
+"""Scores of every pixel, kept as pieces: regions of the image whose pixels score alike."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from groupvit.segmentation.groups import GroupedPicture
+from groupvit.segmentation.groups import GroupedImage
 from groupvit.segmentation.refinement import Refinement, refine
 
 CHUNK = 1 << 22
@@ -22,27 +22,27 @@ class ScoreMap:
     """Scores of every label at every pixel.
 
     The pixels of a piece lie in the same group, or patch, of every window that covers them. If the
-    pieces were drawn at the size that the network saw, the picture's own pixels lie between theirs:
+    pieces were drawn at the size that the network saw, the image's own pixels lie between theirs:
     scores are mixed bilinearly, which makes a difference only where pieces of different labels
     meet.
     """
 
     pieces: Int[Tensor, "height width"]
-    """The piece of every pixel, at the size of the picture or at that which the network saw."""
+    """The piece of every pixel, at the size of the image or at that which the network saw."""
     table: Float[Tensor, "piece label"]
     """The scores of every piece, averaged over its windows."""
     size: tuple[int, int]
-    """Height and width of the picture [pixels]."""
+    """Height and width of the image [pixels]."""
 
     def dense(self) -> Float[Tensor, "label height width"]:
-        """The scores of all labels at every pixel of the picture; takes much memory."""
+        """The scores of all labels at every pixel of the image; takes much memory."""
         scores = rearrange(self.table[self.pieces], "height width label -> 1 label height width")
         return F.interpolate(scores, self.size, mode="bilinear", align_corners=False)[0]
 
     def best(self) -> Int[Tensor, "height width"]:
-        """The label with the highest score at every pixel of the picture.
+        """The label with the highest score at every pixel of the image.
 
-        Equals the argmax of `dense`. Where the four neighbours of a pixel agree on the best
+        Equals the argmax of `dense`. Where the four neighbors of a pixel agree on the best
         label so does their mixture; only elsewhere it is computed.
         """
         labels = self.table.argmax(dim=1)[self.pieces]
@@ -89,7 +89,7 @@ def _between(
 
 
 def assemble(
-    grouped: GroupedPicture,
+    grouped: GroupedImage,
     tables: Sequence[Float[Tensor, "part label"]],
     *,
     resized: Literal["groups", "scores"],
@@ -97,26 +97,26 @@ def assemble(
     """Lay the groups of all windows over each other; overlaps average their scores.
 
     Args:
-        grouped: The picture's groups.
+        grouped: The image's groups.
         tables: The scores of what takes the words in each window.
-        resized: Whether the groups are drawn at the size of the picture, or at the size that the
-            network saw, so that the scores are brought to that of the picture. Patches have no
+        resized: Whether the groups are drawn at the size of the image, or at the size that the
+            network saw, so that the scores are brought to that of the image. Patches have no
             borders to be drawn: theirs are always brought there.
     """
     device = tables[0].device
     by_patch = grouped.windows[0].patches is not None
-    at_picture = resized == "groups" and not by_patch
-    seen = grouped.size if at_picture else grouped.working_size
+    at_image = resized == "groups" and not by_patch
+    seen = grouped.size if at_image else grouped.working_size
     if len(tables) == 1:
         [window] = grouped.windows
-        pieces = window.speaker_map(window.grid if by_patch else seen)
+        pieces = window.naming_map(window.grid if by_patch else seen)
         return ScoreMap(pieces=pieces, table=tables[0], size=grouped.size)
     pieces = torch.zeros(seen, dtype=torch.int32, device=device)
     sums = tables[0].new_zeros(1, tables[0].shape[1])
     counts = tables[0].new_zeros(1)
     for window, table in zip(grouped.windows, tables, strict=True):
-        box = grouped.in_picture(window.box) if at_picture else window.box
-        parts = window.speaker_map((box.height, box.width))
+        box = grouped.in_image(window.box) if at_image else window.box
+        parts = window.naming_map((box.height, box.width))
         pairs = pieces[box.rows, box.columns] * len(table) + parts
         present = torch.zeros(len(sums) * len(table), dtype=torch.bool, device=device)
         present[pairs] = True
@@ -129,16 +129,16 @@ def assemble(
     return ScoreMap(pieces=pieces, table=sums / counts.clamp(min=1)[:, None], size=grouped.size)
 
 
-def refined(scores: ScoreMap, grouped: GroupedPicture, refinement: Refinement) -> ScoreMap:
-    """The scores with borders where the colours of the picture change.
+def refined(scores: ScoreMap, grouped: GroupedImage, refinement: Refinement) -> ScoreMap:
+    """The scores with borders where the colors of the image change.
 
-    It is done at the size that the network saw, or that of the picture if this is smaller.
+    It is done at the size that the network saw, or that of the image if this is smaller.
     """
     height, width = map(min, grouped.size, grouped.working_size)
     size = height, width
-    pixels = torch.from_numpy(grouped.picture).to(scores.table.device).float()
-    picture = rearrange(pixels, "height width rgb -> rgb height width")
-    dense = refine(replace(scores, size=size).dense(), picture, refinement)
+    pixels = torch.from_numpy(grouped.image).to(scores.table.device).float()
+    image = rearrange(pixels, "height width rgb -> rgb height width")
+    dense = refine(replace(scores, size=size).dense(), image, refinement)
     table = rearrange(dense, "label height width -> (height width) label")
     pieces = torch.arange(len(table), device=table.device).view(size)
     return ScoreMap(pieces=pieces, table=table, size=grouped.size)

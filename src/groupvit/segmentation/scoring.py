@@ -29,9 +29,9 @@ def score(
     """The score in [0, 1] of every label for every part; with a background, it comes first.
 
     Args:
-        parts: Groups or patches of a window, L2-normalised.
+        parts: Groups or patches of a window, L2-normalized.
         window: The embedding of the whole.
-        words: All words, L2-normalised.
+        words: All words, L2-normalized.
         query: What is asked.
         logit_scale: That of the model.
         protocol: How scores are made of similarities.

@@ -1,4 +1,4 @@
-"""The segmenter: load a model once, then give it pictures and words."""
+"""The segmenter: load a model once, then give it images and words."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from jaxtyping import Float, Int, UInt8, UInt16
 from PIL import Image
 from torch import Tensor
 
-from groupvit import images
+from groupvit import imaging
 from groupvit.errors import InputError
 from groupvit.exported.folder import is_exported
 from groupvit.exported.network import ExportedNetwork
@@ -25,9 +25,9 @@ from groupvit.model.precision import with_matrices_in
 from groupvit.segmentation import encoding
 from groupvit.segmentation import protocol as protocols
 from groupvit.segmentation.devices import on_cpu, usable
-from groupvit.segmentation.groups import GroupedPicture
+from groupvit.segmentation.groups import GroupedImage
 from groupvit.segmentation.network import Network
-from groupvit.segmentation.preparation import normalise
+from groupvit.segmentation.preparation import normalize
 from groupvit.segmentation.protocol import OURS, THRESHOLDS, Protocol
 from groupvit.segmentation.result import Segmentation
 from groupvit.segmentation.score_map import assemble, refined
@@ -35,16 +35,16 @@ from groupvit.segmentation.scoring import score
 from groupvit.segmentation.vocabulary import Query, Vocabulary, query
 from groupvit.text.background import Background, Certainty
 from groupvit.text.prompts import BACKGROUND, parse_labels
-from groupvit.weights import find
+from groupvit.weights import catalogue
 from groupvit.weights.checkpoint import Origin
 
-Picture = str | Path | Image.Image | np.ndarray
+ImageInput = str | Path | Image.Image | np.ndarray
 """A file, a Pillow image, or an array of uint8 "height width 3" or "height width"."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class Segmenter:
-    """Says which pixels of a picture belong to which word.
+    """Says which pixels of an image belong to which word.
 
     ```python
     segmenter = Segmenter.load("nvidia/groupvit-gcc-yfcc")
@@ -71,7 +71,7 @@ class Segmenter:
                 one.
             origin: Where its weights come from.
             background: Where the background of this model begins, if it was calibrated.
-            protocol: How pictures are resized, cut and scored; `ours`, `groupvit`, or your own.
+            protocol: How images are resized, cut and scored; `ours`, `groupvit`, or your own.
             device: Where to compute, such as `cpu`, `cuda`, or `auto`: a GPU if there is one.
             dtype: `float32` or `bfloat16`, which computes the encoders under autocast, with the
                 weights as they are now: faster where the processor has it, with slightly other
@@ -80,7 +80,7 @@ class Segmenter:
 
         Raises:
             InputError: The protocol, device or dtype does not exist, or the protocol wants what
-                the model has not learnt.
+                the model has not learned.
         """
         if dtype not in DTYPES:
             raise InputError(f"dtype is {dtype!r}; known are {', '.join(DTYPES)}")
@@ -95,7 +95,7 @@ class Segmenter:
         self.protocol = protocols.named(protocol) if isinstance(protocol, str) else protocol
         if self.certainty == "margin" and network.background is None:
             raise InputError(
-                f"the protocol {self.protocol.name!r} wants margins, but this model has learnt no "
+                f"the protocol {self.protocol.name!r} wants margins, but this model has learned no "
                 "background; teach it one with groupvit learn-background"
             )
         self.dtype = DTYPES[dtype]
@@ -118,13 +118,13 @@ class Segmenter:
     ) -> "Segmenter":
         """A segmenter with the model of this name: bundled, a folder, a file, or a hub id.
 
-        See `groupvit.weights.find.load` for names and errors, and the constructor for the rest. A
-        folder may hold an exported model, too, which computes on the CPU.
+        See `groupvit.weights.catalogue.load` for names and errors, and the constructor for the
+        rest. A folder may hold an exported model, too, which computes on the CPU.
 
         Args:
             name: What people call it.
             revision: Branch, tag or commit; for hub ids only.
-            protocol: How pictures are resized, cut and scored.
+            protocol: How images are resized, cut and scored.
             device: Where to compute.
             dtype: In what to compute.
             batch_size: Windows that go through the network at once.
@@ -147,7 +147,7 @@ class Segmenter:
                 f"{name} is no exported model, so that {runtime} cannot compute it; "
                 "groupvit export makes one"
             )
-        loaded = find.load(name, revision=revision)
+        loaded = catalogue.load(name, revision=revision)
         return cls(
             loaded.model,
             origin=loaded.origin,
@@ -199,7 +199,7 @@ class Segmenter:
     def limits(self, parts: Float[Tensor, "*axes embedding"]) -> Float[Tensor, "*axes"]:
         """What a word's cosine is compared with at every part before any threshold.
 
-        It is what the model has learnt, where its background is told by margins, else 0.
+        It is what the model has learned, where its background is told by margins, else 0.
         """
         if self.network.background is None or self.certainty != "margin":
             return parts.new_zeros(parts.shape[:-1])
@@ -210,7 +210,7 @@ class Segmenter:
     @overload
     def __call__(
         self,
-        pictures: Picture,
+        images: ImageInput,
         labels: Sequence[str],
         *,
         background: Background | None = None,
@@ -219,7 +219,7 @@ class Segmenter:
     @overload
     def __call__(
         self,
-        pictures: list[Picture] | tuple[Picture, ...],
+        images: list[ImageInput] | tuple[ImageInput, ...],
         labels: Sequence[str],
         *,
         background: Background | None = None,
@@ -227,43 +227,43 @@ class Segmenter:
     ) -> list[Segmentation]: ...
     def __call__(
         self,
-        pictures: Picture | list[Picture] | tuple[Picture, ...],
+        images: ImageInput | list[ImageInput] | tuple[ImageInput, ...],
         labels: Sequence[str],
         *,
         background: Background | None = None,
         top_labels: int | Literal["all"] | None = None,
     ) -> Segmentation | list[Segmentation]:
-        """Segment a picture, or several at once, by words.
+        """Segment an image, or several at once, by words.
 
         Args:
-            pictures: A file, a Pillow image, a uint8 array "height width 3" (RGB, 0 to 255) or
-                "height width" (grey); or a list or tuple of them, of any sizes.
+            images: A file, a Pillow image, a uint8 array "height width 3" (RGB, 0 to 255) or
+                "height width" (gray); or a list or tuple of them, of any sizes.
             labels: Free text. Synonyms share a label: `car|automobile|taxi`.
             background: What belongs to no label; None gives every pixel a label.
             top_labels: At most this many labels for each window, the ones that fit it best as a
                 whole, or `all`; None: as many as the protocol says.
 
         Returns:
-            One segmentation, or a list of them for several pictures.
+            One segmentation, or a list of them for several images.
 
         Raises:
-            InputError: A picture cannot be read, or the labels are empty, doubled or too long.
+            InputError: An image cannot be read, or the labels are empty, doubled or too long.
         """
-        query(labels, background)  # refuse bad words before the work on the pictures
-        several = list(pictures) if isinstance(pictures, (list, tuple)) else [pictures]
+        query(labels, background)  # refuse bad words before the work on the images
+        several = list(images) if isinstance(images, (list, tuple)) else [images]
         results = [
             self.label(grouped, labels, background=background, top_labels=top_labels)
             for grouped in self.group(several)
         ]
-        return results if isinstance(pictures, (list, tuple)) else results[0]
+        return results if isinstance(images, (list, tuple)) else results[0]
 
-    def group(self, pictures: Sequence[Picture]) -> list[GroupedPicture]:
-        """Find the groups of pictures, without any words: one pass for each window.
+    def group(self, images: Sequence[ImageInput]) -> list[GroupedImage]:
+        """Find the groups of images, without any words: one pass for each window.
 
         Raises:
-            InputError: A picture cannot be read or is too thin for the protocol.
+            InputError: An image cannot be read or is too thin for the protocol.
         """
-        arrays = [images.read(picture) for picture in pictures]
+        arrays = [imaging.read(image) for image in images]
         cut = [encoding.cut(array, self.protocol, self.network.config.image) for array in arrays]
         with self._computing():
             encoded = encoding.encode(
@@ -275,8 +275,8 @@ class Segmenter:
             )
         found = iter(encoded)
         return [
-            GroupedPicture(
-                picture=array,
+            GroupedImage(
+                image=array,
                 working_size=size,
                 windows=tuple(islice(found, len(crops))),
                 refinement=self.protocol.refinement,
@@ -286,13 +286,13 @@ class Segmenter:
 
     def label(
         self,
-        grouped: GroupedPicture,
+        grouped: GroupedImage,
         labels: Sequence[str],
         *,
         background: Background | None = None,
         top_labels: int | Literal["all"] | None = None,
     ) -> Segmentation:
-        """Give words to the groups of a picture; see `__call__`."""
+        """Give words to the groups of an image; see `__call__`."""
         protocol = self.protocol
         if top_labels is not None:
             count = None if top_labels == "all" else top_labels
@@ -327,7 +327,7 @@ class Segmenter:
             of_groups = all_of([one.segments for one in windows])
             of_speakers = of_groups
             if windows[0].patches is not None:
-                of_speakers = all_of([one.speakers for one in windows])
+                of_speakers = all_of([one.naming_embeddings for one in windows])
             scores = assemble(grouped, of_speakers, resized=protocol.resized)
             if protocol.refinement is not None:
                 scores = refined(scores, grouped, protocol.refinement)
@@ -340,7 +340,7 @@ class Segmenter:
             )
 
     def embed_words(self, words: Sequence[str]) -> Float[Tensor, "word embedding"]:
-        """Words in the space shared with pictures, by the protocol's sentences; L2-normalised.
+        """Words in the space shared with images, by the protocol's sentences; L2-normalized.
 
         Raises:
             InputError: A word is too long for the text encoder.
@@ -348,16 +348,16 @@ class Segmenter:
         with self._computing():
             return self._vocabulary.embed(words, self.protocol.templates)
 
-    def embed_pictures(
-        self, pixels: UInt8[Tensor, "picture 3 height width"]
-    ) -> Float[Tensor, "picture embedding"]:
-        """Whole pictures in the space shared with words, as they are; L2-normalised.
+    def embed_images(
+        self, pixels: UInt8[Tensor, "image 3 height width"]
+    ) -> Float[Tensor, "image embedding"]:
+        """Whole images in the space shared with words, as they are; L2-normalized.
 
         Args:
             pixels: RGB, 0 to 255, with sides that are multiples of the patch size.
         """
         with self._computing():
-            found = self._network.embed_image(normalise(pixels.to(self.device)), by_patch=False)
+            found = self._network.embed_image(normalize(pixels.to(self.device)), by_patch=False)
             return found.embedding.float()
 
     @contextmanager

@@ -18,7 +18,7 @@ from groupvit.text.tokenizer import Tokenizer
 
 
 class Query(NamedTuple):
-    """What is asked of a picture: labels, each with its words, and those that are background."""
+    """What is asked of an image: labels, each with its words, and those that are background."""
 
     labels: tuple[str, ...]
     """Names of the labels that compete, background words last."""
@@ -75,7 +75,7 @@ class Vocabulary:
     def embed(
         self, words: Sequence[str], templates: tuple[str, ...]
     ) -> Float[Tensor, "word embedding"]:
-        """L2-normalised embeddings, averaged over the templates before they are normalised.
+        """L2-normalized embeddings, averaged over the templates before they are normalized.
 
         Raises:
             InputError: A word is too long for the text encoder.

@@ -1,10 +1,10 @@
-"""Sliding windows over a picture."""
+"""Sliding windows over an image."""
 
 from typing import NamedTuple
 
 
 class Box(NamedTuple):
-    """A window's place in the picture [pixels]."""
+    """A window's place in the image [pixels]."""
 
     top: int
     left: int
@@ -13,19 +13,19 @@ class Box(NamedTuple):
 
     @property
     def rows(self) -> slice:
-        """The rows of the picture that it covers."""
+        """The rows of the image that it covers."""
         return slice(self.top, self.top + self.height)
 
     @property
     def columns(self) -> slice:
-        """The columns of the picture that it covers."""
+        """The columns of the image that it covers."""
         return slice(self.left, self.left + self.width)
 
 
 def boxes(height: int, width: int, *, window: int | None, stride: int) -> list[Box]:
-    """Square windows that cover a picture, row by row; one of the whole picture without a size.
+    """Square windows that cover an image, row by row; one of the whole image without a size.
 
-    The last window of a row or column is moved inwards to end at the border; a picture smaller
+    The last window of a row or column is moved inwards to end at the border; an image smaller
     than a window has one window of its own size.
     """
     if window is None:

@@ -1,1 +1,1 @@
-"""A program that answers over HTTP: pictures and words in, labelled pixels out."""
+"""A program that answers over HTTP: images and words in, labeled pixels out."""

@@ -16,9 +16,9 @@ class Segmented(BaseModel):
     height: int
     width: int
     shares: dict[str, float]
-    """The part of the picture that each label covers, in [0, 1]."""
+    """The part of the image that each label covers, in [0, 1]."""
     coco: dict[str, Any]
-    """A COCO data set of this one picture; masks are run lengths."""
+    """A COCO data set of this one image; masks are run lengths."""
 
     @classmethod
     def of(cls, found: Segmentation) -> "Segmented":
@@ -31,7 +31,7 @@ class Embedded(BaseModel):
     """Vectors of length one."""
 
     words: dict[str, list[float]]
-    picture: list[float] | None
+    image: list[float] | None
 
 
 class Model(BaseModel):

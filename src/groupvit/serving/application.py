@@ -20,22 +20,22 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from groupvit.errors import InputError
-from groupvit.segmentation.groups import GroupedPicture
+from groupvit.segmentation.groups import GroupedImage
 from groupvit.segmentation.result import Segmentation
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.segmentation.vocabulary import query
 from groupvit.serving.answers import Embedded, Model, Segmented
-from groupvit.serving.desk import Desk
 from groupvit.serving.guard import Guard
 from groupvit.serving.limits import Limits
 from groupvit.serving.metrics import Metrics
+from groupvit.serving.service import Service
 from groupvit.text.background import Background
 
-Picture = Annotated[UploadFile, File(description="A JPEG, PNG or WebP file.")]
+Upload = Annotated[UploadFile, File(description="A JPEG, PNG or WebP file.")]
 Labels = Annotated[list[str], Form(description="Words; the field may be repeated.")]
 View = Annotated[
     Literal["labels", "overlay", "groups"],
-    Form(description="Which picture is sent to those who accept image/png."),
+    Form(description="Which image is sent to those who accept image/png."),
 ]
 Threshold = Annotated[float | None, Form(description="What lies below it is background.")]
 Top = Annotated[int | None, Form(ge=1, description="At most this many labels.")]
@@ -48,7 +48,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
         403: "Called by a page or under a name of another site.",
         408: "The request took too long to arrive.",
         413: "The request is too large.",
-        422: "A picture or a label cannot be used; the sentence says why.",
+        422: "An image or a label cannot be used; the sentence says why.",
         429: "Too many requests at once; come back.",
     }.items()
 }
@@ -77,7 +77,7 @@ def application(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.desk = Desk(segmenter, name, limits, metrics)
+        app.state.desk = Service(segmenter, name, limits, metrics)
         yield
         await app.state.desk.close()
 
@@ -106,17 +106,17 @@ def application(
     return app
 
 
-def _desk(request: Request) -> Desk:
-    desk: Desk = request.app.state.desk
+def _service(request: Request) -> Service:
+    desk: Service = request.app.state.desk
     return desk
 
 
-Served = Annotated[Desk, Depends(_desk)]
+Served = Annotated[Service, Depends(_service)]
 
 
 async def segment(
     desk: Served,
-    picture: Picture,
+    image: Upload,
     labels: Labels,
     background: Threshold = None,
     background_words: Labels = [],  # noqa: B006 - read as a description of the form only
@@ -124,18 +124,18 @@ async def segment(
     view: View = "labels",
     accept: Annotated[str, Header()] = "",
 ) -> Any:
-    """Say which pixels of a picture belong to which word.
+    """Say which pixels of an image belong to which word.
 
-    The answer is JSON with COCO run lengths, or a picture for those who accept image/png.
+    The answer is JSON with COCO run lengths, or an image for those who accept image/png.
     """
     behind = None
     if background is not None or background_words:
         behind = Background(threshold=background, words=tuple(background_words))
     desk.limits.check_words([*labels, *background_words])
-    query(labels, behind)  # bad words are refused before any work on the picture
-    pixels = await desk.decoded(await picture.read())
+    query(labels, behind)  # bad words are refused before any work on the image
+    pixels = await desk.decoded(await image.read())
 
-    def answer(grouped: GroupedPicture | None) -> bytes | Segmented:
+    def answer(grouped: GroupedImage | None) -> bytes | Segmented:
         assert grouped is not None
         found = desk.segmenter.label(grouped, labels, background=behind, top_labels=top_labels)
         return _png(found, view) if "image/png" in accept else Segmented.of(found)
@@ -147,25 +147,25 @@ async def segment(
 async def embed(
     desk: Served,
     words: Labels = [],  # noqa: B006 - read as a description of the form only
-    picture: Annotated[UploadFile | None, File(description="A JPEG, PNG or WebP file.")] = None,
+    image: Annotated[UploadFile | None, File(description="A JPEG, PNG or WebP file.")] = None,
 ) -> Embedded:
-    """Words and a picture in the space that they share; of length one."""
-    if not words and picture is None:
-        raise InputError("nothing to embed; give words, or a picture")
+    """Words and an image in the space that they share; of length one."""
+    if not words and image is None:
+        raise InputError("nothing to embed; give words, or an image")
     desk.limits.check_words(words)
-    pixels = None if picture is None else await desk.decoded(await picture.read())
+    pixels = None if image is None else await desk.decoded(await image.read())
 
-    def answer(grouped: GroupedPicture | None) -> Embedded:
+    def answer(grouped: GroupedImage | None) -> Embedded:
         embeddings = desk.segmenter.embed_words(words) if words else torch.empty(0)
         return Embedded(
             words=dict(zip(words, embeddings.tolist(), strict=True)),
-            picture=None if grouped is None else _mean(grouped),
+            image=None if grouped is None else _mean(grouped),
         )
 
     return await desk.computed(pixels, answer)
 
 
-def _mean(grouped: GroupedPicture) -> list[float]:
+def _mean(grouped: GroupedImage) -> list[float]:
     """The mean embedding of the windows, of length one."""
     mean = torch.stack([window.embedding for window in grouped.windows]).mean(dim=0)
     values: list[float] = torch.nn.functional.normalize(mean, dim=0).tolist()
@@ -189,12 +189,12 @@ async def measured(desk: Served) -> Response:
 
 def _png(found: Segmentation, view: str) -> bytes:
     file = io.BytesIO()
-    pictures = {
+    images = {
         "labels": found.to_index_image,
         "overlay": found.to_overlay,
         "groups": found.to_groups_image,
     }
-    pictures[view]().save(file, "PNG")
+    images[view]().save(file, "PNG")
     return file.getvalue()
 
 

@@ -13,17 +13,17 @@ class Limits:
     upload_bytes: int = 20_000_000
     """Of a whole request."""
     pixels: int = 40_000_000
-    """Of a picture; told from its header, before it is decoded."""
+    """Of an image; told from its header, before it is decoded."""
     labels: int = 200
-    """Words for one picture, those of the background included."""
+    """Words for one image, those of the background included."""
     label_length: int = 100
     """Characters of a label."""
     requests: int = 32
     """That are in work at once; one more is told to come back."""
     batch: int = 8
-    """Pictures that are computed together."""
+    """Images that are computed together."""
     wait: float = 0.005
-    """How long the first picture waits for others to be computed with [s]."""
+    """How long the first image waits for others to be computed with [s]."""
     upload_seconds: float = 20.0
     """For a request to arrive."""
     answer_seconds: float = 60.0

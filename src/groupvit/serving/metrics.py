@@ -38,8 +38,8 @@ class Metrics:
         )
         self._gauge = Gauge("groupvit_in_work", "Posts at this moment.", registry=self._registry)
         self._batches = Histogram(
-            "groupvit_batch_pictures",
-            "Pictures computed together.",
+            "groupvit_batch_images",
+            "Images computed together.",
             buckets=(1, 2, 4, 8, 16, 32),
             registry=self._registry,
         )
@@ -65,9 +65,9 @@ class Metrics:
                 self._seconds.observe(time.perf_counter() - start)
             self._requests.labels(method if method in METHODS else "other", seen.status).inc()
 
-    def batch(self, pictures: int) -> None:
-        """Count pictures that were computed together."""
-        self._batches.observe(pictures)
+    def batch(self, images: int) -> None:
+        """Count images that were computed together."""
+        self._batches.observe(images)
 
     def page(self) -> bytes:
         """All of it, as text."""

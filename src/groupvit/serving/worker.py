@@ -1,4 +1,4 @@
-"""One thread that computes: pictures that come at the same time go through the network together."""
+"""One thread that computes: images that come at the same time go through the network together."""
 
 import queue
 import threading
@@ -12,16 +12,16 @@ import numpy as np
 from jaxtyping import UInt8
 
 from groupvit.errors import InputError
-from groupvit.segmentation.groups import GroupedPicture
+from groupvit.segmentation.groups import GroupedImage
 from groupvit.segmentation.segmenter import Segmenter
 
 
 class Job(NamedTuple):
-    """A picture, and what is to be done with its groups."""
+    """An image, and what is to be done with its groups."""
 
-    picture: UInt8[np.ndarray, "height width 3"] | None
+    image: UInt8[np.ndarray, "height width 3"] | None
     """RGB, 0 to 255; None where only words are asked about."""
-    then: Callable[[GroupedPicture | None], Any]
+    then: Callable[[GroupedImage | None], Any]
     """What makes the answer of the groups; the worker calls it."""
     answer: "Future[Any]"
 
@@ -41,9 +41,9 @@ class Worker:
 
         Args:
             segmenter: The model; nothing else may use it meanwhile.
-            batch: The most pictures that are computed together.
+            batch: The most images that are computed together.
             wait: How long the first of them waits for the others [s].
-            on_batch: Told how many pictures went through together.
+            on_batch: Told how many images went through together.
         """
         self._segmenter = segmenter
         self._batch, self._wait, self._on_batch = batch, wait, on_batch
@@ -53,12 +53,12 @@ class Worker:
 
     def submit(
         self,
-        picture: UInt8[np.ndarray, "height width 3"] | None,
-        then: Callable[[GroupedPicture | None], Any],
+        image: UInt8[np.ndarray, "height width 3"] | None,
+        then: Callable[[GroupedImage | None], Any],
     ) -> "Future[Any]":
         """Queue a job; a future that is cancelled before its turn costs nothing."""
         answer: Future[Any] = Future()
-        self._jobs.put(Job(picture, then, answer))
+        self._jobs.put(Job(image, then, answer))
         return answer
 
     def close(self) -> None:
@@ -68,12 +68,12 @@ class Worker:
 
     def _run(self) -> None:
         while (first := self._jobs.get()) is not None:
-            jobs, is_last = self._with_neighbours(first)
+            jobs, is_last = self._with_neighbors(first)
             self._compute([job for job in jobs if job.answer.set_running_or_notify_cancel()])
             if is_last:
                 return
 
-    def _with_neighbours(self, first: Job) -> tuple[list[Job], bool]:
+    def _with_neighbors(self, first: Job) -> tuple[list[Job], bool]:
         """The jobs that come in time, and whether they are the last ones."""
         jobs, end = [first], time.monotonic() + self._wait
         while len(jobs) < self._batch:
@@ -87,17 +87,15 @@ class Worker:
         return jobs, False
 
     def _compute(self, jobs: Sequence[Job]) -> None:
-        seen = [job for job in jobs if job.picture is not None]
+        seen = [job for job in jobs if job.image is not None]
         for job in jobs:
-            if job.picture is None:
+            if job.image is None:
                 _finish(job, lambda: None)
         if not seen:
             return
         self._on_batch(len(seen))
         try:
-            grouped = self._segmenter.group(
-                [job.picture for job in seen if job.picture is not None]
-            )
+            grouped = self._segmenter.group([job.image for job in seen if job.image is not None])
         except InputError:  # of one of them: each for itself then
             for job in seen:
                 _finish(job, partial(self._alone, job))
@@ -109,16 +107,16 @@ class Worker:
         for job, one in zip(seen, grouped, strict=True):
             _finish(job, partial(_same, one))
 
-    def _alone(self, job: Job) -> GroupedPicture:
-        assert job.picture is not None
-        return self._segmenter.group([job.picture])[0]
+    def _alone(self, job: Job) -> GroupedImage:
+        assert job.image is not None
+        return self._segmenter.group([job.image])[0]
 
 
-def _same(grouped: GroupedPicture) -> GroupedPicture:
+def _same(grouped: GroupedImage) -> GroupedImage:
     return grouped
 
 
-def _finish(job: Job, groups: Callable[[], GroupedPicture | None]) -> None:
+def _finish(job: Job, groups: Callable[[], GroupedImage | None]) -> None:
     try:
         job.answer.set_result(job.then(groups()))
     except Exception as error:

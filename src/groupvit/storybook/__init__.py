@@ -1,1 +1,1 @@
-"""Captioned pictures of a drawn world, with the class of every pixel: see `scene`."""
+"""Captioned images of a drawn world, with the class of every pixel: see `scene`."""

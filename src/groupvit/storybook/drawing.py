@@ -1,4 +1,4 @@
-"""A layout as pixels: the picture, and beside it the class of every pixel."""
+"""A layout as pixels: the image, and beside it the class of every pixel."""
 
 import random
 
@@ -19,13 +19,13 @@ INDEX = {name: index for index, name in enumerate((*STUFF, *THINGS))}
 def draw(
     layout: Layout, rng: random.Random, side: int
 ) -> tuple[Image.Image, Image.Image, dict[str, tuple[str, ...]]]:
-    """Give the picture, its mask, and words that suit each class.
+    """Give the image, its mask, and words that suit each class.
 
     The words are empty where things of a kind differ.
 
     Args:
         layout: What is where.
-        rng: Decides on colours and shapes.
+        rng: Decides on colors and shapes.
         side: Height and width in pixels.
     """
     image = Image.new("RGB", (side, side))

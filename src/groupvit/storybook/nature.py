@@ -3,7 +3,7 @@
 import math
 import random
 
-from groupvit.storybook.colours import BRIGHT, choose, vary
+from groupvit.storybook.colors import BRIGHT, choose, vary
 from groupvit.storybook.pen import RGB, Pen, Point, shade
 
 BARK: RGB = (118, 82, 56)
@@ -21,18 +21,18 @@ def tree(pen: Pen, rng: random.Random, ground: str) -> str:
 
 def _round_tree(pen: Pen, rng: random.Random) -> str:
     bark = vary(rng, BARK)
-    name, colour = choose(rng, "green", "green", "green", "orange", "yellow", "pink")
-    colour = shade(colour, -0.2) if name == "green" else colour
+    name, color = choose(rng, "green", "green", "green", "orange", "yellow", "pink")
+    color = shade(color, -0.2) if name == "green" else color
     trunk = [(-0.07, 0.0), (0.07, 0.0), (0.045, 0.2), (0.05, 0.5), (-0.05, 0.5), (-0.04, 0.2)]
     pen.polygon(trunk, bark)
     pen.box(0.0, 0.0, 0.05, 0.45, (0, 0, 0, 40), detail=True)
     middle, wide = rng.uniform(0.6, 0.66), rng.uniform(0.24, 0.3)
     puffs = [(-0.19, middle - 0.06), (0.19, middle - 0.05), (0.0, middle + 0.12), (0.0, middle)]
     for u, v in puffs:
-        pen.ellipse(u + rng.uniform(-0.03, 0.03), v, wide * 0.82, wide * 0.8, shade(colour, -0.16))
+        pen.ellipse(u + rng.uniform(-0.03, 0.03), v, wide * 0.82, wide * 0.8, shade(color, -0.16))
     for u, v in puffs:
-        pen.ellipse(u - 0.03, v + 0.03, wide * 0.62, wide * 0.58, colour, detail=True)
-    pen.ellipse(-0.1, middle + 0.17, wide * 0.4, wide * 0.3, shade(colour, 0.18), detail=True)
+        pen.ellipse(u - 0.03, v + 0.03, wide * 0.62, wide * 0.58, color, detail=True)
+    pen.ellipse(-0.1, middle + 0.17, wide * 0.4, wide * 0.3, shade(color, 0.18), detail=True)
     if rng.random() < 0.25:
         for _ in range(7):
             u, v = rng.uniform(-0.24, 0.24), rng.uniform(middle - 0.12, middle + 0.2)
@@ -41,12 +41,12 @@ def _round_tree(pen: Pen, rng: random.Random) -> str:
 
 
 def _fir(pen: Pen, rng: random.Random, *, snowy: bool) -> str:
-    colour = vary(rng, (48, 112, 80))
+    color = vary(rng, (48, 112, 80))
     pen.box(-0.05, 0.0, 0.05, 0.16, vary(rng, BARK))
     wide = rng.uniform(0.3, 0.38)
     for level, (low, high) in enumerate(((0.1, 0.52), (0.34, 0.76), (0.58, 1.0))):
         half = wide * (1.0, 0.8, 0.58)[level]
-        pen.polygon([(-half, low), (0.0, low - 0.03), (half, low), (0.0, high)], colour)
+        pen.polygon([(-half, low), (0.0, low - 0.03), (half, low), (0.0, high)], color)
         right = [(0.0, low - 0.03), (half, low), (0.0, high)]
         pen.polygon(right, (0, 20, 40, 44), detail=True)
         if snowy:
@@ -59,7 +59,7 @@ def _fir(pen: Pen, rng: random.Random, *, snowy: bool) -> str:
 
 def _palm(pen: Pen, rng: random.Random) -> str:
     bend = rng.uniform(0.02, 0.16)
-    bark, colour = vary(rng, (158, 118, 76)), vary(rng, (70, 146, 76))
+    bark, color = vary(rng, (158, 118, 76)), vary(rng, (70, 146, 76))
     left = [(-0.05 + bend * t * t, 0.8 * t) for t in (0.0, 0.25, 0.5, 0.75, 1.0)]
     right = [(0.05 - 0.025 * t + bend * t * t, 0.8 * t) for t in (1.0, 0.75, 0.5, 0.25, 0.0)]
     pen.polygon(left + right, bark)
@@ -72,7 +72,7 @@ def _palm(pen: Pen, rng: random.Random) -> str:
         tip = (u + along * reach, v + across * reach * 0.55 - 0.1 * abs(along))
         over = (u + along * reach * 0.55, v + across * reach * 0.45 + 0.09)
         under = (u + along * reach * 0.5, v + across * reach * 0.4 - 0.01)
-        pen.polygon([(u, v), over, tip, under], shade(colour, rng.uniform(-0.25, 0.12)))
+        pen.polygon([(u, v), over, tip, under], shade(color, rng.uniform(-0.25, 0.12)))
     for u in (-0.04, 0.04):
         pen.ellipse(bend + u, 0.75, 0.035, 0.035, (110, 70, 44), detail=True)
     return "green"
@@ -80,7 +80,7 @@ def _palm(pen: Pen, rng: random.Random) -> str:
 
 def flower(pen: Pen, rng: random.Random, ground: str) -> str:
     """A daisy or a tulip; on a floor or a shelf it stands in a pot."""
-    name, colour = choose(rng, *BRIGHT)
+    name, color = choose(rng, *BRIGHT)
     stem = vary(rng, (84, 150, 70))
     bottom = 0.0
     if ground in ("floor", "wall"):
@@ -93,20 +93,20 @@ def flower(pen: Pen, rng: random.Random, ground: str) -> str:
         leaf = [(0.0, v), (side * 0.12, v + 0.12), (side * 0.26, v + 0.14), (side * 0.14, v + 0.02)]
         pen.polygon(leaf, shade(stem, -0.1 * side))
     if rng.random() < 0.3:
-        _tulip(pen, colour)
+        _tulip(pen, color)
     else:
-        _daisy(pen, rng, colour, name)
+        _daisy(pen, rng, color, name)
     return name
 
 
-def _tulip(pen: Pen, colour: RGB) -> None:
+def _tulip(pen: Pen, color: RGB) -> None:
     cup = [(-0.15, 0.74), (-0.08, 0.62), (0.08, 0.62), (0.15, 0.74), (0.17, 0.98), (0.08, 0.86)]
-    pen.polygon([*cup, (0.0, 1.0), (-0.08, 0.86), (-0.17, 0.98)], colour)
+    pen.polygon([*cup, (0.0, 1.0), (-0.08, 0.86), (-0.17, 0.98)], color)
     petal = [(-0.07, 0.64), (0.07, 0.64), (0.08, 0.84), (0.0, 0.99), (-0.08, 0.84)]
-    pen.polygon(petal, shade(colour, -0.16), detail=True)
+    pen.polygon(petal, shade(color, -0.16), detail=True)
 
 
-def _daisy(pen: Pen, rng: random.Random, colour: RGB, name: str) -> None:
+def _daisy(pen: Pen, rng: random.Random, color: RGB, name: str) -> None:
     petals, turn = rng.choice((5, 6, 8)), rng.random()
     long, wide = 0.152, 0.98 / petals + 0.02
     for petal in range(petals):
@@ -116,9 +116,9 @@ def _daisy(pen: Pen, rng: random.Random, colour: RGB, name: str) -> None:
             (cos * along - sin * across, 0.74 + sin * along + cos * across)
             for along, across in _petal(long, wide)
         ]
-        pen.polygon(outline, shade(colour, -0.12 * (petal % 2)))
-    centre = (112, 72, 44) if name in ("yellow", "orange") else (250, 206, 70)
-    pen.ellipse(0.0, 0.74, 0.085, 0.085, vary(rng, centre))
+        pen.polygon(outline, shade(color, -0.12 * (petal % 2)))
+    center = (112, 72, 44) if name in ("yellow", "orange") else (250, 206, 70)
+    pen.ellipse(0.0, 0.74, 0.085, 0.085, vary(rng, center))
     pen.ellipse(-0.02, 0.76, 0.035, 0.035, (255, 255, 255, 90), detail=True)
 
 
@@ -133,14 +133,14 @@ def _petal(long: float, wide: float) -> list[Point]:
 def apple(pen: Pen, rng: random.Random, ground: str) -> str:
     """An apple with its stalk and a leaf."""
     del ground
-    name, colour = choose(rng, "red", "red", "green", "yellow")
-    pen.blob(-0.16, 0.42, 0.32, 0.4, shade(colour, -0.04))
-    pen.ellipse(0.18, 0.42, 0.3, 0.4, shade(colour, -0.1))
-    pen.ellipse(0.1, 0.44, 0.3, 0.35, colour, detail=True)
+    name, color = choose(rng, "red", "red", "green", "yellow")
+    pen.blob(-0.16, 0.42, 0.32, 0.4, shade(color, -0.04))
+    pen.ellipse(0.18, 0.42, 0.3, 0.4, shade(color, -0.1))
+    pen.ellipse(0.1, 0.44, 0.3, 0.35, color, detail=True)
     pen.ellipse(-0.26, 0.56, 0.1, 0.15, (255, 255, 255, 90), detail=True)
     if name != "red":
         pen.ellipse(0.24, 0.4, 0.16, 0.24, (220, 80, 50, 80), detail=True)
-    pen.ellipse(0.0, 0.77, 0.12, 0.04, shade(colour, -0.4), detail=True)
+    pen.ellipse(0.0, 0.77, 0.12, 0.04, shade(color, -0.4), detail=True)
     pen.line([(0.0, 0.76), (0.02, 0.88), (0.06, 0.98)], 0.06, (104, 70, 44))
     leaf = [(0.03, 0.84), (0.14, 0.98), (0.32, 0.97), (0.2, 0.84)]
     pen.polygon(leaf, vary(rng, LEAF))
@@ -150,7 +150,7 @@ def apple(pen: Pen, rng: random.Random, ground: str) -> str:
 def mushroom(pen: Pen, rng: random.Random, ground: str) -> str:
     """A mushroom with a domed or a flat cap, with or without dots."""
     del ground
-    name, colour = choose(rng, "red", "red", "brown", "orange", "white", "purple")
+    name, color = choose(rng, "red", "red", "brown", "orange", "white", "purple")
     pale = vary(rng, (240, 230, 208), 8)
     foot = rng.uniform(0.14, 0.2)
     pen.polygon(
@@ -167,7 +167,7 @@ def mushroom(pen: Pen, rng: random.Random, ground: str) -> str:
         for i in range(15)
     ]
     pen.ellipse(0.0, low, wide, 0.09, shade(pale, -0.2))
-    pen.polygon(dome, colour)
+    pen.polygon(dome, color)
     pen.ellipse(-0.16, low + high * 0.6, wide * 0.4, high * 0.25, (255, 255, 255, 60), detail=True)
     if name != "brown" and rng.random() < 0.8:
         dot = (250, 244, 232) if name != "white" else (190, 150, 110)
@@ -184,14 +184,12 @@ def mushroom(pen: Pen, rng: random.Random, ground: str) -> str:
 def fish(pen: Pen, rng: random.Random, ground: str) -> str:
     """A fish with fins, perhaps striped."""
     del ground
-    name, colour = choose(
-        rng, "orange", "orange", "red", "yellow", "blue", "grey", "pink", "purple"
-    )
-    dark = shade(colour, -0.28)
+    name, color = choose(rng, "orange", "orange", "red", "yellow", "blue", "grey", "pink", "purple")
+    dark = shade(color, -0.28)
     pen.polygon([(0.5, 0.5), (0.98, 0.98), (0.84, 0.5), (0.98, 0.04)], dark)
     pen.polygon([(-0.2, 0.8), (0.1, 1.0), (0.36, 0.92), (0.4, 0.7)], dark)
     pen.polygon([(0.0, 0.2), (0.2, 0.02), (0.3, 0.24)], dark)
-    pen.ellipse(-0.14, 0.5, 0.8, 0.37, colour)
+    pen.ellipse(-0.14, 0.5, 0.8, 0.37, color)
     pen.ellipse(-0.16, 0.36, 0.62, 0.18, (255, 250, 230, 90), detail=True)
     if rng.random() < 0.5:
         stripe = (250, 246, 236) if name != "grey" else (90, 92, 110)
@@ -207,18 +205,18 @@ def fish(pen: Pen, rng: random.Random, ground: str) -> str:
 
 def bird(pen: Pen, rng: random.Random, ground: str) -> str:
     """A bird that flies, or stands on its legs."""
-    name, colour = choose(rng, "blue", "red", "yellow", "grey", "brown", "white", "black")
-    wing = shade(colour, 0.25) if name == "black" else shade(colour, -0.25)
+    name, color = choose(rng, "blue", "red", "yellow", "grey", "brown", "white", "black")
+    wing = shade(color, 0.25) if name == "black" else shade(color, -0.25)
     beak = (242, 166, 50)
     flies = ground == "sky" or (ground == "sea" and rng.random() < 0.6)
     if not flies and ground != "sea":
         pen.line([(-0.06, 0.3), (-0.08, 0.0)], 0.05, (206, 130, 50))
         pen.line([(0.1, 0.3), (0.1, 0.0)], 0.05, (206, 130, 50))
     pen.polygon([(0.3, 0.5), (0.72, 0.62), (0.76, 0.46), (0.4, 0.32)], wing)
-    pen.ellipse(0.06, 0.46, 0.42, 0.27, colour)
+    pen.ellipse(0.06, 0.46, 0.42, 0.27, color)
     pen.ellipse(0.0, 0.36, 0.3, 0.15, (255, 250, 236, 110), detail=True)
     pen.polygon([(-0.56, 0.72), (-0.78, 0.63), (-0.54, 0.6)], beak)
-    pen.ellipse(-0.38, 0.68, 0.23, 0.22, colour)
+    pen.ellipse(-0.38, 0.68, 0.23, 0.22, color)
     if flies:
         up = rng.uniform(0.9, 1.0)
         pen.polygon([(-0.18, 0.52), (0.04, 0.82), (0.36, up), (0.42, 0.74), (0.3, 0.5)], wing)
@@ -253,8 +251,8 @@ def sun(pen: Pen, rng: random.Random, ground: str) -> str:
     """The sun, with or without rays."""
     del ground
     dusk = pen.light == "dusk"
-    name, colour = ("orange", (250, 132, 56)) if dusk else ("yellow", (254, 214, 72))
-    colour = vary(rng, colour, 6)
+    name, color = ("orange", (250, 132, 56)) if dusk else ("yellow", (254, 214, 72))
+    color = vary(rng, color, 6)
     radius, rays = 0.46, rng.choice((0, 8, 10, 12))
     if rays:
         radius, turn = 0.31, rng.random()
@@ -266,12 +264,12 @@ def sun(pen: Pen, rng: random.Random, ground: str) -> str:
                 (math.cos(middle) * 0.5, 0.5 + math.sin(middle) * 0.5),
                 (math.cos(middle + half) * root, 0.5 + math.sin(middle + half) * root),
             ]
-            pen.polygon(points, shade(colour, -0.04), glows=True)
+            pen.polygon(points, shade(color, -0.04), glows=True)
     else:
-        pen.ellipse(0.0, 0.5, 0.62, 0.62, (*shade(colour, 0.5), 70), detail=True, glows=True)
-    pen.ellipse(0.0, 0.5, radius, radius, colour, glows=True)
+        pen.ellipse(0.0, 0.5, 0.62, 0.62, (*shade(color, 0.5), 70), detail=True, glows=True)
+    pen.ellipse(0.0, 0.5, radius, radius, color, glows=True)
     pen.ellipse(
-        -0.04, 0.54, radius * 0.72, radius * 0.72, shade(colour, 0.3), detail=True, glows=True
+        -0.04, 0.54, radius * 0.72, radius * 0.72, shade(color, 0.3), detail=True, glows=True
     )
     return name
 
@@ -279,20 +277,20 @@ def sun(pen: Pen, rng: random.Random, ground: str) -> str:
 def moon(pen: Pen, rng: random.Random, ground: str) -> str:
     """A crescent, or the full moon with its craters."""
     del ground
-    colour = vary(rng, (244, 236, 200), 8)
+    color = vary(rng, (244, 236, 200), 8)
     pen.ellipse(0.0, 0.5, 0.6, 0.6, (255, 250, 220, 18), detail=True, glows=True)
     if rng.random() < 0.5:
         steps = [math.pi * (0.5 + i / 14) for i in range(15)]
         outer = [(0.5 * math.cos(a) + 0.12, 0.5 + 0.5 * math.sin(a)) for a in steps]
         inner = [(0.24 * math.cos(a) + 0.12, 0.5 + 0.5 * math.sin(a)) for a in reversed(steps)]
-        pen.polygon(outer + inner, colour, glows=True)
+        pen.polygon(outer + inner, color, glows=True)
         return "crescent"
-    pen.ellipse(0.0, 0.5, 0.5, 0.5, colour, glows=True)
+    pen.ellipse(0.0, 0.5, 0.5, 0.5, color, glows=True)
     for u, v, radius in (
         (-0.18, 0.64, 0.11),
         (0.16, 0.42, 0.14),
         (-0.12, 0.28, 0.08),
         (0.2, 0.74, 0.07),
     ):
-        pen.ellipse(u, v, radius, radius, shade(colour, -0.13), detail=True, glows=True)
+        pen.ellipse(u, v, radius, radius, shade(color, -0.13), detail=True, glows=True)
     return "full"

@@ -1,4 +1,4 @@
-"""A pen that draws a thing's parts into a picture and into its mask."""
+"""A pen that draws a thing's parts into an image and into its mask."""
 
 import math
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from typing import Literal
 
 from PIL import Image, ImageDraw
 
-Colour = tuple[int, int, int] | tuple[int, int, int, int]
+Color = tuple[int, int, int] | tuple[int, int, int, int]
 """Red, green, blue and perhaps opacity, 0 to 255."""
 RGB = tuple[int, int, int]
 Point = tuple[float, float]
@@ -18,12 +18,12 @@ _DIM: dict[Light, tuple[RGB, float]] = {
     "dusk": ((150, 84, 96), 0.2),
     "night": ((26, 26, 70), 0.4),
 }
-"""The colour that everything is mixed with, and how much."""
+"""The color that everything is mixed with, and how much."""
 
 
-def shade(colour: RGB, by: float) -> RGB:
-    """Give a colour darker (`by` from -1, black) or lighter (up to 1, white)."""
-    red, green, blue = colour
+def shade(color: RGB, by: float) -> RGB:
+    """Give a color darker (`by` from -1, black) or lighter (up to 1, white)."""
+    red, green, blue = color
     if by < 0:
         keep = 1 + by
         return int(red * keep), int(green * keep), int(blue * keep)
@@ -35,7 +35,7 @@ def shade(colour: RGB, by: float) -> RGB:
 
 
 def mix(first: RGB, second: RGB, share: float) -> RGB:
-    """Give the colour between two; `share` is that of the second, 0 to 1."""
+    """Give the color between two; `share` is that of the second, 0 to 1."""
     return (
         int(first[0] + (second[0] - first[0]) * share),
         int(first[1] + (second[1] - first[1]) * share),
@@ -43,10 +43,10 @@ def mix(first: RGB, second: RGB, share: float) -> RGB:
     )
 
 
-def lit(colour: RGB, light: Light) -> RGB:
-    """Give a colour as it looks by day, at dusk or at night."""
+def lit(color: RGB, light: Light) -> RGB:
+    """Give a color as it looks by day, at dusk or at night."""
     tint, share = _DIM[light]
-    return mix(colour, tint, share) if share else colour
+    return mix(color, tint, share) if share else color
 
 
 class Pen:
@@ -84,13 +84,13 @@ class Pen:
         self._y = foot * self._side - (scale - self._cos) * 0.5
 
     def polygon(
-        self, points: Sequence[Point], colour: Colour, *, detail: bool = False, glows: bool = False
+        self, points: Sequence[Point], color: Color, *, detail: bool = False, glows: bool = False
     ) -> None:
-        """Fill an outline; what glows keeps its colour at night."""
+        """Fill an outline; what glows keeps its color at night."""
         x, y, cos, sin, flip = self._x, self._y, self._cos, self._sin, self._flip
         cos_u, sin_u = cos * flip, sin * flip
         pixels = [(x + cos_u * u + sin * v, y + sin_u * u - cos * v) for u, v in points]
-        self._image.polygon(pixels, fill=colour if glows else self._lit(colour))
+        self._image.polygon(pixels, fill=color if glows else self._lit(color))
         if not detail:
             self._mask.polygon(pixels, fill=self._label)
 
@@ -100,21 +100,21 @@ class Pen:
         v: float,
         across: float,
         up: float,
-        colour: Colour,
+        color: Color,
         *,
         detail: bool = False,
         glows: bool = False,
     ) -> None:
         """Fill an ellipse about (u, v) with these radii."""
         points = [(u + across * cos, v + up * sin) for cos, sin in _CIRCLE]
-        self.polygon(points, colour, detail=detail, glows=glows)
+        self.polygon(points, color, detail=detail, glows=glows)
 
-    def blob(self, u: float, v: float, across: float, up: float, colour: RGB) -> None:
+    def blob(self, u: float, v: float, across: float, up: float, color: RGB) -> None:
         """Fill an ellipse that is lighter towards the upper left."""
         left = -self._flip
-        self.ellipse(u, v, across, up, shade(colour, -0.14))
+        self.ellipse(u, v, across, up, shade(color, -0.14))
         self.ellipse(
-            u + 0.12 * left * across, v + 0.12 * up, 0.84 * across, 0.84 * up, colour, detail=True
+            u + 0.12 * left * across, v + 0.12 * up, 0.84 * across, 0.84 * up, color, detail=True
         )
         self.ellipse(
             u + 0.34 * left * across,
@@ -131,28 +131,28 @@ class Pen:
         bottom: float,
         right: float,
         top: float,
-        colour: Colour,
+        color: Color,
         *,
         detail: bool = False,
         glows: bool = False,
     ) -> None:
         """Fill a rectangle."""
         corners = [(left, bottom), (right, bottom), (right, top), (left, top)]
-        self.polygon(corners, colour, detail=detail, glows=glows)
+        self.polygon(corners, color, detail=detail, glows=glows)
 
     def line(
-        self, points: Sequence[Point], width: float, colour: Colour, *, detail: bool = False
+        self, points: Sequence[Point], width: float, color: Color, *, detail: bool = False
     ) -> None:
         """Draw a line of some width, at least a pixel and a half."""
         x, y, cos, sin, flip = self._x, self._y, self._cos, self._sin, self._flip
         pixels = [(x + cos * flip * u + sin * v, y + sin * flip * u - cos * v) for u, v in points]
         pixels_wide = max(1, round(width * self._scale))
-        self._image.line(pixels, fill=self._lit(colour), width=pixels_wide, joint="curve")
+        self._image.line(pixels, fill=self._lit(color), width=pixels_wide, joint="curve")
         if not detail:
             self._mask.line(pixels, fill=self._label, width=pixels_wide, joint="curve")
 
-    def _lit(self, colour: Colour) -> Colour:
+    def _lit(self, color: Color) -> Color:
         if self.light == "day":
-            return colour
-        red, green, blue = lit(colour[:3], self.light)
-        return (red, green, blue, colour[3]) if len(colour) == 4 else (red, green, blue)
+            return color
+        red, green, blue = lit(color[:3], self.light)
+        return (red, green, blue, color[3]) if len(color) == 4 else (red, green, blue)

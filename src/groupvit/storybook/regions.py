@@ -39,7 +39,7 @@ SETTINGS: dict[tuple[str, ...], float] = {
     ("sea", "floor"): 1.5,
     ("grass", "floor"): 1.5,
 }
-"""The stuff of a picture from top to bottom, and how often.
+"""The stuff of an image from top to bottom, and how often.
 
 Every stuff must often come without its usual partner, or nothing tells the two apart. A road
 after other ground runs through it.
@@ -51,14 +51,14 @@ ROLLING = (*LAND, "sea")
 
 
 class Region(NamedTuple):
-    """A piece of the picture full of one stuff; later regions cover earlier ones."""
+    """A piece of the image full of one stuff; later regions cover earlier ones."""
 
     stuff: str
     top: float
     bottom: float
     """Its highest and lowest edge; the last region ends at 1."""
     outline: tuple[Point, ...]
-    """Empty for the whole picture."""
+    """Empty for the whole image."""
     middles: tuple[float, float] | None = None
     """For a road that runs into the distance: where its middle is at the top and the bottom."""
 

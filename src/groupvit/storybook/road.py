@@ -11,7 +11,7 @@ from groupvit.storybook.regions import Region
 NUM_DASHES = 7
 HALF_WIDTH = 0.018
 """Half the width of a dash, as a share of the side."""
-COLOURS: tuple[RGB, ...] = ((244, 240, 226), (244, 240, 226), (240, 200, 90))
+COLORS: tuple[RGB, ...] = ((244, 240, 226), (244, 240, 226), (240, 200, 90))
 
 
 class Lane(NamedTuple):
@@ -26,13 +26,13 @@ class Lane(NamedTuple):
 def mark(image: Image.Image, region: Region, light: Light, rng: random.Random) -> None:
     """Draw dashes along the middle of a road."""
     draw, lane = ImageDraw.Draw(image), _lane(region, rng)
-    colour = lit(rng.choice(COLOURS), light)
+    color = lit(rng.choice(COLORS), light)
     for dash in range(NUM_DASHES):
         near, far = (dash + 0.15) / NUM_DASHES, (dash + 0.7) / NUM_DASHES
         if lane.into_distance:
             near, far = near**2, far**2
         corners = _corners(lane, near, far)
-        draw.polygon([(x * image.width, y * image.width) for x, y in corners], fill=colour)
+        draw.polygon([(x * image.width, y * image.width) for x, y in corners], fill=color)
 
 
 def _lane(region: Region, rng: random.Random) -> Lane:

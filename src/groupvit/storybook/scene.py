@@ -1,4 +1,4 @@
-"""One picture of the storybook: drawn, labelled pixel by pixel, and told in three captions."""
+"""One image of the storybook: drawn, labeled pixel by pixel, and told in three captions."""
 
 import random
 from typing import Literal, NamedTuple
@@ -14,13 +14,13 @@ CLASSES: tuple[str, ...] = tuple(INDEX)
 """What a pixel can be; masks hold the index."""
 NUM_CAPTIONS = 3
 SEEN = 0.01
-"""Captions name only what fills at least this share of the picture."""
+"""Captions name only what fills at least this share of the image."""
 FINER = 2
-"""Pictures are drawn so many times larger, then reduced, for smooth edges."""
+"""Images are drawn so many times larger, then reduced, for smooth edges."""
 
 
 class Scene(NamedTuple):
-    """A picture, the class of every pixel, and what people might write under it."""
+    """An image, the class of every pixel, and what people might write under it."""
 
     image: UInt8[np.ndarray, "size size 3"]
     """RGB, 0 to 255."""

@@ -12,17 +12,17 @@ STUFF = ("sky", "grass", "sand", "sea", "snow", "road", "wall", "floor")
 
 
 class Coat(NamedTuple):
-    """One pattern laid over the ground colour, darker or lighter by a share."""
+    """One pattern laid over the ground color, darker or lighter by a share."""
 
     pattern: str
     shade: float
 
 
 class Face(NamedTuple):
-    """A look of some stuff: its colour, the patterns on it, and what captions call it."""
+    """A look of some stuff: its color, the patterns on it, and what captions call it."""
 
     words: tuple[str, ...]
-    colour: RGB
+    color: RGB
     coats: tuple[Coat, ...]
 
 
@@ -94,7 +94,7 @@ FACES: dict[str, tuple[Face, ...]] = {
 
 
 class Sky(NamedTuple):
-    """A sky: its colours above and at the horizon."""
+    """A sky: its colors above and at the horizon."""
 
     words: tuple[str, ...]
     above: RGB
@@ -142,12 +142,12 @@ def paint(
 ) -> tuple[Image.Image, tuple[str, ...]]:
     """Give a canvas of some stuff, `side` pixels wide, and words for it."""
     face = rng.choice(FACES[name])
-    colour = lit(_vary(face.colour, rng), light)
-    image = Image.new("RGB", (side, height), colour)
+    color = lit(_vary(face.color, rng), light)
+    image = Image.new("RGB", (side, height), color)
     for coat in face.coats:
-        image.paste(shade(colour, coat.shade), (0, 0), _cut(coat.pattern, rng, side, height))
+        image.paste(shade(color, coat.shade), (0, 0), _cut(coat.pattern, rng, side, height))
     nearer = fade(side, max(4, round(16 * height / side)), 80).crop((0, 0, side, height))
-    image.paste(shade(colour, -0.5), (0, 0), nearer)
+    image.paste(shade(color, -0.5), (0, 0), nearer)
     return image, face.words
 
 
@@ -157,10 +157,10 @@ def _cut(name: str, rng: random.Random, width: int, height: int) -> Image.Image:
     return pattern(name, width).crop((left, top, left + width, top + height))
 
 
-def _vary(colour: RGB, rng: random.Random) -> RGB:
+def _vary(color: RGB, rng: random.Random) -> RGB:
     all_by, red, blue = rng.randint(-9, 9), rng.randint(-7, 7), rng.randint(-7, 7)
     return (
-        min(255, max(0, colour[0] + all_by + red)),
-        min(255, max(0, colour[1] + all_by)),
-        min(255, max(0, colour[2] + all_by + blue)),
+        min(255, max(0, color[0] + all_by + red)),
+        min(255, max(0, color[1] + all_by)),
+        min(255, max(0, color[2] + all_by + blue)),
     )

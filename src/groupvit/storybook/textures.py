@@ -1,7 +1,7 @@
-"""Patterns that give grass, sand or a wall its face: masks through which a colour is laid on.
+"""Patterns that give grass, sand or a wall its face: masks through which a color is laid on.
 
 They are drawn once for each size, half as wide and high again as the canvas, so that every
-picture shows another part of them.
+image shows another part of them.
 """
 
 import random

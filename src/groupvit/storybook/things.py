@@ -19,7 +19,7 @@ class Thing(NamedTuple):
     """Width, in heights."""
     smallest: float
     largest: float
-    """Its longer side, as a share of the picture's."""
+    """Its longer side, as a share of the image's."""
     grounds: dict[str, float]
     """How often it occurs on, in or before each kind of stuff."""
     tilt: float = 0.0

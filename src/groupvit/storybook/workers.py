@@ -30,7 +30,7 @@ def write(
     overwrite: bool = False,
     on_progress: Callable[[int], object] | None = None,
 ) -> dict[str, float]:
-    """Write shards, benchmark and contact sheet; gives the share of pictures with each class.
+    """Write shards, benchmark and contact sheet; gives the share of images with each class.
 
     Everything is written beside its place and then renamed.
 
@@ -39,7 +39,7 @@ def write(
         book: What is to be written.
         workers: Number of processes; else one for each core. With 1, nothing is started.
         overwrite: Replace what an earlier run wrote.
-        on_progress: Told now and then how many pictures are done.
+        on_progress: Told now and then how many images are done.
 
     Raises:
         InputError: Something is there already, the folder cannot be written, or there are less

@@ -1,4 +1,4 @@
-"""A storybook on disk: shards of pictures with captions, and a benchmark with masks.
+"""A storybook on disk: shards of images with captions, and a benchmark with masks.
 
 The bytes of every file follow from the settings, whoever writes it.
 """
@@ -16,18 +16,18 @@ from PIL import Image
 
 from groupvit.errors import InputError
 from groupvit.formats import index_png
-from groupvit.palette import colours
+from groupvit.palette import colors
 from groupvit.storybook.scene import CLASSES, SEEN, Scene, scene
 
 SMALLEST, LARGEST = 16, 512
-"""Sizes of pictures [pixels]."""
+"""Sizes of images [pixels]."""
 PAIRS, TEST = "pairs", "test"
 """Folders of the shards, and of the benchmark."""
 NAME = "storybook"
 """What names of shards begin with."""
 
 Tick = Callable[[], object]
-"""Called after every picture."""
+"""Called after every image."""
 Counts = Int[np.ndarray, " label"]
 
 
@@ -36,15 +36,15 @@ class Storybook:
     """What is to be written."""
 
     num: int = 20_000
-    """Pictures with captions."""
+    """Images with captions."""
     size: int = 80
-    """Height and width of pictures, 16 to 512 [pixels]."""
+    """Height and width of images, 16 to 512 [pixels]."""
     seed: int = 0
     """Another seed gives another storybook."""
     num_test: int = 500
-    """Pictures with masks; 0: no benchmark."""
+    """Images with masks; 0: no benchmark."""
     shard_size: int = 5000
-    """Pictures in a tar file."""
+    """Images in a tar file."""
 
     def __post_init__(self) -> None:
         if not SMALLEST <= self.size <= LARGEST:
@@ -64,7 +64,7 @@ class Part(NamedTuple):
     number: int | None
 
     def write(self, tick: Tick) -> Counts:
-        """Write it; gives the number of pictures that each class is seen in."""
+        """Write it; gives the number of images that each class is seen in."""
         if self.number is None:
             return _write_benchmark(self.folder / TEST, self.book, tick)
         return _write_shard(self.folder / PAIRS, self.book, self.number, tick)
@@ -78,7 +78,7 @@ def parts(folder: Path, book: Storybook) -> list[Part]:
 
 
 def _write_shard(folder: Path, book: Storybook, number: int, tick: Tick) -> Counts:
-    """Pictures and captions in the WebDataset layout; masks are left out."""
+    """Images and captions in the WebDataset layout; masks are left out."""
     first = number * book.shard_size
     counts = np.zeros(len(CLASSES), np.int64)
     path = folder / f"{NAME}-{number:06d}.tar"
@@ -95,14 +95,14 @@ def _write_shard(folder: Path, book: Storybook, number: int, tick: Tick) -> Coun
 def _write_benchmark(folder: Path, book: Storybook, tick: Tick) -> Counts:
     for name in ("images", "masks"):
         (folder / name).mkdir(parents=True)
-    palette = colours(len(CLASSES), background=False)
+    palette = colors(len(CLASSES), background=False)
     for index in range(book.num_test):
         page = scene(index, seed=book.seed, split="test", size=book.size)
         (folder / f"images/{index:06d}.jpg").write_bytes(_jpeg(page))
         index_png(page.mask, palette).save(folder / f"masks/{index:06d}.png")
         tick()
     (folder / "classes.txt").write_text("\n".join(CLASSES) + "\n", encoding="utf-8")
-    # The shares that are reported are those of the pictures with captions.
+    # The shares that are reported are those of the images with captions.
     return np.zeros(len(CLASSES), np.int64)
 
 
@@ -114,8 +114,8 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
 
 def _jpeg(page: Scene) -> bytes:
     # At 80 pixels a JPEG takes 3.1 kB, 0.10 ms to write and 0.15 ms to read; a PNG of compression
-    # level 1 takes 6.7 kB, 0.42 ms and 0.21 ms. Colours are kept at full resolution, as things are
-    # small. Pictures of the benchmark go the same way, so that they look like those of training.
+    # level 1 takes 6.7 kB, 0.42 ms and 0.21 ms. Colors are kept at full resolution, as things are
+    # small. Images of the benchmark go the same way, so that they look like those of training.
     file = io.BytesIO()
     Image.fromarray(page.image).save(file, "JPEG", quality=90, subsampling=0)
     return file.getvalue()

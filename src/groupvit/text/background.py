@@ -8,7 +8,7 @@ from groupvit.errors import InputError
 
 Certainty = Literal["score", "similarity", "margin"]
 """What tells pixels that belong to no label: that no label wins by far; that none is near; or that
-none is nearer than the background which the model has learnt."""
+none is nearer than the background which the model has learned."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,8 +18,8 @@ class Background:
     threshold: float | None = None
     """What lies below it is background. For most models it is a score in [0, 1]; by protocols that
     spare it (`ours` does) the most certain group of a window stays, as in the original: the
-    threshold is lowered to its score. For models with centred embeddings it is the cosine between
-    a pixel's part and the nearest label, in [-1, 1]; for those that have learnt a background, such
+    threshold is lowered to its score. For models with centered embeddings it is the cosine between
+    a pixel's part and the nearest label, in [-1, 1]; for those that have learned a background, such
     as the bundled one, that cosine minus the one which they ask for at that part."""
     words: tuple[str, ...] = ()
     """Words such as `sky` or `wall` that compete with the labels and become background."""

@@ -32,7 +32,7 @@ CLIP's own list has "a bad photo of the {}."; GroupViT's has "a".
 """
 
 FULL: Final = _packaged_lines("templates.txt")
-"""The 80 templates of OpenAI CLIP for ImageNet (MIT licence), those of noun prompts in training."""
+"""The 80 templates of OpenAI CLIP for ImageNet (MIT license), those of noun prompts in training."""
 
 BACKGROUND: Final = "background"
 """The word that no label may have: it means the pixels that no label claims."""
@@ -97,7 +97,7 @@ def templates(name_or_path: str) -> tuple[str, ...]:
 def imagenet_classes() -> tuple[str, ...]:
     """The 1,000 class names of ImageNet-1k as edited for CLIP, in the order of the class indices.
 
-    This is the early list of OpenAI CLIP (MIT licence) that GroupViT was measured with: "missile"
+    This is the early list of OpenAI CLIP (MIT license) that GroupViT was measured with: "missile"
     and "sunglasses" stand twice in it, so that these four classes cannot be told apart.
     """
     return _packaged_lines("imagenet.txt")

@@ -1,12 +1,12 @@
 """Byte-pair tokenizer of CLIP: strings to token ids and back.
 
 A text is cleaned and split into words by CLIP's pattern. Each word starts as its UTF-8 bytes, the
-last one marked as the end of the word, and the two neighbours whose merge was learnt first are
+last one marked as the end of the word, and the two neighbors whose merge was learned first are
 joined again and again until none is left to join. Token ids: 0 to 255 are the bytes, 256 to 511
 the bytes that end a word, then one id for each merge in the order of learning, then the start and
-the end of a text. An id therefore also says how early its merge was learnt.
+the end of a text. An id therefore also says how early its merge was learned.
 
-Source: Radford et al. 2021, section 2.4; the merges are those of OpenAI CLIP (MIT licence).
+Source: Radford et al. 2021, section 2.4; the merges are those of OpenAI CLIP (MIT license).
 """
 
 import gzip
@@ -72,7 +72,7 @@ def _byte_ids() -> tuple[int, ...]:
 def spelled() -> tuple[list[str], list[str]]:
     """The vocabulary as CLIP's files spell it: every token in the order of ids, every merge.
 
-    The merges are lines of two tokens with a space between, the earliest learnt first.
+    The merges are lines of two tokens with a space between, the earliest learned first.
     """
     characters = list(_byte_characters().values())
     path = files("groupvit") / "text" / "data" / "merges.txt.gz"
@@ -86,7 +86,7 @@ def spelled() -> tuple[list[str], list[str]]:
 
 @cache
 def _merges() -> dict[tuple[int, int], int]:
-    """Id of the merged token for each pair of neighbours that may merge, earliest learnt first."""
+    """Id of the merged token for each pair of neighbors that may merge, earliest learned first."""
     tokens, lines = spelled()
     ids = {token: index for index, token in enumerate(tokens)}
     pairs = map(str.split, lines)
@@ -107,7 +107,7 @@ def _pieces() -> tuple[bytes, ...]:
 
 
 def _merge(tokens: list[int]) -> list[int]:
-    """Tokens after all merges, the earliest learnt first and from left to right.
+    """Tokens after all merges, the earliest learned first and from left to right.
 
     A queue keeps the time near n log n, so that a stranger's word of a million letters does not
     hold a server. Merging one place at a time equals the rounds of the published algorithm, as no
@@ -122,7 +122,7 @@ def _merge(tokens: list[int]) -> list[int]:
         merged, place, left, right = heappop(queue)
         other = after[place]
         if tokens[place] != left or other == end or tokens[other] != right:
-            continue  # a neighbour has merged since this entry was made
+            continue  # a neighbor has merged since this entry was made
         tokens[place], tokens[other] = merged, -1
         after[place] = beyond = after[other]
         if beyond < end:
@@ -152,9 +152,9 @@ def _parents() -> dict[int, tuple[int, int]]:
 
 
 def _unmerge(token: int, limit: int) -> list[int]:
-    """The token as tokens below a limit: as if no later merge had been learnt.
+    """The token as tokens below a limit: as if no later merge had been learned.
 
-    That is the same, since a merge is only learnt after those that make its two tokens.
+    That is the same, since a merge is only learned after those that make its two tokens.
     """
     if token < limit:
         return [token]
@@ -190,7 +190,7 @@ class Tokenizer:
 
         Args:
             vocabulary_size: Number of token ids. With fewer than CLIP's 49,408 only the merges
-                learnt first are used, so that rare words take more tokens; the last two ids
+                learned first are used, so that rare words take more tokens; the last two ids
                 are still the start and the end of a text.
 
         Raises:

@@ -24,7 +24,7 @@ from groupvit.config import from_values, to_values
 from groupvit.errors import InputError
 from groupvit.model.groupvit import GroupViT
 from groupvit.training import optim
-from groupvit.training.average import Average
+from groupvit.training.ema import EMA
 from groupvit.weights import checkpoint
 from groupvit.weights.checkpoint import Origin
 
@@ -70,12 +70,12 @@ class Progress:
         return improved
 
 
-class TrainingState(NamedTuple):
+class Saved(NamedTuple):
     """Everything that a checkpoint holds."""
 
     model: GroupViT
     optimizer: AdamW
-    average: Average | None
+    average: EMA | None
     progress: Progress
 
     @property
@@ -84,7 +84,7 @@ class TrainingState(NamedTuple):
         return self.average.model if self.average else self.model
 
 
-def write(folder: Path, state: TrainingState, *, run: str) -> None:
+def write(folder: Path, state: Saved, *, run: str) -> None:
     """Write a checkpoint folder beside its place, and move it there once all of it is on disk.
 
     Raises:
@@ -110,7 +110,7 @@ def write(folder: Path, state: TrainingState, *, run: str) -> None:
         raise InputError(f"{folder} cannot be written: {error.__cause__ or error}") from error
 
 
-def read(folder: Path, state: TrainingState) -> TrainingState:
+def read(folder: Path, state: Saved) -> Saved:
     """The state that the checkpoint holds; model, optimizer and average are changed in place.
 
     Raises:
@@ -158,19 +158,19 @@ def flush(path: Path) -> None:
     """Wait until the file or folder is on disk; a power cut after this does not harm it."""
     if path.is_dir():
         if os.name == "posix":  # elsewhere folders cannot be opened, and need not be
-            _synchronise(os.open(path, os.O_RDONLY))
+            _synchronize(os.open(path, os.O_RDONLY))
     else:
-        _synchronise(os.open(path, os.O_RDWR))
+        _synchronize(os.open(path, os.O_RDWR))
 
 
-def _synchronise(descriptor: int) -> None:
+def _synchronize(descriptor: int) -> None:
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
-def _tensors(state: TrainingState) -> dict[str, Tensor]:
+def _tensors(state: Saved) -> dict[str, Tensor]:
     remembered = optim.state_of(state.optimizer)
     tensors = {OPTIMIZER + name: tensor for name, tensor in remembered.items()}
     if state.average:

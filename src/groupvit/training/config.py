@@ -118,7 +118,7 @@ class TrainingConfig:
     """Folder of the run; the same command continues a run that lies there."""
     start: str = ""
     """Model to start from: a folder, a file of weights or a hub id; empty: drawn from the seed. A
-    background that it has not learnt begins anew; one that model.background leaves out is left."""
+    background that it has not learned begins anew; one that model.background leaves out is left."""
     freeze: tuple[Frozen, ...] = ()
     """Parts that stay as they are: text (encoder and projector), all-but-groups."""
     steps: int = 210_000
@@ -134,7 +134,7 @@ class TrainingConfig:
     chunk: int = 0
     """Pairs that go through the towers at once, for batches that do not fit the memory
     (gradient caching); 0: the whole batch."""
-    average_decay: float = 0.0
+    ema_decay: float = 0.0
     """Memory of the running average of weights that is evaluated and saved, [0, 1); 0: none."""
     log_every: int = 20
     """Steps between lines of the log."""
@@ -143,7 +143,7 @@ class TrainingConfig:
     evaluate_folder: str = ""
     """Folder with images/, masks/ and classes.txt to evaluate on; empty: no evaluation."""
     evaluate_limit: int = 200
-    """Pictures of that folder that are used, the first ones; 0: all."""
+    """Images of that folder that are used, the first ones; 0: all."""
     save_every: int = 1_000
     """Steps between checkpoints."""
     keep_last: int = 2
@@ -159,7 +159,7 @@ class TrainingConfig:
             _check(name, getattr(self, name), least=1)
         for name in ("seed", "chunk", "evaluate_limit", "max_skipped"):
             _check(name, getattr(self, name), least=0)
-        _check_memory("average_decay", self.average_decay)
+        _check_memory("ema_decay", self.ema_decay)
         if not self.out:
             raise InputError("out is empty; name a folder for the run, such as runs/first")
         if self.optim.warmup_steps > self.steps:

@@ -35,8 +35,8 @@ def contrastive(
     is the same.
 
     Args:
-        image: L2-normalised.
-        text: The caption of each image, L2-normalised.
+        image: L2-normalized.
+        text: The caption of each image, L2-normalized.
         scale: s, the inverse temperature.
         form: The paper's sum of both directions, or their mean, as in the released code.
         gather: The rows of all ranks from those of this one; the identity in one process.
@@ -65,8 +65,8 @@ def multi_label(
     The paper lets an image be content with one of its prompts; the code wants all of them alike.
 
     Args:
-        image: I, L2-normalised.
-        prompts: T, of each image as many, L2-normalised.
+        image: I, L2-normalized.
+        prompts: T, of each image as many, L2-normalized.
         scale: s, the inverse temperature.
         form: Which of the two.
         gather: The rows of all ranks from those of this one; the identity in one process.
@@ -108,8 +108,8 @@ def sigmoid(
     Source: Zhai et al. 2023, Sigmoid Loss for Language Image Pre-Training.
 
     Args:
-        image: I, L2-normalised.
-        text: T, the caption of each image, L2-normalised.
+        image: I, L2-normalized.
+        text: T, the caption of each image, L2-normalized.
         scale: s.
         bias: b, the log odds that an image and a caption belong together where their embeddings
             say nothing.

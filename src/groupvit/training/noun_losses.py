@@ -25,7 +25,7 @@ class Nouns(NamedTuple):
     """The different nouns of a joint batch."""
 
     embeddings: Float[Tensor, "noun embedding"]
-    """L2-normalised."""
+    """L2-normalized."""
     wanted: Bool[Tensor, "image noun"]
     """Which of them the captions of this rank's images name."""
     prior: Float[Tensor, ""]
@@ -42,7 +42,7 @@ def collect(
     """The nouns that were drawn as prompts, on any rank; None if there are none at all.
 
     Args:
-        prompts: Embeddings of the prompts, L2-normalised.
+        prompts: Embeddings of the prompts, L2-normalized.
         prompt_nouns: Which noun each is of; ids that no caption has are left out, as those of
             captions that stand in for missing nouns are.
         caption_nouns: The nouns of each caption, padded with 0.
@@ -205,7 +205,7 @@ def behind(
     Args:
         similarity: s, from `logits`.
         limits: The scaled similarity that a word must pass to be seen at a part: how much this is
-            like the learnt background.
+            like the learned background.
         nouns: The nouns it was made with.
         present: Which parts there are.
     """
@@ -232,7 +232,7 @@ def indecision(
 
     It is minus the mutual information of token and group: small where every token is assigned with
     confidence and an image's tokens to different groups (Krause et al. 2010, information
-    maximisation).
+    maximization).
 
     Args:
         assignment: A, soft.

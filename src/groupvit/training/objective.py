@@ -95,7 +95,7 @@ class Level(NamedTuple):
     """Parts of images that nouns can meet."""
 
     embeddings: Float[Tensor, "image part embedding"]
-    """L2-normalised."""
+    """L2-normalized."""
     present: Bool[Tensor, "image part"]
     """Which of them there are."""
 

@@ -25,11 +25,11 @@ from groupvit.errors import InputError
 from groupvit.model.groupvit import GroupViT
 from groupvit.segmentation.devices import usable
 from groupvit.text.tokenizer import Tokenizer
+from groupvit.training.accelerators import GB, Device
 from groupvit.training.config import TrainingConfig
-from groupvit.training.devices import GB, Device
-from groupvit.training.learner import Learner
-from groupvit.training.run import Run
-from groupvit.training.stop import Stop
+from groupvit.training.run_folder import RunFolder
+from groupvit.training.signals import StopRequest
+from groupvit.training.state import TrainingState
 from groupvit.training.towers import Towers
 
 FEW = 4
@@ -170,15 +170,15 @@ def work_of(config: TrainingConfig, batch: Batch) -> Work:
     waiting = [_waiting(replace(config, chunk=0), part) for part in (some, more)]
     activations = (waiting[1] - waiting[0]) / FEW  # what does not grow with them is no activation
     parameters = 4.0 * sum(parameter.numel() for parameter in model.parameters())
-    learnt = 4.0 * sum(p.numel() for p in model.parameters() if p.requires_grad)
+    learned = 4.0 * sum(p.numel() for p in model.parameters() if p.requires_grad)
     copies = parameters / 2 if config.precision == "bfloat16" else 0
     return Work(
         pairs=pairs,
         operations=operations / FEW * pairs + of_texts,
-        weights=parameters + 3 * learnt + copies + (parameters if config.average_decay else 0),
+        weights=parameters + 3 * learned + copies + (parameters if config.ema_decay else 0),
         activations=activations * min(config.chunk or pairs, pairs),
         encodings=_encodings(config, model, some) / FEW * pairs if config.chunk else 0.0,
-        gradients=learnt,
+        gradients=learned,
         embeddings=4.0 * config.model.embedding_dim * (1 + batch.tokens.shape[1]) * pairs,
     )
 
@@ -191,15 +191,15 @@ def seconds_here(config: TrainingConfig, batch: Batch, *, steps: int = 5) -> flo
         learner = _learner(config, ranks)
         for _ in range(WARM_UP + steps):
             start = time.perf_counter()
-            learner.step(timed, Stop()).result.losses["total"].item()
+            learner.step(timed, StopRequest()).result.losses["total"].item()
             times.append(time.perf_counter() - start)
     return statistics.median(times[WARM_UP:]) * len(batch.images) / len(timed.images)
 
 
-def _learner(config: TrainingConfig, ranks: Ranks) -> Learner:
+def _learner(config: TrainingConfig, ranks: Ranks) -> TrainingState:
     """What trains, as a run begins."""
     with tempfile.TemporaryDirectory() as folder:
-        return Learner(replace(config, start=""), ranks, Run(Path(folder) / "run"))
+        return TrainingState(replace(config, start=""), ranks, RunFolder(Path(folder) / "run"))
 
 
 def _first(batch: Batch, count: int) -> Batch:
@@ -209,9 +209,9 @@ def _first(batch: Batch, count: int) -> Batch:
     return Batch(images, tokens, prompt_nouns, caption_nouns, 0)
 
 
-def _operations(learner: Learner, batch: Batch) -> int:
+def _operations(learner: TrainingState, batch: Batch) -> int:
     with FlopCounterMode(display=False) as counter:
-        learner.step(batch, Stop())
+        learner.step(batch, StopRequest())
     return int(counter.get_total_flops())
 
 
@@ -247,12 +247,12 @@ def _waiting(config: TrainingConfig, batch: Batch) -> int:
 
     learner = _learner(config, Ranks())
     with saved_tensors_hooks(keep, lambda x: x):
-        learner.step(batch, Stop())
+        learner.step(batch, StopRequest())
     return sum(found.values())
 
 
 def _made_up(config: TrainingConfig) -> Batch:
-    """Texts of usual lengths, all different, and pictures of noise."""
+    """Texts of usual lengths, all different, and images of noise."""
     size, prompts, side = config.data.batch_size, config.data.num_prompts, config.data.image_size
     generator = torch.Generator().manual_seed(config.seed)
     end = config.model.text.vocabulary_size - 1

@@ -23,7 +23,7 @@ from torch.nn.parallel import DistributedDataParallel
 from groupvit.data.batch import Batch
 from groupvit.distributed import Ranks
 from groupvit.training.config import ObjectiveConfig
-from groupvit.training.health import Health, health
+from groupvit.training.group_usage import GroupUsage, group_usage
 from groupvit.training.losses import accuracy
 from groupvit.training.objective import objective
 from groupvit.training.towers import Encoded, Projected, join
@@ -36,7 +36,7 @@ class StepResult(NamedTuple):
     """The parts of the objective by name, and their weighted sum as total; without gradient."""
     accuracy: Float[Tensor, ""]
     """Share of images whose own caption is nearest in the joint batch."""
-    health: Health
+    group_usage: GroupUsage
     """How the groups are used."""
 
 
@@ -56,13 +56,13 @@ def forward_backward(
     Args:
         towers: `Towers`, as `ranks.wrap` returns them.
         heads: `Heads`, likewise.
-        images: Augmented and normalised.
+        images: Augmented and normalized.
         batch: The texts of the images.
         config: Which losses.
         ranks: Who else has rows of the joint batch.
         chunk: Pairs that go through the towers at once; None: all of them, without a second pass.
         autocast: bfloat16, for towers and projectors; None leaves them in their own precision.
-            Normalisation, similarities and losses stay in float32.
+            Normalization, similarities and losses stay in float32.
     """
 
     def mixed() -> torch.autocast:
@@ -81,7 +81,7 @@ def forward_backward(
         return StepResult(
             {name: loss.detach() for name, loss in (parts | {"total": total}).items()},
             accuracy(projected.image, projected.text[:, 0], gather=ranks.gather, rank=ranks.rank),
-            health(encoded.assignments),
+            group_usage(encoded.assignments),
         )
 
     if chunk is None:

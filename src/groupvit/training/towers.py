@@ -59,19 +59,19 @@ class Projected(NamedTuple):
     """What the losses compare."""
 
     image: Float[Tensor, "batch embedding"]
-    """L2-normalised."""
+    """L2-normalized."""
     text: Float[Tensor, "batch text embedding"]
-    """The caption, then the prompts of each image; L2-normalised."""
+    """The caption, then the prompts of each image; L2-normalized."""
     segments: Float[Tensor, "batch group embedding"] | None
-    """Each segment, L2-normalised; None where nothing asks for them."""
+    """Each segment, L2-normalized; None where nothing asks for them."""
     earlier: tuple[Float[Tensor, "batch _ embedding"], ...]
     """Each segment of the stages before, where they are asked for."""
     tokens: Float[Tensor, "batch token embedding"] | None
-    """Each patch, L2-normalised, where the model projects them."""
+    """Each patch, L2-normalized, where the model projects them."""
     assignments: tuple[Float[Tensor, "batch _ _"], ...]
     """As in `Encoded`."""
     background: Float[Tensor, " embedding_and_bias"] | None
-    """The learnt background, where the model has one."""
+    """The learned background, where the model has one."""
     logit_scale: Float[Tensor, ""]
     """Inverse temperature of the caption loss."""
     multi_label_logit_scale: Float[Tensor, ""]
@@ -96,7 +96,7 @@ class Towers(nn.Module):
         images: Float[Tensor, "batch 3 height width"],
         tokens: Int[Tensor, "batch text position"],
     ) -> Encoded:
-        """Encode normalised images and their texts."""
+        """Encode normalized images and their texts."""
         pooled, segments, assignments, patches, earlier = self.image_encoder(images)
         return Encoded(
             pooled,
@@ -145,7 +145,7 @@ class Heads(nn.Module):
         self.with_segments = with_segments or self.pools_embeddings
 
     def forward(self, encoded: Encoded) -> Projected:
-        """Project, normalise, and add the temperatures."""
+        """Project, normalize, and add the temperatures."""
         segments, tokens = None, None
         if self.with_segments:
             segments = project(self.image_projector, encoded.segments)

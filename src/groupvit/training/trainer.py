@@ -10,10 +10,10 @@ from groupvit.distributed import Ranks
 from groupvit.evaluation.benchmarks.folder import read_folder
 from groupvit.text.tokenizer import Tokenizer
 from groupvit.training.config import TrainingConfig
-from groupvit.training.learner import Learner
 from groupvit.training.log import Log, Meter, Record
-from groupvit.training.run import Run
-from groupvit.training.stop import Stop
+from groupvit.training.run_folder import RunFolder
+from groupvit.training.signals import StopRequest
+from groupvit.training.state import TrainingState
 
 
 def train(config: TrainingConfig, *, fresh: bool = False) -> int:
@@ -31,16 +31,16 @@ def train(config: TrainingConfig, *, fresh: bool = False) -> int:
         InputError: A setting does not fit what it meets, the disk is full, or the loss stays
             infinite or no number.
     """
-    with distributed.session(config.device) as ranks, Stop() as stop:
+    with distributed.session(config.device) as ranks, StopRequest() as stop:
         console = Console(quiet=not ranks.is_main, highlight=False, soft_wrap=True)
-        run = Run(Path(config.out))
+        run = RunFolder(Path(config.out))
         if ranks.is_main:
             run.prepare(config, fresh=fresh)
         ranks.barrier()
         if config.evaluate_folder:
             read_folder(config.evaluate_folder)  # finds mistakes now, not hours later
         batches = _batches(config, ranks, console)
-        learner = Learner(config, ranks, run)
+        learner = TrainingState(config, ranks, run)
         start = learner.progress.step
         if start:
             console.print(f"{run.path} goes on after step {start} of {config.steps}", markup=False)
@@ -56,7 +56,7 @@ def train(config: TrainingConfig, *, fresh: bool = False) -> int:
         return stop.exit_code if stopped else 0
 
 
-def _loop(learner: Learner, batches: Batches, log: Log, stop: Stop) -> bool:
+def _loop(learner: TrainingState, batches: Batches, log: Log, stop: StopRequest) -> bool:
     """Do the steps that are left; returns whether someone asked to stop."""
     config, progress, meter = learner.config, learner.progress, Meter()
     coming = stream(
@@ -100,10 +100,10 @@ def _batches(config: TrainingConfig, ranks: Ranks, console: Console) -> Batches:
         )
 
 
-def _last_words(run: Run, step: int, *, stopped: bool) -> str:
+def _last_words(run: RunFolder, step: int, *, stopped: bool) -> str:
     if stopped:
         return f"stopped after step {step}; the same command goes on from {run.latest()}"
     return (
         f"{run.path} holds the model after {step} steps; try it: "
-        f"groupvit segment PICTURE --labels dog cat --model {run.path}"
+        f"groupvit segment IMAGE --labels dog cat --model {run.path}"
     )

@@ -1,4 +1,4 @@
-"""Segmentations as pictures to look at: colours over a photograph, names, a legend, panels."""
+"""Segmentations as images to look at: colors over a photograph, names, a legend, panels."""
 
 from groupvit.visualization.drawing import groups, highlight, overlay
 from groupvit.visualization.panels import LARGEST, side_by_side

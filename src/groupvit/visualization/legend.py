@@ -1,4 +1,4 @@
-"""The strip beneath an overlay: colour, name and share of each label that occurs."""
+"""The strip beneath an overlay: color, name and share of each label that occurs."""
 
 import math
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from groupvit.visualization.shapes import draw_rounded
 
 
 class _Entry(NamedTuple):
-    colour: tuple[int, ...]
+    color: tuple[int, ...]
     lines: list[str]
     share: str
 
@@ -21,7 +21,7 @@ class _Entry(NamedTuple):
 def draw_legend(
     label_map: UInt8[np.ndarray, "height width"] | UInt16[np.ndarray, "height width"],
     names: Sequence[str],
-    colours: UInt8[np.ndarray, "label 3"],
+    colors: UInt8[np.ndarray, "label 3"],
     *,
     background: bool,
     width: int,
@@ -32,7 +32,7 @@ def draw_legend(
     Args:
         label_map: For each pixel the index of its label.
         names: Of the labels, printable; long ones take several lines.
-        colours: Of the labels, RGB, 0 to 255.
+        colors: Of the labels, RGB, 0 to 255.
         background: Whether the first label comes last, as it is none.
         width: Of the strip, in pixels; a narrow one becomes 12 em wide.
         em: The size of the text, in pixels.
@@ -40,7 +40,7 @@ def draw_legend(
     width = max(width, 12 * em)
     indent, line = round(1.5 * em), round(1.4 * em)
     room = min(width - 2 * em - indent, 18 * em)
-    entries = _entries(label_map, names, colours, background=background, room=room, em=em)
+    entries = _entries(label_map, names, colors, background=background, room=room, em=em)
     starts = _columns([indent + _length(entry, em) for entry in entries], width - 2 * em, 2 * em)
     rows = [entries[first : first + len(starts)] for first in range(0, len(entries), len(starts))]
     heights = [max(len(entry.lines) for entry in row) * line + em // 4 for row in rows]
@@ -65,7 +65,7 @@ def _columns(lengths: Sequence[int], width: int, gap: int) -> list[int]:
 def _entries(
     label_map: np.ndarray,
     names: Sequence[str],
-    colours: np.ndarray,
+    colors: np.ndarray,
     *,
     background: bool,
     room: int,
@@ -78,7 +78,7 @@ def _entries(
         share = _per_cent(counts[index] / label_map.size)
         left = room - math.ceil(font(em).getlength(share)) - em // 2
         entries.append(
-            _Entry(tuple(colours[index].tolist()), wrap(names[index], left, font(em)), share)
+            _Entry(tuple(colors[index].tolist()), wrap(names[index], left, font(em)), share)
         )
     return entries
 
@@ -101,7 +101,7 @@ def _draw_entry(
 ) -> None:
     (x, y), face, draw = place, font(em), ImageDraw.Draw(strip)
     top = y + (line - em) // 2
-    draw_rounded(strip, (x, top, x + em, top + em), entry.colour, radius=em / 4)
+    draw_rounded(strip, (x, top, x + em, top + em), entry.color, radius=em / 4)
     for number, text in enumerate(entry.lines):
         middle = y + number * line + line / 2
         draw.text((x + indent, middle), text, fill=INK, font=face, anchor="lm")

@@ -1,4 +1,4 @@
-"""Text on pictures: its size, its font, and how it is cut to the room there is."""
+"""Text on images: its size, its font, and how it is cut to the room there is."""
 
 import math
 import unicodedata
@@ -17,13 +17,13 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def text_size(width: int, height: int) -> int:
-    """Give the size of text, in pixels, that suits a picture of this size."""
+    """Give the size of text, in pixels, that suits an image of this size."""
     return min(max(round(math.sqrt(width * height) / 40), 12), 130)
 
 
 @cache
 def font(size: int) -> Font:
-    """Give the built-in font of Pillow, so that pictures look the same on every machine."""
+    """Give the built-in font of Pillow, so that images look the same on every machine."""
     return ImageFont.load_default(size)
 
 

@@ -1,4 +1,4 @@
-"""Where the names of regions go on a picture.
+"""Where the names of regions go on an image.
 
 Axes:
     row, column: of a small copy of the label map, on which places are sought.
@@ -21,7 +21,7 @@ STEP = 0.05
 
 
 class Name(NamedTuple):
-    """A name on the picture, in a box; in pixels."""
+    """A name on the image, in a box; in pixels."""
 
     label: int
     text: str
@@ -45,7 +45,7 @@ def place_names(
         background: Whether the first label bears no name.
     """
     height, width = label_map.shape
-    # Squeezed, because names are wider than high: a deep place in it is a wide one in the picture.
+    # Squeezed, because names are wider than high: a deep place in it is a wide one in the image.
     rows, columns = min(height, 160), min(width, 400, max(1, round(64 * width / height)))
     y = ((np.arange(rows) + 0.5) * height / rows).astype(int)
     x = ((np.arange(columns) + 0.5) * width / columns).astype(int)
@@ -124,7 +124,7 @@ def _regions(
 
 
 def _depths(small: np.ndarray) -> Int[np.ndarray, "row column"]:
-    """How many steps each place lies away from other labels and from the edge of the picture."""
+    """How many steps each place lies away from other labels and from the edge of the image."""
     padded = np.pad(small.astype(np.int32), 1, constant_values=-1)
     rows, columns = small.shape
     around = [(dy, dx) for dy in range(3) for dx in range(3) if (dy, dx) != (1, 1)]

@@ -1,4 +1,4 @@
-"""Pictures beside each other."""
+"""Images beside each other."""
 
 from collections.abc import Sequence
 
@@ -13,13 +13,13 @@ LARGEST = 1600
 
 
 def side_by_side(panels: Sequence[tuple[str, Image.Image]], *, columns: int) -> Image.Image:
-    """Draw titled pictures in a grid on white, row by row, all in cells of the same size.
+    """Draw titled images in a grid on white, row by row, all in cells of the same size.
 
     The cell is as wide and as high as the widest and the highest panel, but 320 to 1600 pixels on
     its longer side. Panels keep their proportions; small ones are enlarged by a whole factor.
 
     Args:
-        panels: Title and picture of each; long titles are cut.
+        panels: Title and image of each; long titles are cut.
         columns: How many panels a row has at most, at least 1.
 
     Raises:
@@ -57,7 +57,7 @@ def _cell(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
 
 
 def _fit(image: Image.Image, cell: tuple[int, int]) -> Image.Image:
-    """The picture in the width of the cell or, if that makes it too high, in its height."""
+    """The image in the width of the cell or, if that makes it too high, in its height."""
     scale = min(cell[0] / image.width, cell[1] / image.height)
     smooth = scale < 2
     scale = scale if smooth else int(scale)

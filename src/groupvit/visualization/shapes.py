@@ -1,4 +1,4 @@
-"""Shapes drawn on pictures, and pictures brought to a size."""
+"""Shapes drawn on images, and images brought to a size."""
 
 import numpy as np
 from jaxtyping import Bool, Shaped, UInt8, UInt16
@@ -7,43 +7,43 @@ from PIL import Image, ImageDraw
 from groupvit.visualization.lettering import INK, PAPER
 
 SMALLEST = 320
-"""Pictures whose longer side has half as many pixels or fewer are enlarged to about this."""
+"""Images whose longer side has half as many pixels or fewer are enlarged to about this."""
 
 
 def factor(width: int, height: int) -> int:
-    """Give by how much a small picture is enlarged: a whole number, so that nothing blurs."""
+    """Give by how much a small image is enlarged: a whole number, so that nothing blurs."""
     return max(1, SMALLEST // max(width, height))
 
 
 def enlarge(array: Shaped[np.ndarray, "*size"]) -> Shaped[np.ndarray, "*larger"]:
-    """Give a small picture or label map enlarged by `factor`."""
+    """Give a small image or label map enlarged by `factor`."""
     times = factor(array.shape[1], array.shape[0])
     return array if times == 1 else array.repeat(times, axis=0).repeat(times, axis=1)
 
 
 def draw_rounded(
-    canvas: Image.Image, box: tuple[int, int, int, int], colour: tuple[int, ...], *, radius: float
+    canvas: Image.Image, box: tuple[int, int, int, int], color: tuple[int, ...], *, radius: float
 ) -> None:
     """Fill a rectangle with round corners; drawn large and reduced, its edges are smooth.
 
     Args:
         canvas: What is drawn on.
         box: Left, top, right, bottom in pixels.
-        colour: RGB, 0 to 255.
+        color: RGB, 0 to 255.
         radius: Of the corners, in pixels.
     """
     width, height = box[2] - box[0], box[3] - box[1]
     mask = Image.new("L", (4 * width, 4 * height))
     corners = (0, 0, 4 * width - 1, 4 * height - 1)
     ImageDraw.Draw(mask).rounded_rectangle(corners, radius=4 * radius, fill=255)
-    canvas.paste(colour, box[:2], mask.reduce(4))
+    canvas.paste(color, box[:2], mask.reduce(4))
 
 
 def draw_borders(
     canvas: Image.Image,
     label_map: UInt8[np.ndarray, "height width"] | UInt16[np.ndarray, "height width"],
 ) -> None:
-    """Draw white lines in a soft dark casing, of which one stands out against any colour."""
+    """Draw white lines in a soft dark casing, of which one stands out against any color."""
     width = max(1, round(max(canvas.size) / 700))
     line = np.zeros(label_map.shape, bool)
     line[:, 1:] |= label_map[:, 1:] != label_map[:, :-1]

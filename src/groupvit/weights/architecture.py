@@ -57,7 +57,7 @@ def with_heads(config: GroupViTConfig, *, image: int, text: int) -> GroupViTConf
     )
 
 
-class _NoInitialisation(TorchFunctionMode):
+class _NoInitialization(TorchFunctionMode):
     """Skips the drawing of first values, which costs a second even where there is no memory."""
 
     def __torch_function__(
@@ -74,7 +74,7 @@ class _NoInitialisation(TorchFunctionMode):
 
 def blank(config: GroupViTConfig) -> GroupViT:
     """A model whose parameters have shapes but no values yet."""
-    with torch.device("meta"), _NoInitialisation():
+    with torch.device("meta"), _NoInitialization():
         return GroupViT(config)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from groupvit.errors import InputError
-from groupvit.images import DEVIATION, MEAN
+from groupvit.imaging import DEVIATION, MEAN
 from groupvit.model.config import GroupingConfig, GroupViTConfig
 from groupvit.model.groupvit import GroupViT
 from groupvit.text.tokenizer import VOCABULARY_SIZE, spelled
@@ -80,9 +80,9 @@ def _refuse_ours(config: GroupViTConfig) -> None:
         "convolutional stem": image.stem == "convolutions",
         "missing positions": not image.positions,
         "pooling of embeddings": image.pooling == "embeddings",
-        "centred projectors": config.centred,
+        "centered projectors": config.centered,
         "projector of patches": config.token_projector,
-        "learnt background": config.background,
+        "learned background": config.background,
         "naming by levels": config.naming == "levels",
         "stage without blocks": any(stage.depth == 0 for stage in image.stages),
     }
@@ -115,7 +115,7 @@ def image_processor(size: int) -> dict[str, Any]:
 def tokenizer(context_length: int, vocabulary_size: int = VOCABULARY_SIZE) -> dict[str, str]:
     """The files of CLIP's tokenizer as `transformers` reads them, by name.
 
-    A smaller vocabulary lacks the tokens that were learnt last, and the merges that make them.
+    A smaller vocabulary lacks the tokens that were learned last, and the merges that make them.
     """
     tokens, merges = spelled()
     missing = len(tokens) - vocabulary_size

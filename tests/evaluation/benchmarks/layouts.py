@@ -6,10 +6,10 @@ import numpy as np
 from PIL import Image
 
 SIZE = (6, 4)
-"""Width and height of every picture."""
+"""Width and height of every image."""
 
 
-def picture(path, value=0):
+def image(path, value=0):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", SIZE, (value, 0, 0)).save(path)
 
@@ -24,7 +24,7 @@ def mask(path, values):
 def voc(root, values):
     base = root / "VOCdevkit/VOC2012"
     for stem in ("2007_000033", "2007_000042", "2008_000001"):  # the last is not in the list
-        picture(base / f"JPEGImages/{stem}.jpg")
+        image(base / f"JPEGImages/{stem}.jpg")
         mask(base / f"SegmentationClass/{stem}.png", values)
     (base / "ImageSets/Segmentation").mkdir(parents=True)
     (base / "ImageSets/Segmentation/val.txt").write_text("2007_000042\n2007_000033\n")
@@ -32,7 +32,7 @@ def voc(root, values):
 
 def context(root, values):
     base = root / "VOCdevkit/VOC2010"
-    picture(base / "JPEGImages/2008_000002.jpg")
+    image(base / "JPEGImages/2008_000002.jpg")
     mask(base / "SegmentationClassContext/2008_000002.png", values)
     (base / "ImageSets/SegmentationContext").mkdir(parents=True)
     (base / "ImageSets/SegmentationContext/val.txt").write_text("2008_000002\n")
@@ -40,19 +40,19 @@ def context(root, values):
 
 def coco(root, values):
     base = root / "coco_stuff164k"
-    picture(base / "images/val2017/000000000139.jpg")
+    image(base / "images/val2017/000000000139.jpg")
     mask(base / "annotations/val2017/000000000139.png", values)
 
 
 def cityscapes(root, values, *, ending):
     name = "frankfurt/frankfurt_000000_000294"
-    picture(root / f"cityscapes/leftImg8bit/val/{name}_leftImg8bit.png")
+    image(root / f"cityscapes/leftImg8bit/val/{name}_leftImg8bit.png")
     mask(root / f"cityscapes/gtFine/val/{name}_gtFine_{ending}.png", values)
 
 
 def ade20k(root, values):
     base = root / "ade/ADEChallengeData2016"
-    picture(base / "images/validation/ADE_val_00000001.jpg")
+    image(base / "images/validation/ADE_val_00000001.jpg")
     mask(base / "annotations/validation/ADE_val_00000001.png", values)
 
 
@@ -66,7 +66,7 @@ def context_json(root, regions, *, run_lengths):
         annotations.append({"image_id": 7, "category_id": category, "segmentation": runs})
     names = ("2008_000002.jpg", "2008_000003.jpg")
     for name in names:
-        picture(base / f"JPEGImages/{name}")
+        image(base / f"JPEGImages/{name}")
     images = [
         {"image_id": 7, "file_name": names[0], "phase": "val"},
         {"image_id": 8, "file_name": names[1], "phase": "train"},

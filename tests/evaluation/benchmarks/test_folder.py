@@ -16,11 +16,11 @@ def test_a_folder_is_a_benchmark(book):
     assert folder.name == str(book)
 
 
-def test_pictures_come_in_the_order_of_their_names(book):
+def test_images_come_in_the_order_of_their_names(book):
     folder = read_folder(str(book))
     for index in range(len(folder)):
         page = scene(index, split="test", size=SIZE)
-        np.testing.assert_array_equal(folder[index].picture, page.image)
+        np.testing.assert_array_equal(folder[index].image, page.image)
         np.testing.assert_array_equal(folder[index].mask, page.mask)
 
 
@@ -46,10 +46,10 @@ def test_folders_below_keep_their_names(folder):
     assert [pair.mask.name for pair in read_folder(folder).pairs] == ["000.png", "b.png"]
 
 
-def test_a_picture_may_have_any_format(folder):
+def test_a_image_may_have_any_format(folder):
     Image.open(folder / "images/001.png").save(folder / "images/001.webp")
     (folder / "images/001.png").unlink()
-    assert read_folder(folder)[1].picture.shape == (SIZE, SIZE, 3)
+    assert read_folder(folder)[1].image.shape == (SIZE, SIZE, 3)
 
 
 def test_blank_lines_at_the_end_are_no_classes(folder):
@@ -65,8 +65,8 @@ def write_classes(text):
     return lambda folder: (folder / "classes.txt").write_text(text)
 
 
-def write_mask(mode, size=(SIZE, SIZE), colour=0):
-    return lambda folder: Image.new(mode, size, colour).save(folder / "masks/001.png")
+def write_mask(mode, size=(SIZE, SIZE), color=0):
+    return lambda folder: Image.new(mode, size, color).save(folder / "masks/001.png")
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def write_mask(mode, size=(SIZE, SIZE), colour=0):
         (write_classes("background"), "classes.txt: labels is empty"),
         (lambda folder: (folder / "classes.txt").write_bytes(b"\xff\xfe\xff"), "as UTF-8 text"),
         (remove("masks/001.png"), "images/001.png has no mask .*masks/001.png"),
-        (remove("images/001.png"), "masks/001.png has no picture under"),
+        (remove("images/001.png"), "masks/001.png has no image under"),
     ],
 )
 def test_what_is_missing_is_said_before_anything_is_read(folder, spoil, complaint):
@@ -91,20 +91,20 @@ def test_what_is_missing_is_said_before_anything_is_read(folder, spoil, complain
         read_folder(folder)
 
 
-def test_a_folder_without_pictures_is_refused(folder):
+def test_a_folder_without_images_is_refused(folder):
     for file in (folder / "images").iterdir():
         file.unlink()
-    with pytest.raises(InputError, match="no JPEG, PNG or WebP pictures"):
+    with pytest.raises(InputError, match="no JPEG, PNG or WebP images"):
         read_folder(folder)
 
 
 @pytest.mark.parametrize(
     ("spoil", "complaint"),
     [
-        (write_mask("L", size=(9, 7)), "001.png has 9 x 7 pixels, its picture 24 x 24"),
+        (write_mask("L", size=(9, 7)), "001.png has 9 x 7 pixels, its image 24 x 24"),
         (write_mask("RGB"), "the mode RGB; save it as a PNG of 8 bits"),
-        (write_mask("L", colour=200), "has the value 200, but .*classes.txt has 23 lines"),
-        (lambda folder: (folder / "masks/001.png").write_text("a letter"), "is no PNG picture"),
+        (write_mask("L", color=200), "has the value 200, but .*classes.txt has 23 lines"),
+        (lambda folder: (folder / "masks/001.png").write_text("a letter"), "is no PNG image"),
         (lambda folder: cut(folder / "masks/001.png"), "masks/001.png cannot be read"),
         (lambda folder: cut(folder / "images/001.png"), "images/001.png is damaged"),
     ],
@@ -124,7 +124,7 @@ def cut(path):
 
 
 def test_a_mask_may_hold_pixels_that_do_not_count(folder):
-    write_mask("L", colour=255)(folder)
+    write_mask("L", color=255)(folder)
     assert (read_folder(folder)[1].mask == 255).all()
 
 

@@ -53,7 +53,7 @@ def test_context_is_painted_from_the_file_of_its_authors(tmp_path):
     regions = [(360, whole), (2, left), (458, middle)]
     layouts.context_json(tmp_path, regions, run_lengths=run_lengths)
     found = PUBLISHED["context"].open(tmp_path)
-    assert len(found) == 1  # the other picture is one for training
+    assert len(found) == 1  # the other image is one for training
     assert [names(found)[value] for value in found[0].mask[2]] == [
         *("aeroplane", "wood", "wood", "sky", "sky", "background")
     ]
@@ -81,7 +81,7 @@ def test_an_unknown_category_of_context_is_refused(tmp_path):
 
 
 def test_things_of_coco_are_counted_over_the_gaps_of_its_ids(tmp_path):
-    # Values are ids less 1: person, bicycle, hair drier (89), toothbrush (90), a stuff, unlabelled.
+    # Values are ids less 1: person, bicycle, hair drier (89), toothbrush (90), a stuff, unlabeled.
     layouts.coco(tmp_path, [0, 1, 88, 89, 91, 255])
     found = PUBLISHED["coco-object"].open(tmp_path)
     assert [names(found)[value] for value in row(tmp_path, "coco-object")] == [

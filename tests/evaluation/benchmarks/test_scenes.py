@@ -15,18 +15,18 @@ def test_scenes_are_a_benchmark():
 
 def test_they_are_test_pages_of_the_storybook():
     page = scene(1, seed=5, split="test", size=20)
-    name, picture, mask = Scenes(num=2, seed=5, size=20)[1]
+    name, image, mask = Scenes(num=2, seed=5, size=20)[1]
     assert name == "scene 1"
-    np.testing.assert_array_equal(picture, page.image)
+    np.testing.assert_array_equal(image, page.image)
     np.testing.assert_array_equal(mask, page.mask)
 
 
 def test_another_seed_draws_others():
-    assert (Scenes(num=1, seed=1)[0].picture != Scenes(num=1, seed=2)[0].picture).any()
+    assert (Scenes(num=1, seed=1)[0].image != Scenes(num=1, seed=2)[0].image).any()
 
 
 def test_without_a_seed_they_are_none_of_the_first_storybook():
-    assert (Scenes(num=1)[0].picture != scene(0, split="test").image).any()
+    assert (Scenes(num=1)[0].image != scene(0, split="test").image).any()
 
 
 @pytest.mark.parametrize(

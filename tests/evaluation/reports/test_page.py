@@ -6,9 +6,9 @@ import pytest
 
 from groupvit.evaluation.benchmarks.scenes import Scenes
 from groupvit.evaluation.evaluate import asked, evaluate
-from groupvit.evaluation.evaluation import PictureScore
+from groupvit.evaluation.evaluation import ImageScore
+from groupvit.evaluation.reports.images import choose, draw
 from groupvit.evaluation.reports.page import mistakes, page
-from groupvit.evaluation.reports.pictures import choose, draw
 from groupvit.evaluation.reports.values import conditions
 from groupvit.evaluation.scores import scores_of
 from groupvit.segmentation.segmenter import Segmenter
@@ -35,7 +35,7 @@ def values(segmenter):
 @pytest.fixture(scope="module")
 def text(segmenter, found, values):
     question = asked(SCENES, segmenter)
-    shown = [draw(segmenter, SCENES, question, one) for one in choose(found.pictures, 3)]
+    shown = [draw(segmenter, SCENES, question, one) for one in choose(found.images, 3)]
     return page(found, values, shown)
 
 
@@ -55,25 +55,25 @@ def test_the_numbers_are_those_of_the_evaluation(found, text):
         assert f"{100 * number:.1f}\u00a0%" in text
 
 
-def test_pictures_come_from_the_best_to_the_worst(text):
+def test_images_come_from_the_best_to_the_worst(text):
     assert len(Reader(text).all("img")) == 3 * 5
     scores = [float(score) for score in re.findall(r"mIoU ([\d.]+)\u00a0%", text)]
     assert scores == sorted(scores, reverse=True)
 
 
-def test_the_words_of_a_picture_are_those_of_the_segmenter(segmenter, found):
+def test_the_words_of_a_image_are_those_of_the_segmenter(segmenter, found):
     question = asked(SCENES, segmenter)
-    score = found.pictures[1]
+    score = found.images[1]
     shown = draw(segmenter, SCENES, question, score)
-    result = segmenter(SCENES[1].picture, question.labels, background=question.background)
+    result = segmenter(SCENES[1].image, question.labels, background=question.background)
     words = {word.name: word.share for word in shown.panels[2].words}
     for index, name in enumerate(result.labels):
         assert words.get(name, 0) == pytest.approx((result.label_map == index).mean())
 
 
-def test_pictures_are_chosen_at_equal_steps_of_rank():
+def test_images_are_chosen_at_equal_steps_of_rank():
     scores = [
-        PictureScore(index=index, name="", miou=miou, pixel_accuracy=0.0)
+        ImageScore(index=index, name="", miou=miou, pixel_accuracy=0.0)
         for index, miou in enumerate([0.1, 0.5, 0.3, 0.9, 0.7])
     ]
     assert [one.miou for one in choose(scores, 3)] == [0.9, 0.5, 0.1]

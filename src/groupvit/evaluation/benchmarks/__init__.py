@@ -1,1 +1,1 @@
-"""What is measured on: pictures with masks, published, drawn, or your own."""
+"""What is measured on: images with masks, published, drawn, or your own."""

@@ -1,4 +1,4 @@
-"""What an evaluation asks of a benchmark: labels, and pictures with their masks, one by one."""
+"""What an evaluation asks of a benchmark: labels, and images with their masks, one by one."""
 
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -7,11 +7,11 @@ from jaxtyping import UInt8
 
 
 class Sample(NamedTuple):
-    """A picture and the class of its every pixel."""
+    """An image and the class of its every pixel."""
 
     name: str
     """What reports call it."""
-    picture: UInt8[np.ndarray, "height width 3"]
+    image: UInt8[np.ndarray, "height width 3"]
     """RGB, 0 to 255."""
     mask: UInt8[np.ndarray, "height width"]
     """Number of the class, from 0; 255 does not count."""
@@ -19,7 +19,7 @@ class Sample(NamedTuple):
 
 @runtime_checkable
 class Benchmark(Protocol):
-    """Pictures with masks, in an order that never changes."""
+    """Images with masks, in an order that never changes."""
 
     @property
     def key(self) -> str:
@@ -42,7 +42,7 @@ class Benchmark(Protocol):
         ...
 
     def __len__(self) -> int:
-        """How many pictures there are."""
+        """How many images there are."""
         ...
 
     def __getitem__(self, index: int) -> Sample:

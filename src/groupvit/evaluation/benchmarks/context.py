@@ -1,6 +1,6 @@
 """Pascal Context from the one file that its authors give away, without their program.
 
-`trainval_merged.json` holds the pictures of VOC 2010 and, for each, regions as run lengths (the
+`trainval_merged.json` holds the images of VOC 2010 and, for each, regions as run lengths (the
 compressed form of COCO) with one of 459 categories. The 59 frequent ones count, and are painted in
 the order of the file; what no region covers is background (Mottaghi et al. 2014).
 """
@@ -25,12 +25,12 @@ CATEGORIES = (
 """The category of every class, the background first."""
 
 
-def annotated(file: Path, pictures: Path) -> tuple[list[Pair], Read]:
-    """The validation pictures of the file, and what paints their masks.
+def annotated(file: Path, images: Path) -> tuple[list[Pair], Read]:
+    """The validation images of the file, and what paints their masks.
 
     Args:
         file: `trainval_merged.json`, 590 MB.
-        pictures: Folder of the pictures of VOC 2010.
+        images: Folder of the images of VOC 2010.
 
     Raises:
         InputError: The file is missing or is not what its name says, or pycocotools, which knows
@@ -42,18 +42,18 @@ def annotated(file: Path, pictures: Path) -> tuple[list[Pair], Read]:
         raise InputError(
             f"reading {file} needs pycocotools; install it with pip install 'groupvit[eval]'"
         ) from None
-    images, regions = _load(file)
+    names, regions = _load(file)
 
     def read(pair: Pair, size: tuple[int, int]) -> UInt8[np.ndarray, "height width"]:
         width, height = size
         mask = np.zeros((height, width), np.uint8)
-        for category, runs in regions[images[pair.image.name]]:
+        for category, runs in regions[names[pair.image.name]]:
             if list(runs["size"]) != [height, width]:
-                raise InputError(f"{file} has another size for {pair.image.name} than the picture")
+                raise InputError(f"{file} has another size for {pair.image.name} than the image")
             mask[run_lengths.decode(runs).astype(bool)] = category
         return mask
 
-    return [Pair(pictures / name, file) for name in images], read
+    return [Pair(images / name, file) for name in names], read
 
 
 Region = tuple[int, dict[str, Any]]
@@ -61,7 +61,7 @@ Region = tuple[int, dict[str, Any]]
 
 
 def _load(file: Path) -> tuple[dict[str, int], dict[int, list[Region]]]:
-    """Ids of the validation pictures by name, and the regions of each id."""
+    """Ids of the validation images by name, and the regions of each id."""
     try:
         with file.open(encoding="utf-8") as stream:
             values = json.load(stream)

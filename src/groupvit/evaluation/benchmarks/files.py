@@ -1,4 +1,4 @@
-"""A benchmark of files: pictures, and masks whose values a table turns into classes."""
+"""A benchmark of files: images, and masks whose values a table turns into classes."""
 
 import struct
 import zlib
@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8, UInt16
 from PIL import Image, UnidentifiedImageError
 
-from groupvit import images
+from groupvit import imaging
 from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.benchmark import Sample
 from groupvit.evaluation.scores import IGNORED
@@ -27,7 +27,7 @@ Mask = UInt8[np.ndarray, "height width"] | UInt16[np.ndarray, "height width"]
 
 
 class Pair(NamedTuple):
-    """Where a picture and its mask lie."""
+    """Where an image and its mask lie."""
 
     image: Path
     mask: Path
@@ -52,13 +52,13 @@ def read_mask(path: Path, size: tuple[int, int]) -> UInt8[np.ndarray, "height wi
     """The values of a mask; size is (width, height), checked before anything is decoded.
 
     Raises:
-        InputError: It is no PNG of 8 bits, grey or with a palette, of this size, or is damaged.
+        InputError: It is no PNG of 8 bits, gray or with a palette, of this size, or is damaged.
     """
     try:
         with Image.open(path, formats=["PNG"]) as image:
             if image.size != size:
                 raise InputError(
-                    f"the mask {path} has {image.width} x {image.height} pixels, its picture "
+                    f"the mask {path} has {image.width} x {image.height} pixels, its image "
                     f"{size[0]} x {size[1]}; give both in the same size"
                 )
             if image.mode not in ("P", "L"):
@@ -70,7 +70,7 @@ def read_mask(path: Path, size: tuple[int, int]) -> UInt8[np.ndarray, "height wi
     except InputError:
         raise
     except UnidentifiedImageError:
-        raise InputError(f"the mask {path} is no PNG picture; save it as one") from None
+        raise InputError(f"the mask {path} is no PNG image; save it as one") from None
     except (*_DAMAGED, Image.DecompressionBombError) as error:
         raise InputError(f"the mask {path} cannot be read: {error}") from None
 
@@ -86,7 +86,7 @@ def from_file(pair: Pair, size: tuple[int, int]) -> UInt8[np.ndarray, "height wi
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Files:
-    """A benchmark whose pictures and masks are files, read when asked for."""
+    """A benchmark whose images and masks are files, read when asked for."""
 
     key: str = ""
     """The short name by which protocols know it; empty for one of your own."""
@@ -109,20 +109,20 @@ class Files:
         return len(self.pairs)
 
     def __getitem__(self, index: int) -> Sample:
-        """Read a picture and its mask.
+        """Read an image and its mask.
 
         Raises:
             InputError: One of them cannot be read, the sizes differ, or the mask has a value that
                 is no class.
         """
         pair = self.pairs[index]
-        picture = images.read(pair.image)
-        height, width, _ = picture.shape
+        image = imaging.read(pair.image)
+        height, width, _ = image.shape
         found = self.read(pair, (width, height))
         classes = self.values[found]
         if (classes == UNKNOWN).any():
             self._complain(pair, int(found[classes == UNKNOWN].min()))
-        return Sample(pair.image.name, picture, classes.astype(np.uint8))
+        return Sample(pair.image.name, image, classes.astype(np.uint8))
 
     def _complain(self, pair: Pair, stranger: int) -> None:
         num_classes = len(self.labels) + self.has_background

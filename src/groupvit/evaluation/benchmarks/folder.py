@@ -1,9 +1,9 @@
-"""Your own benchmark: pictures, masks of the same names, and a list of classes."""
+"""Your own benchmark: images, masks of the same names, and a list of classes."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from groupvit import images
+from groupvit import imaging
 from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.files import Files, Pair, identity
 from groupvit.evaluation.scores import IGNORED
@@ -26,25 +26,25 @@ def read_folder(path: str | Path) -> Files:
     return read_parts(path / IMAGES, path / MASKS, path / CLASSES, name=str(path))
 
 
-def read_parts(pictures: Path, masks: Path, classes: Path, *, name: str) -> Files:
-    """List pictures and masks that lie anywhere; they are read when asked for.
+def read_parts(images: Path, masks: Path, classes: Path, *, name: str) -> Files:
+    """List images and masks that lie anywhere; they are read when asked for.
 
-    A mask is a PNG, with a palette or grey, whose values are line numbers of the list of classes
+    A mask is a PNG, with a palette or gray, whose values are line numbers of the list of classes
     from 0; 255 does not count. If its first line is `background`, 0 means what no label claims.
 
     Args:
-        pictures: Folder of the pictures.
-        masks: Folder of the masks, each called like its picture, but .png.
+        images: Folder of the images.
+        masks: Folder of the masks, each called like its image, but .png.
         classes: A text file with the name of a class in each line, synonyms with |.
         name: What reports call the benchmark.
 
     Raises:
-        InputError: A part of it is missing or empty, a picture has no mask or a mask no picture, or
+        InputError: A part of it is missing or empty, an image has no mask or a mask no image, or
             a class has no usable name.
     """
-    for folder in (pictures, masks):
+    for folder in (images, masks):
         if not folder.is_dir():
-            raise InputError(f"no folder {folder}; name one with the pictures, one with the masks")
+            raise InputError(f"no folder {folder}; name one with the images, one with the masks")
     lines = _lines(classes)
     has_background = lines[0].casefold() == BACKGROUND
     labels = tuple(lines[1:] if has_background else lines)
@@ -53,7 +53,7 @@ def read_parts(pictures: Path, masks: Path, classes: Path, *, name: str) -> File
         name=name,
         labels=labels,
         has_background=has_background,
-        pairs=_pairs(pictures, masks),
+        pairs=_pairs(images, masks),
         values=identity(len(lines)),
         listed=str(classes),
     )
@@ -90,18 +90,18 @@ def _check_labels(labels: Sequence[str], file: Path) -> None:
 
 
 def _pairs(folder: Path, masks: Path) -> tuple[Pair, ...]:
-    """Every picture with its mask; none may stand alone."""
-    found = images.find([folder])
+    """Every image with its mask; none may stand alone."""
+    found = imaging.find([folder])
     pairs = tuple(Pair(one.path, masks / one.name.with_suffix(".png")) for one in found)
     for pair in pairs:
         if not pair.mask.is_file():
             raise InputError(
-                f"the picture {pair.image} has no mask {pair.mask}; add it, or take the picture out"
+                f"the image {pair.image} has no mask {pair.mask}; add it, or take the image out"
             )
     there = {mask for mask in masks.rglob("*.png") if not mask.name.startswith(".")}
     alone = there - {pair.mask for pair in pairs}
     if alone:
         raise InputError(
-            f"the mask {min(alone)} has no picture under {folder}; add it, or take the mask out"
+            f"the mask {min(alone)} has no image under {folder}; add it, or take the mask out"
         )
     return pairs

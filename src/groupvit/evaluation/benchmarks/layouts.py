@@ -65,9 +65,9 @@ def cityscapes(root: Path) -> Found:
     made = any(masks.glob("*/*_gtFine_labelTrainIds.png"))
     ending = "labelTrainIds" if made else "labelIds"
 
-    def mask(picture: Path) -> Path:
-        stem = picture.name.removesuffix("_leftImg8bit.png")
-        return masks / picture.parent.name / f"{stem}_gtFine_{ending}.png"
+    def mask(image: Path) -> Path:
+        stem = image.name.removesuffix("_leftImg8bit.png")
+        return masks / image.parent.name / f"{stem}_gtFine_{ending}.png"
 
     pairs = _globbed(root / CITYSCAPES / "leftImg8bit/val", "*/*_leftImg8bit.png", mask)
     if made:
@@ -87,7 +87,7 @@ def ade20k(root: Path) -> Found:
 def coco_object(root: Path) -> Found:
     """COCO's things from the pixel maps of COCO-Stuff, val2017.
 
-    Things count from 1; everything else, unlabelled pixels too, is background.
+    Things count from 1; everything else, unlabeled pixels too, is background.
     """
     things = _coco_things()
     return _coco(root), np.where(things == UNKNOWN, 0, things + 1), from_file
@@ -125,22 +125,22 @@ def _coco(root: Path) -> tuple[Pair, ...]:
 
 
 def _same_stem(masks: Path) -> Callable[[Path], Path]:
-    return lambda picture: masks / f"{picture.stem}.png"
+    return lambda image: masks / f"{image.stem}.png"
 
 
 def _list(file: Path) -> list[str]:
-    """The stems of pictures, one in a line."""
+    """The stems of images, one in a line."""
     try:
         return file.read_text("utf-8").split()
     except (OSError, UnicodeDecodeError):
-        raise InputError(f"there is no list of pictures {file}") from None
+        raise InputError(f"there is no list of images {file}") from None
 
 
 def _globbed(folder: Path, pattern: str, mask: Callable[[Path], Path]) -> tuple[Pair, ...]:
-    pictures = sorted(folder.glob(pattern))
-    if not pictures:
-        raise InputError(f"there are no pictures {folder / pattern}")
-    return _existing([Pair(picture, mask(picture)) for picture in pictures])
+    images = sorted(folder.glob(pattern))
+    if not images:
+        raise InputError(f"there are no images {folder / pattern}")
+    return _existing([Pair(image, mask(image)) for image in images])
 
 
 def _existing(pairs: Iterable[Pair], *, masks: bool = True) -> tuple[Pair, ...]:

@@ -96,7 +96,7 @@ _PASCAL_CONTEXT = Published(
 
 
 def _without_background(benchmark: Published, key: str) -> Published:
-    """The same pictures, of which what no class claims is not counted."""
+    """The same images, of which what no class claims is not counted."""
     return replace(
         benchmark,
         key=key,

@@ -48,7 +48,7 @@ class Scenes:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """All classes; they compete in every picture."""
+        """All classes; they compete in every image."""
         return CLASSES[len(STUFF) :] if self.only_things else CLASSES
 
     @property

@@ -9,22 +9,22 @@ from groupvit.pages.document import document, section, text
 from groupvit.pages.pieces import Panel, article
 
 
-def concepts_page(found: Sequence[Concept], *, model: str, num_pictures: int) -> str:
+def concepts_page(found: Sequence[Concept], *, model: str, num_images: int) -> str:
     """The whole page as text.
 
     Args:
         found: Stage by stage.
         model: As the person calls it.
-        num_pictures: How many were looked through.
+        num_images: How many were looked through.
     """
     sections = [
         _stage(stage, list(some)) for stage, some in groupby(found, key=lambda one: one.stage)
     ]
     lead = (
         f"<h1>What the groups of {text(model)} stand for</h1>\n"
-        f'<p class="lead">Every group token is one learnt vector, the same for all pictures. Shown '
-        f"are the regions of {num_pictures:,} pictures that chose it with most certainty; the rest "
-        "of each picture is dark.</p>\n"
+        f'<p class="lead">Every group token is one learned vector, the same for all images. Shown '
+        f"are the regions of {num_images:,} images that chose it with most certainty; the rest "
+        "of each image is dark.</p>\n"
         '<p class="muted">Words are the nearest to the mean of these regions, of those that were '
         "given, with their cosines. No group was ever told what to stand for.</p>"
     )
@@ -41,7 +41,7 @@ def _stage(stage: int, found: Sequence[Concept]) -> str:
 
 def _concept(concept: Concept) -> str:
     words = ", ".join(f"{word} {cosine:.2f}" for word, cosine in concept.words)
-    told = f"{concept.area:.1%} of all patches, in {concept.used:.0%} of the pictures"
+    told = f"{concept.area:.1%} of all patches, in {concept.used:.0%} of the images"
     title = (
         f'<span class="muted">{concept.group}</span> {text(words or "too small to be shown")} '
         f'<span class="muted">{told}</span>'
@@ -54,7 +54,7 @@ def _panels(examples: Iterable[Example]) -> list[Panel]:
         Panel(
             "",
             f"{one.certainty:.0%} certain",
-            visualization.highlight(one.picture, one.region),
+            visualization.highlight(one.image, one.region),
             f"A region of {one.name}",
         )
         for one in examples

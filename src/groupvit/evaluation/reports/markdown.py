@@ -31,7 +31,7 @@ def markdown(evaluation: Evaluation, values: Mapping[str, Any]) -> str:
     scores, oracle = evaluation.scores, evaluation.oracle
     classes = zip(scores.labels, scores.iou, oracle.iou, evaluation.border_iou, strict=True)
     lines = [
-        f"# {values['benchmark']}, {evaluation.num_pictures:,} pictures",
+        f"# {values['benchmark']}, {evaluation.num_images:,} images",
         "",
         f"- weights: {values['weights']} ({values['fingerprint']})",
         f"- {described(values)}",

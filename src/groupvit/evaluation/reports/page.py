@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from groupvit.evaluation.evaluation import Evaluation
+from groupvit.evaluation.reports.images import Shown
 from groupvit.evaluation.reports.markdown import described
-from groupvit.evaluation.reports.pictures import Shown
 from groupvit.pages.document import document, section, text
 from groupvit.pages.pieces import Bar, Figure, article, bars, figures
 
@@ -32,20 +32,20 @@ def page(evaluation: Evaluation, values: Mapping[str, Any], shown: Sequence[Show
     Args:
         evaluation: The scores.
         values: What `conditions` gives, and the `model` as the person calls it.
-        shown: Pictures, from the best to the worst.
+        shown: Images, from the best to the worst.
     """
     sections = (
         section("scores", "In short", (_reading(evaluation), figures(_numbers(evaluation)))),
         section("classes", "Class by class", (_gap(evaluation), bars(class_bars(evaluation)))),
         section("mistakes", "What is taken for what", (_mistakes(evaluation),)),
-        section("pictures", "From the best picture to the worst", map(_picture, shown)),
+        section("images", "From the best image to the worst", map(_image, shown)),
         section("how", "How it was measured", (_conditions(evaluation, values),)),
     )
     return document(
         f"{values['model']} on {values['benchmark']}",
         header=_lead(evaluation, values),
         main="\n".join(sections),
-        skip=("pictures", "To the pictures"),
+        skip=("images", "To the images"),
     )
 
 
@@ -53,7 +53,7 @@ def _lead(evaluation: Evaluation, values: Mapping[str, Any]) -> str:
     num_classes = len(evaluation.scores.labels)
     return (
         f"<h1>How well {text(values['model'])} segments</h1>\n"
-        f'<p class="lead">{evaluation.num_pictures:,} pictures of {text(values["benchmark"])}, '
+        f'<p class="lead">{evaluation.num_images:,} images of {text(values["benchmark"])}, '
         f"{num_classes} classes, all of which compete for every pixel.</p>\n"
         f'<p class="muted">{text(described(values))}.</p>'
     )
@@ -88,7 +88,7 @@ def _numbers(evaluation: Evaluation) -> list[Figure]:
             Figure(
                 f"oracle, stage {stage}",
                 _percent(oracle.miou),
-                f"if its {used:.1f} groups a picture had the right words",
+                f"if its {used:.1f} groups an image had the right words",
             )
             for stage, (oracle, used) in reversed(stages)
         ),
@@ -161,13 +161,13 @@ def _mistakes(evaluation: Evaluation) -> str:
 </table>"""
 
 
-def _picture(shown: Shown) -> str:
+def _image(shown: Shown) -> str:
     score = shown.score
     title = (
         f'{text(score.name)} <span class="muted">mIoU {_percent(score.miou)}, '
         f"{_percent(score.pixel_accuracy)} of the pixels</span>"
     )
-    return article(f"picture-{score.index}", title, shown.panels)
+    return article(f"image-{score.index}", title, shown.panels)
 
 
 def _conditions(evaluation: Evaluation, values: Mapping[str, Any]) -> str:
@@ -178,13 +178,13 @@ def _conditions(evaluation: Evaluation, values: Mapping[str, Any]) -> str:
         "Arithmetic": values["dtype"],
         "Words": ", ".join(values["words"]),
         "Words of the background": ", ".join(values["background_words"]),
-        "Time": f"{evaluation.num_timed:,} pictures in {evaluation.seconds:.0f} s ({rate:.1f}/s)",
+        "Time": f"{evaluation.num_timed:,} images in {evaluation.seconds:.0f} s ({rate:.1f}/s)",
     }
     items = "\n".join(
         f"<dt>{name}</dt><dd>{text(str(fact))}</dd>" for name, fact in facts.items() if fact
     )
     return (
-        "<p>A number means little without its protocol: the size of pictures, the words that are "
+        "<p>A number means little without its protocol: the size of images, the words that are "
         "said and the rule for the background move it by many points. Compare only what was "
         f'measured alike.</p>\n<dl class="steps">\n{items}\n</dl>'
     )

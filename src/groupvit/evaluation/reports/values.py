@@ -3,8 +3,8 @@
 from dataclasses import asdict, fields
 from typing import Any, NamedTuple
 
-from groupvit.evaluation.baselines import ClusteringSegmenter
 from groupvit.evaluation.benchmarks.benchmark import Benchmark
+from groupvit.evaluation.clusters import ClusteringSegmenter
 from groupvit.evaluation.evaluate import asked
 from groupvit.evaluation.journal import fingerprint
 from groupvit.segmentation.protocol import PROTOCOLS, Protocol

@@ -8,9 +8,9 @@ from groupvit.evaluation.benchmarks.benchmark import Benchmark
 from groupvit.evaluation.evaluate import asked
 from groupvit.evaluation.evaluation import Evaluation
 from groupvit.evaluation.journal import NAME
+from groupvit.evaluation.reports.images import choose, draw
 from groupvit.evaluation.reports.markdown import markdown
 from groupvit.evaluation.reports.page import page
-from groupvit.evaluation.reports.pictures import choose, draw
 from groupvit.pages.document import write_page
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.text.background import Background
@@ -39,12 +39,12 @@ def write(
 
     Args:
         out: The folder, which exists.
-        segmenter: The model, which segments the pictures of the page once more.
+        segmenter: The model, which segments the images of the page once more.
         benchmark: What was measured.
         evaluation: The scores.
         values: What `conditions` gives, the scores, and the `model` as the person calls it.
         background: As it was measured with.
-        num_shown: How many pictures the page shows.
+        num_shown: How many images the page shows.
 
     Raises:
         InputError: A file cannot be written.
@@ -52,7 +52,7 @@ def write(
     question = asked(benchmark, segmenter, background)
     shown = [
         draw(segmenter, benchmark, question, score)
-        for score in choose(evaluation.pictures, num_shown)
+        for score in choose(evaluation.images, num_shown)
     ]
     write_page(out / SCORES, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
     write_page(out / TABLE, markdown(evaluation, values))

@@ -60,7 +60,7 @@ def build(
     name: str,
     limits: Limits,
 ) -> Page:
-    """Lay the page out; the controls stand in the order of the fields of `Wish`.
+    """Lay the page out; the controls stand in the order of the fields of `Controls`.
 
     Args:
         handlers: What answers.
@@ -79,7 +79,7 @@ def build(
                 words = _words(offered)
             with gr.Column(elem_id="see"):
                 view = gr.Radio(_views(segmenter), value=WORDS, label="Show")
-                viewer = component("viewer", WORDS, picture="", layers={})
+                viewer = component("viewer", WORDS, image="", layers={})
                 with gr.Row():
                     buttons = {kind: gr.Button(DOWNLOADS[kind], size="sm") for kind in DOWNLOADS}
             with gr.Column(elem_id="tune"):
@@ -101,7 +101,7 @@ def build(
 def _lead(segmenter: Segmenter, name: str) -> str:
     trained = segmenter.origin is None or segmenter.origin.trained
     told = (
-        "learnt it from pictures with captions; it has never seen a mask."
+        "learned it from images with captions; it has never seen a mask."
         if trained
         else "is untrained: its groups and words mean nothing yet."
     )
@@ -111,7 +111,7 @@ def _lead(segmenter: Segmenter, name: str) -> str:
 def _views(segmenter: Segmenter) -> list[tuple[str, str]]:
     stages = [stage for stage in segmenter.network.config.image.stages if stage.num_groups]
     groups = [(f"Groups, stage {at + 1}", view_of(at)) for at in range(len(stages))]
-    return [("Words", WORDS), *groups, ("Picture", "picture")]
+    return [("Words", WORDS), *groups, ("Image", "image")]
 
 
 def _words(offered: Sequence[str]) -> gr.Dropdown:
@@ -185,13 +185,13 @@ def examples() -> list[dict[str, Any]]:
         page = scenes.page(index)
         shares = [(page.mask == label).mean() for label in range(len(CLASSES))]
         seen = [name for name, share in zip(CLASSES, shares, strict=True) if share > NAMED]
-        picture = layers.data_url(Image.fromarray(page.image), "PNG")
-        found.append({"picture": picture, "caption": page.captions[0], "words": seen})
+        image = layers.data_url(Image.fromarray(page.image), "PNG")
+        found.append({"image": image, "caption": page.captions[0], "words": seen})
     return found
 
 
 def _largest(limits: Limits) -> int:
-    """Bytes of a picture that, written as base64, stays within a request."""
+    """Bytes of an image that, written as base64, stays within a request."""
     return limits.upload_bytes * 3 // 4 - 10_000
 
 

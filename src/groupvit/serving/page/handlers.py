@@ -1,4 +1,4 @@
-"""What the page asks: a picture is grouped once, and labelled as often as something is moved."""
+"""What the page asks: an image is grouped once, and labeled as often as something is moved."""
 
 import base64
 import binascii
@@ -13,13 +13,13 @@ from fastapi import HTTPException
 from PIL import Image
 
 from groupvit.errors import InputError
-from groupvit.segmentation.groups import GroupedPicture
+from groupvit.segmentation.groups import GroupedImage
 from groupvit.segmentation.result import Segmentation
 from groupvit.segmentation.segmenter import Segmenter
-from groupvit.serving.desk import Desk
 from groupvit.serving.page import layers
+from groupvit.serving.page.cache import Cache, Kept
 from groupvit.serving.page.layers import Layer
-from groupvit.serving.page.shelf import Kept, Shelf
+from groupvit.serving.service import Service
 from groupvit.text.background import Background
 
 MOST_WORDS = 20
@@ -35,7 +35,7 @@ def view_of(stage: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Controls:
     """What the controls say."""
 
     words: Sequence[str]
@@ -44,7 +44,7 @@ class Wish:
     most: int
 
     @classmethod
-    def of(cls, values: Sequence[Any]) -> "Wish":
+    def of(cls, values: Sequence[Any]) -> "Controls":
         """What controls sent, which may be anything.
 
         Raises:
@@ -58,7 +58,7 @@ class Wish:
         except (TypeError, ValueError):
             raise InputError("these are no settings; load the page again") from None
 
-    def label(self, segmenter: Segmenter, grouped: GroupedPicture) -> Segmentation:
+    def label(self, segmenter: Segmenter, grouped: GroupedImage) -> Segmentation:
         """Give the words to the groups."""
         background = Background(threshold=self.threshold) if self.has_background else None
         most: int | Literal["all"] = self.most if self.most < MOST_WORDS else "all"
@@ -68,21 +68,21 @@ class Wish:
 class Handlers:
     """Answers the events of all visitors."""
 
-    def __init__(self, desk: Callable[[], Desk]) -> None:
+    def __init__(self, desk: Callable[[], Service]) -> None:
         """Open it.
 
         Args:
             desk: Gives what computes; asked for at every event, as it opens after the page is made.
         """
-        self._desk, self._shelf = desk, Shelf()
+        self._service, self._shelf = desk, Cache()
 
     async def look(self, given: Any, old: str | None, *controls: Any) -> tuple[Any, Any, None, Any]:
-        """Take a picture in.
+        """Take an image in.
 
         Args:
-            given: What the picker says: a picture as a data URL and, for examples, words.
-            old: The name of the picture before.
-            controls: The fields of `Wish`.
+            given: What the picker says: an image as a data URL and, for examples, words.
+            old: The name of the image before.
+            controls: The fields of `Controls`.
 
         Returns:
             The name of its groups, what the viewer shows, nothing (the picker lets go of what it
@@ -90,19 +90,19 @@ class Handlers:
         """
         with _telling():
             data, words = _given(given)
-            wish = self._wish(controls if words is None else [words, *controls[1:]])
-            pixels = await self._desk().decoded(data)
+            wish = self._controls(controls if words is None else [words, *controls[1:]])
+            pixels = await self._service().decoded(data)
 
-            def first(grouped: GroupedPicture | None) -> tuple[Kept, dict[str, Layer]]:
+            def first(grouped: GroupedImage | None) -> tuple[Kept, dict[str, Layer]]:
                 assert grouped is not None
                 kept = Kept.of(grouped)
                 return kept, self._layers(kept, wish)
 
-            kept, found = await self._desk().computed(pixels, first)
-            image = layers.data_url(Image.fromarray(kept.seen.picture), "WEBP")
+            kept, found = await self._service().computed(pixels, first)
+            image = layers.data_url(Image.fromarray(kept.seen.image), "WEBP")
             return (
                 self._shelf.put(kept, instead_of=old),
-                gr.HTML(picture=image, layers=found),
+                gr.HTML(image=image, layers=found),
                 None,
                 gr.skip() if words is None else gr.Dropdown(value=words),
             )
@@ -112,30 +112,30 @@ class Handlers:
         if name is None:
             return gr.skip()
         with _telling():
-            wish, kept = self._wish(controls), self._shelf.get(name)
-            found = await self._desk().computed(None, lambda _: self._layers(kept, wish))
+            wish, kept = self._controls(controls), self._shelf.get(name)
+            found = await self._service().computed(None, lambda _: self._layers(kept, wish))
             return gr.HTML(layers=found)
 
     async def download(self, kind: Download, name: str | None, *controls: Any) -> dict[str, str]:
-        """A file about the picture in its own size: its name, and a data URL."""
+        """A file about the image in its own size: its name, and a data URL."""
         with _telling():
-            wish, whole = self._wish(controls), self._shelf.get(name).whole
+            wish, whole = self._controls(controls), self._shelf.get(name).whole
 
-            def make(_: GroupedPicture | None) -> dict[str, str]:
-                return _file(kind, wish.label(self._desk().segmenter, whole))
+            def make(_: GroupedImage | None) -> dict[str, str]:
+                return _file(kind, wish.label(self._service().segmenter, whole))
 
-            return await self._desk().computed(None, make)
+            return await self._service().computed(None, make)
 
-    def _wish(self, controls: Sequence[Any]) -> Wish:
-        wish = Wish.of(controls)
-        self._desk().limits.check_words(wish.words)
+    def _controls(self, controls: Sequence[Any]) -> Controls:
+        wish = Controls.of(controls)
+        self._service().limits.check_words(wish.words)
         return wish
 
-    def _layers(self, kept: Kept, wish: Wish) -> dict[str, Layer]:
+    def _layers(self, kept: Kept, wish: Controls) -> dict[str, Layer]:
         """What can be looked at; without words only groups."""
         if not wish.words:
             return {view_of(stage): groups.layer for stage, groups in enumerate(kept.groups)}
-        found = wish.label(self._desk().segmenter, kept.seen)
+        found = wish.label(self._service().segmenter, kept.seen)
         named = {
             view_of(stage): groups.named(found.group_labels(stage))
             for stage, groups in enumerate(kept.groups)
@@ -144,14 +144,14 @@ class Handlers:
 
 
 def _given(value: Any) -> tuple[bytes, list[str] | None]:
-    """The bytes of a picture and the words that come with it."""
+    """The bytes of an image and the words that come with it."""
     try:
-        kind, _, data = value["picture"].partition(";base64,")
+        kind, _, data = value["image"].partition(";base64,")
         if not kind.startswith("data:image/"):
             raise ValueError
         return base64.b64decode(data, validate=True), value.get("words")
     except (AttributeError, KeyError, TypeError, ValueError, binascii.Error):
-        raise InputError("this is no picture; give a JPEG, PNG or WebP file") from None
+        raise InputError("this is no image; give a JPEG, PNG or WebP file") from None
 
 
 def _file(kind: Download, found: Segmentation) -> dict[str, str]:

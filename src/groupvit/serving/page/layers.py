@@ -1,4 +1,4 @@
-"""What the viewer draws: a picture, and layers of labels or groups over it, as JSON."""
+"""What the viewer draws: an image, and layers of labels or groups over it, as JSON."""
 
 import base64
 import io
@@ -10,14 +10,14 @@ import numpy as np
 from jaxtyping import UInt8, UInt16
 from PIL import Image
 
-from groupvit.palette import colours, text_colour
-from groupvit.segmentation.groups import GroupedPicture
+from groupvit.palette import colors, text_color
+from groupvit.segmentation.groups import GroupedImage
 from groupvit.segmentation.result import Segmentation
 from groupvit.visualization.lettering import text_size
 from groupvit.visualization.names import place_names
 
 SHORTEST, LONGEST = 640, 1024
-"""Of the longer side of what is shown [pixels]; small pictures are enlarged so that the borders
+"""Of the longer side of what is shown [pixels]; small images are enlarged so that the borders
 of their groups run smoothly."""
 
 
@@ -25,12 +25,12 @@ class Entry(TypedDict):
     """A label or a group."""
 
     name: str
-    colour: str
+    color: str
     """As CSS writes it."""
     ink: str
-    """Of text on that colour."""
+    """Of text on that color."""
     share: float
-    """Of the picture, in [0, 1]."""
+    """Of the image, in [0, 1]."""
 
 
 class Place(TypedDict):
@@ -52,16 +52,16 @@ class Layer(TypedDict):
     """Whether the first entry is what belongs to nothing."""
 
 
-def fitted(grouped: GroupedPicture) -> GroupedPicture:
-    """The same groups on a picture of the size that screens show."""
+def fitted(grouped: GroupedImage) -> GroupedImage:
+    """The same groups on an image of the size that screens show."""
     height, width = grouped.size
     longest = max(height, width)
     scale = min(max(longest, SHORTEST), LONGEST) / longest
     if scale == 1:
         return grouped
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    picture = Image.fromarray(grouped.picture).resize(size, Image.Resampling.BICUBIC)
-    return replace(grouped, picture=np.array(picture))
+    image = Image.fromarray(grouped.image).resize(size, Image.Resampling.BICUBIC)
+    return replace(grouped, image=np.array(image))
 
 
 def of_labels(found: Segmentation) -> Layer:
@@ -77,7 +77,7 @@ def of_labels(found: Segmentation) -> Layer:
         )
         for name in named
     ]
-    layer = _layer(found.label_map, found.labels, found.colours())
+    layer = _layer(found.label_map, found.labels, found.colors())
     return {**layer, "places": places, "background": found.has_background}
 
 
@@ -86,16 +86,16 @@ class Groups(NamedTuple):
 
     layer: Layer
     used: UInt16[np.ndarray, " entry"]
-    """The number of each entry's group in `GroupedPicture.group_map`."""
+    """The number of each entry's group in `GroupedImage.group_map`."""
 
     @classmethod
-    def of(cls, grouped: GroupedPicture, stage: int) -> "Groups":
-        """Those of a stage of a picture, from 0."""
+    def of(cls, grouped: GroupedImage, stage: int) -> "Groups":
+        """Those of a stage of an image, from 0."""
         groups = grouped.group_map(stage)
         used, numbers = np.unique(groups, return_inverse=True)
         compact = numbers.reshape(groups.shape).astype(np.uint16)
         names = [f"group {number + 1}" for number in range(len(used))]
-        return cls(_layer(compact, names, colours(len(used), background=False)), used)
+        return cls(_layer(compact, names, colors(len(used), background=False)), used)
 
     def named(self, words: Sequence[str]) -> Layer:
         """Their layer, each with the word that it took.
@@ -111,7 +111,7 @@ class Groups(NamedTuple):
 
 
 def data_url(image: Image.Image, form: str) -> str:
-    """A picture as text that browsers show."""
+    """An image as text that browsers show."""
     file = io.BytesIO()
     image.save(file, form)
     return f"data:image/{form.lower()};base64,{base64.b64encode(file.getvalue()).decode()}"
@@ -125,7 +125,7 @@ def _layer(
     shares = np.bincount(index_map.ravel(), minlength=len(names)) / index_map.size
     bytes_of = index_map.astype("<u2").view(np.uint8).reshape(*index_map.shape, 2)
     entries = [
-        Entry(name=name, colour=_css(tint), ink=_css(text_colour(tint)), share=share)
+        Entry(name=name, color=_css(tint), ink=_css(text_color(tint)), share=share)
         for name, tint, share in zip(names, tints, shares.tolist(), strict=True)
     ]
     image = Image.fromarray(np.pad(bytes_of, ((0, 0), (0, 0), (0, 1))))

@@ -12,10 +12,10 @@ from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from groupvit.segmentation.segmenter import Segmenter
-from groupvit.serving.desk import Desk
 from groupvit.serving.limits import Limits
 from groupvit.serving.page.blocks import build
 from groupvit.serving.page.handlers import Handlers
+from groupvit.serving.service import Service
 
 EXACT = ("/", "/config", "/theme.css", "/favicon.ico", "/manifest.json", "/gradio_api/app_id")
 BELOW = ("/assets/", "/static/", "/gradio_api/queue/", "/gradio_api/heartbeat/")
@@ -33,7 +33,7 @@ PATIENCE = 0.5
 
 def mount(
     app: FastAPI,
-    desk: Callable[[], Desk],
+    desk: Callable[[], Service],
     segmenter: Segmenter,
     *,
     name: str,
@@ -63,11 +63,11 @@ def mount(
     )
     mounted = app.routes[-1]
     assert isinstance(mounted, Mount)
-    mounted.app = Narrow(mounted.app, is_leaving=lambda: app.state.is_leaving)
+    mounted.app = AllowedPaths(mounted.app, is_leaving=lambda: app.state.is_leaving)
 
 
 def theme() -> gr.themes.Base:
-    """Gradio's own look with the fonts of the visitor's machine, and greys that can be read."""
+    """Gradio's own look with the fonts of the visitor's machine, and grays that can be read."""
     plain = gr.themes.Default(
         primary_hue="blue",
         font=["system-ui", "sans-serif"],
@@ -80,7 +80,7 @@ def theme() -> gr.themes.Base:
     )
 
 
-class Narrow:
+class AllowedPaths:
     """Lets through what the page needs, and tells browsers to stay with this host."""
 
     def __init__(self, app: ASGIApp, *, is_leaving: Callable[[], bool]) -> None:

@@ -1,4 +1,4 @@
-// Brings a picture in as a data URL, which the server decodes as it does every upload.
+// Brings an image in as a data URL, which the server decodes as it does every upload.
 const drop = element.querySelector('.drop');
 const input = element.querySelector('input');
 const told = element.querySelector('p');
@@ -14,12 +14,12 @@ function give(value, button) {
 function read(file) {
   if (!file) return;
   if (!['image/jpeg', 'image/png', 'image/webp'].includes(file.type)) {
-    told.textContent = `${file.name} is no JPEG, PNG or WebP picture`;
+    told.textContent = `${file.name} is no JPEG, PNG or WebP image`;
   } else if (file.size > props.largest) {
     told.textContent = `${file.name} is larger than ${Math.floor(props.largest / 1e6)} MB`;
   } else {
     const reader = new FileReader();
-    reader.onload = () => give({ picture: reader.result, words: null });
+    reader.onload = () => give({ image: reader.result, words: null });
     reader.onerror = () => { told.textContent = `${file.name} cannot be read`; };
     reader.readAsDataURL(file);
   }
@@ -40,7 +40,7 @@ document.addEventListener('paste', (event) => {
 for (const example of props.examples) {
   const button = document.createElement('button');
   const image = document.createElement('img');
-  [image.src, image.alt, button.title] = [example.picture, example.caption, example.caption];
+  [image.src, image.alt, button.title] = [example.image, example.caption, example.caption];
   button.type = 'button';
   button.append(image);
   button.addEventListener('click', () => give(example, button));

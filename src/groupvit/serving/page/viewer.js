@@ -1,10 +1,10 @@
-// Draws a picture under the colours of a layer; what is pointed at or chosen stands out.
+// Draws an image under the colors of a layer; what is pointed at or chosen stands out.
 const OPACITY = 0.55, DIMMED = 0.25;
 const canvas = element.querySelector('canvas');
 const pen = canvas.getContext('2d');
 const [empty, stage, tip, lead, legend, names] = ['.empty', '.stage', '.tip', '.lead', '.legend', '.names'].map(
   (one) => element.querySelector(one));
-let picture = null, layer = null, indices = null, chosen = null, drawing = 0;
+let image = null, layer = null, indices = null, chosen = null, drawing = 0;
 
 function pixels(image) {
   const sheet = new OffscreenCanvas(image.naturalWidth, image.naturalHeight);
@@ -25,13 +25,13 @@ const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
 
 async function refresh() {
   const turn = ++drawing;
-  if (!props.picture) return;
-  const image = await loaded(props.picture);
+  if (!props.image) return;
+  const image = await loaded(props.image);
   const next = props.layers[props.value] ?? null;
   const map = next ? pixels(await loaded(next.map)) : null;
   if (turn !== drawing) return;  // something newer is on its way
   [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
-  [picture, layer, chosen] = [pixels(image), next, null];
+  [image, layer, chosen] = [pixels(image), next, null];
   indices = map && Uint16Array.from({ length: map.length / 4 }, (_, at) => map[4 * at] + 256 * map[4 * at + 1]);
   [empty.hidden, stage.hidden] = [true, false];
   paint();
@@ -42,7 +42,7 @@ async function refresh() {
 function paint(only = chosen) {
   const image = pen.createImageData(canvas.width, canvas.height);
   const [out, width] = [image.data, canvas.width];
-  const tints = layer ? layer.entries.map((entry) => rgb(entry.colour)) : [];
+  const tints = layer ? layer.entries.map((entry) => rgb(entry.color)) : [];
   for (let at = 0; at < width * canvas.height; at += 1) {
     const place = 4 * at;
     const entry = indices ? indices[at] : -1;
@@ -53,9 +53,9 @@ function paint(only = chosen) {
     else if (only !== null) [opacity, light] = entry === only ? [0.15, 1] : [0, DIMMED];
     else if (layer.background && entry === 0) [opacity, light] = [0, 0.55];
     for (let band = 0; band < 3; band += 1) {
-      const colour = opacity ? tint[band] : 0;
+      const color = opacity ? tint[band] : 0;
       out[place + band] = isBorder ? 255
-        : light * ((1 - opacity) * picture[place + band] + opacity * colour);
+        : light * ((1 - opacity) * image[place + band] + opacity * color);
     }
     out[place + 3] = 255;
   }
@@ -72,7 +72,7 @@ function describe() {
   const absent = entries.slice(layer?.background ? 1 : 0)
     .filter((entry) => entry.share === 0).map((entry) => entry.name);
   const parts = found.map((entry) => `${entry.name} ${percent(entry.share)}`).join(', ');
-  canvas.setAttribute('aria-label', layer ? `The picture in colours: ${parts}` : 'The picture');
+  canvas.setAttribute('aria-label', layer ? `The image in colors: ${parts}` : 'The image');
   lead.textContent = absent.length ? `not found: ${absent.join(', ')}` : '';
   legend.replaceChildren(...found.map(item));
   names.replaceChildren(...(layer ? layer.places : []).map(written));
@@ -81,7 +81,7 @@ function describe() {
 function item(entry) {
   const [line, button, swatch, share] = ['li', 'button', 'i', 'small'].map(
     (kind) => document.createElement(kind));
-  swatch.style.background = entry.colour;
+  swatch.style.background = entry.color;
   share.textContent = percent(entry.share);
   button.type = 'button';
   button.dataset.entry = entry.index;
@@ -98,10 +98,10 @@ function item(entry) {
 
 function written(place) {
   const [label, entry] = [document.createElement('span'), layer.entries[place.entry]];
-  const half = `${0.3 * entry.name.length + 0.7}em`;  // lest the picture's edge cuts it
+  const half = `${0.3 * entry.name.length + 0.7}em`;  // lest the image's edge cuts it
   label.textContent = entry.name;
   Object.assign(label.style, { top: `${100 * place.y}%`,
-    left: `clamp(${half}, ${100 * place.x}%, calc(100% - ${half}))`, background: entry.colour, color: entry.ink });
+    left: `clamp(${half}, ${100 * place.x}%, calc(100% - ${half}))`, background: entry.color, color: entry.ink });
   return label;
 }
 
@@ -118,6 +118,6 @@ canvas.addEventListener('pointermove', (event) => {
   tip.hidden = false;
   if (entry !== pointed) paint(pointed = entry);
 });
-canvas.addEventListener('pointerleave', () => { [tip.hidden, pointed] = [true, null]; if (picture) paint(); });
+canvas.addEventListener('pointerleave', () => { [tip.hidden, pointed] = [true, null]; if (image) paint(); });
 
-watch(['picture', 'layers', 'value'], refresh);
+watch(['image', 'layers', 'value'], refresh);

@@ -16,7 +16,7 @@ def decay_at(step: int, decay: float) -> float:
     return min(decay, (1 + step) / (YOUNG + step))
 
 
-class Average:
+class EMA:
     """A model whose weights are the running average of another's.
 
     average <- decay * average + (1 - decay) * weights; what is no weight, such as the statistics of

@@ -79,7 +79,7 @@ def untrained() -> LoadedModel:
 
 
 def storybook() -> LoadedModel:
-    """A small model of the drawn scenes, learnt from their captions alone."""
+    """A small model of the drawn scenes, learned from their captions alone."""
     return checkpoint.load(Path(__file__).parent / "storybook")
 
 

@@ -7,14 +7,14 @@ import pytest
 from groupvit.errors import InputError
 from groupvit.model.groupvit import GroupViT
 from groupvit.training import optim
-from groupvit.training.checkpoints import Progress, TrainingState
-from groupvit.training.run import Run
+from groupvit.training.checkpoints import Progress, Saved
+from groupvit.training.run_folder import RunFolder
 
 
 @pytest.fixture
 def run(config):
     """The prepared folder of a run."""
-    run = Run(Path(config.out))
+    run = RunFolder(Path(config.out))
     run.prepare(config, fresh=False)
     return run
 
@@ -27,7 +27,7 @@ def save(run, config):
 
     def save(step, *, best=False, keep=2):
         progress = Progress(global_batch_size=4, step=step)
-        return run.save(TrainingState(model, optimizer, None, progress), best=best, keep=keep)
+        return run.save(Saved(model, optimizer, None, progress), best=best, keep=keep)
 
     return save
 
@@ -104,8 +104,8 @@ def test_fresh_deletes_the_run(run, config, save):
 def test_a_run_killed_before_it_began_can_begin(config):
     Path(config.out).mkdir()
     (Path(config.out) / ".config.json").write_text("{")
-    Run(Path(config.out)).prepare(config, fresh=False)
-    assert Run(Path(config.out)).settings() == config
+    RunFolder(Path(config.out)).prepare(config, fresh=False)
+    assert RunFolder(Path(config.out)).settings() == config
 
 
 @pytest.mark.parametrize("fresh", [True, False])
@@ -114,14 +114,14 @@ def test_a_folder_that_is_no_run_is_left_alone(config, fresh):
     folder.mkdir()
     (folder / "letter.txt").write_text("Dear reader,")
     with pytest.raises(InputError, match=r"holds something else than a run; choose another --out"):
-        Run(folder).prepare(config, fresh=fresh)
+        RunFolder(folder).prepare(config, fresh=fresh)
     assert (folder / "letter.txt").exists()
 
 
 def test_a_place_below_a_file_is_refused(config, tmp_path):
     (tmp_path / "file").write_text("a file")
     with pytest.raises(InputError, match=r"run folder .* cannot be written: Not a directory"):
-        Run(tmp_path / "file" / "run").prepare(config, fresh=False)
+        RunFolder(tmp_path / "file" / "run").prepare(config, fresh=False)
 
 
 def full(*_, **__):

@@ -1,4 +1,4 @@
-"""Pictures in: one upright RGB array from a file, a Pillow image or an array."""
+"""Images in: one upright RGB array from a file, a Pillow image or an array."""
 
 import glob
 import io
@@ -22,10 +22,10 @@ FORMATS = ("JPEG", "PNG", "WEBP")
 """What is decoded; every other decoder of Pillow stays shut, whatever a file calls itself."""
 
 MAX_PIXELS = 128_000_000
-"""A larger picture is refused, from its header, before anything is decoded."""
+"""A larger image is refused, from its header, before anything is decoded."""
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
-"""What `find` takes for a picture in a folder, in upper or lower case."""
+"""What `find` takes for an image in a folder, in upper or lower case."""
 
 MEAN = (123.675, 116.28, 103.53)
 """Mean of ImageNet's red, green and blue, 0 to 255; the network wants it taken off."""
@@ -51,10 +51,10 @@ _UPRIGHT = {
 
 
 class Found(NamedTuple):
-    """A picture file, and the name that its outputs should carry."""
+    """An image file, and the name that its outputs should carry."""
 
     path: Path
-    """Where the picture lies, as reached from what was given."""
+    """Where the image lies, as reached from what was given."""
     name: Path
     """The path below the folder or pattern that was given, or only the file name, with suffix."""
 
@@ -62,39 +62,39 @@ class Found(NamedTuple):
 def read(
     source: str | Path | Image.Image | np.ndarray,
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Give a picture as a fresh upright array: RGB, 0 to 255.
+    """Give an image as a fresh upright array: RGB, 0 to 255.
 
     The orientation noted in EXIF is applied. Transparent parts become white. Of animated files
-    the first frame counts, of a Pillow image the current one. 16-bit grey is scaled so that 65535
-    becomes 255. Colour profiles are ignored: the values are taken as sRGB.
+    the first frame counts, of a Pillow image the current one. 16-bit gray is scaled so that 65535
+    becomes 255. Color profiles are ignored: the values are taken as sRGB.
 
     Args:
         source: A JPEG, PNG or WebP file; a Pillow image; or an array of uint8, 0 to 255, of shape
-            (height, width, 3) in RGB order or (height, width) in grey.
+            (height, width, 3) in RGB order or (height, width) in gray.
 
     Raises:
-        InputError: The file is missing, unreadable, damaged or in another format; the picture has
+        InputError: The file is missing, unreadable, damaged or in another format; the image has
             no pixels or more than `MAX_PIXELS`; or the array has another shape or type.
     """
     if isinstance(source, np.ndarray):
         return _from_array(source)
     if isinstance(source, Image.Image):
-        return _from_image(source, name="the picture")
+        return _from_image(source, name="the image")
     if isinstance(source, str | Path):
         return _from_file(source)
     kind = type(source).__name__
-    raise InputError(f"a picture cannot be a {kind}; give a path, a Pillow image or a numpy array")
+    raise InputError(f"an image cannot be a {kind}; give a path, a Pillow image or a numpy array")
 
 
 def decode(
     data: bytes, *, name: str, max_pixels: int = MAX_PIXELS
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Give the picture that the bytes of a file hold, as `read` does.
+    """Give the image that the bytes of a file hold, as `read` does.
 
     Args:
         data: A JPEG, PNG or WebP file.
         name: What messages call it.
-        max_pixels: A larger picture is refused from its header.
+        max_pixels: A larger image is refused from its header.
 
     Raises:
         InputError: It is damaged, in another format, or too large.
@@ -107,7 +107,7 @@ def decode(
 
 
 def find(paths: Sequence[str | Path]) -> list[Found]:
-    """List the pictures that files, folders and patterns stand for, each once.
+    """List the images that files, folders and patterns stand for, each once.
 
     The order is that of `paths`; inside a folder or pattern it is alphabetical. A file named
     outright is taken whatever its suffix. Folders are searched with all folders below them and
@@ -115,38 +115,38 @@ def find(paths: Sequence[str | Path]) -> list[Found]:
     nothing hidden.
 
     Raises:
-        InputError: Nothing was given, a path is missing, a folder or pattern holds no pictures,
-            or two different pictures would give outputs of the same name.
+        InputError: Nothing was given, a path is missing, a folder or pattern holds no images,
+            or two different images would give outputs of the same name.
     """
     if isinstance(paths, str | Path):
         paths = [paths]
     if not paths:
-        raise InputError("no pictures given; name at least one file or folder")
+        raise InputError("no images given; name at least one file or folder")
     found: dict[Path, Found] = {}
     for given in paths:
-        for picture in _expand(given):
-            found.setdefault(picture.path.resolve(), picture)
+        for image in _expand(given):
+            found.setdefault(image.path.resolve(), image)
     _check_names(list(found.values()))
     return list(found.values())
 
 
 def _from_array(array: np.ndarray) -> UInt8[np.ndarray, "height width 3"]:
-    grey = array.ndim == 2
-    colour = array.ndim == 3 and array.shape[2] == 3
-    if array.dtype != np.uint8 or not (grey or colour):
+    gray = array.ndim == 2
+    color = array.ndim == 3 and array.shape[2] == 3
+    if array.dtype != np.uint8 or not (gray or color):
         raise InputError(
             f"array is {array.dtype} with shape {array.shape}; give uint8 values 0 to 255 "
             "of shape (height, width, 3) or (height, width)"
         )
     _check_size(array.shape[1], array.shape[0], "the array")
-    return np.stack([array] * 3, axis=-1) if grey else np.array(array, order="C")
+    return np.stack([array] * 3, axis=-1) if gray else np.array(array, order="C")
 
 
 def _from_file(given: str | Path) -> UInt8[np.ndarray, "height width 3"]:
     path = Path(given)
     try:
         if path.is_dir():
-            raise InputError(f"{path} is a folder; name a picture in it")
+            raise InputError(f"{path} is a folder; name an image in it")
         with path.open("rb") as file, _open(file, name=str(given)) as image:
             return _from_image(image, name=str(given))
     except FileNotFoundError:
@@ -170,8 +170,8 @@ def _open(file: io.BytesIO | io.BufferedReader, name: str) -> Image.Image:
         _refuse_large(int((re.findall(r"\d+", str(error)) or [MAX_PIXELS + 1])[0]), name)
     except UnidentifiedImageError:
         empty = file.seek(0, os.SEEK_END) == 0
-        what = "is an empty file" if empty else "is not a JPEG, PNG or WebP picture"
-        raise InputError(f"{name} {what}; give a picture in one of these formats") from None
+        what = "is an empty file" if empty else "is not a JPEG, PNG or WebP image"
+        raise InputError(f"{name} {what}; give an image in one of these formats") from None
     except _DAMAGED as error:
         raise InputError(f"{name} is damaged ({error}); get a whole copy of it") from None
 
@@ -218,16 +218,16 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 def _from_16_bit(image: Image.Image) -> Image.Image:
     values = np.clip(np.asarray(image), 0, 65535).astype(np.uint32)
-    grey = ((values + 128) // 257).astype(np.uint8)
+    gray = ((values + 128) // 257).astype(np.uint8)
     transparent = image.info.get("transparency")
     if transparent is not None:
-        grey[values == transparent] = 255
-    return Image.fromarray(grey).convert("RGB")
+        gray[values == transparent] = 255
+    return Image.fromarray(gray).convert("RGB")
 
 
 def _check_size(width: int, height: int, name: str) -> None:
     if width == 0 or height == 0:
-        raise InputError(f"{name} has no pixels ({width} x {height}); give a picture that has some")
+        raise InputError(f"{name} has no pixels ({width} x {height}); give an image that has some")
     if width * height > MAX_PIXELS:
         _refuse_large(width * height, name)
 
@@ -247,18 +247,18 @@ def _refuse_missing(given: str | Path) -> NoReturn:
 def _expand(given: str | Path) -> Iterator[Found]:
     path = Path(given)
     if path.is_dir():
-        found = [Found(picture, picture.relative_to(path)) for picture in _walk(path)]
+        found = [Found(image, image.relative_to(path)) for image in _walk(path)]
         if not found:
-            raise InputError(f"no JPEG, PNG or WebP pictures in {given}; choose another folder")
+            raise InputError(f"no JPEG, PNG or WebP images in {given}; choose another folder")
     elif path.exists():
         found = [Found(path, Path(path.name))]
     elif any(character in str(given) for character in "*?["):
         found = _match(str(given))
         if not found:
-            raise InputError(f"no pictures match {given}; check the pattern")
+            raise InputError(f"no images match {given}; check the pattern")
     else:
         _refuse_missing(given)
-    yield from sorted(found, key=lambda picture: picture.name.parts)
+    yield from sorted(found, key=lambda image: image.name.parts)
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -285,10 +285,10 @@ def _match(pattern: str) -> list[Found]:
 
 def _check_names(found: Sequence[Found]) -> None:
     first: dict[Path, Path] = {}
-    for picture in found:
-        other = first.setdefault(picture.name, picture.path)
-        if other != picture.path:
+    for image in found:
+        other = first.setdefault(image.name, image.path)
+        if other != image.path:
             raise InputError(
-                f"{other} and {picture.path} would both give {picture.name}; "
+                f"{other} and {image.path} would both give {image.name}; "
                 "give the folder that holds both"
             )

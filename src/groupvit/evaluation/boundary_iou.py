@@ -1,7 +1,7 @@
 """Boundary IoU: the overlap of what lies along borders, where large areas do not outvote it.
 
 The boundary region of a class is that part of it which lies within a distance of pixels of other
-classes, or of the edge of the picture; its IoU is that of the regions of truth and prediction
+classes, or of the edge of the image; its IoU is that of the regions of truth and prediction
 (Cheng et al. 2021; GroupViT, table 3). Distances are 2 % of the diagonal, in rows and columns.
 """
 
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from groupvit.evaluation.scores import IGNORED
 
 DISTANCE = 0.02
-"""How wide a boundary region is, in diagonals of the picture."""
+"""How wide a boundary region is, in diagonals of the image."""
 _BEYOND = 1e6
 """More than any class."""
 

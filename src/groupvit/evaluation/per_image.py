@@ -1,4 +1,4 @@
-"""What one picture adds to the scores: few numbers, kept for every picture."""
+"""What one image adds to the scores: few numbers, kept for every image."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from groupvit.evaluation.benchmarks.benchmark import Sample
-from groupvit.evaluation.borders import border_overlap
+from groupvit.evaluation.boundary_iou import border_overlap
 from groupvit.evaluation.oracle import ious, oracle_table
 from groupvit.evaluation.scores import overlap
 from groupvit.segmentation.result import Segmentation
@@ -19,10 +19,10 @@ Cells = Int64[np.ndarray, "_ 3"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Counts:
-    """What was counted in one picture."""
+    """What was counted in one image."""
 
     index: int
-    """Which picture of the benchmark."""
+    """Which image of the benchmark."""
     name: str
     """What reports call it."""
     confusion: Cells
@@ -32,7 +32,7 @@ class Counts:
     groups_used: tuple[int, ...]
     """For each stage, how many groups have pixels."""
     jaccard: tuple[tuple[float, ...], ...]
-    """For each stage, of every class in the picture (not the background) the IoU of that group
+    """For each stage, of every class in the image (not the background) the IoU of that group
     which fits it best."""
     borders: Cells
     """Of every class (row) the pixels that its boundary regions share (column 0), and those of
@@ -70,8 +70,8 @@ def count(
     """Compare a segmentation, and its groups, with the truth.
 
     Args:
-        index: Which picture of the benchmark.
-        sample: The picture and its truth.
+        index: Which image of the benchmark.
+        sample: The image and its truth.
         result: What a model made of it.
         num_labels: How many classes there are, the background among them.
         has_background: Whether class 0 is the background.

@@ -3,7 +3,7 @@ import copy
 import pytest
 import torch
 
-from groupvit.training.average import Average, decay_at
+from groupvit.training.ema import EMA, decay_at
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def moved(tiny_model, enliven):
 
 
 def test_the_average_moves_by_its_decay(tiny_model, moved):
-    average = Average(tiny_model, 0.9)
+    average = EMA(tiny_model, 0.9)
     average.update(moved, step=1_000_000)
     old, new, kept = (dict(m.named_parameters()) for m in (tiny_model, moved, average.model))
     for name, value in kept.items():
@@ -22,7 +22,7 @@ def test_the_average_moves_by_its_decay(tiny_model, moved):
 
 def test_many_updates_weigh_each_step_by_how_long_ago_it_was(tiny_model, build, tiny_config):
     models = [build(tiny_config, seed) for seed in range(3)]
-    average = Average(tiny_model, 0.5)
+    average = EMA(tiny_model, 0.5)
     for model in models:
         average.update(model, step=1000)
     values = [m.text_encoder.tokens.weight for m in (tiny_model, *models)]
@@ -31,14 +31,14 @@ def test_many_updates_weigh_each_step_by_how_long_ago_it_was(tiny_model, build, 
 
 
 def test_equal_weights_stay_exactly_as_they_are(tiny_model):
-    average = Average(tiny_model, 0.7)
+    average = EMA(tiny_model, 0.7)
     average.update(tiny_model, step=100)
     for name, value in average.model.state_dict().items():
         assert torch.equal(value, tiny_model.state_dict()[name])
 
 
 def test_statistics_are_copied(tiny_model, moved):
-    average = Average(tiny_model, 0.9)
+    average = EMA(tiny_model, 0.9)
     average.update(moved, step=1_000_000)
     for kept, new in zip(average.model.buffers(), moved.buffers(), strict=True):
         assert torch.equal(kept, new)
@@ -52,7 +52,7 @@ def test_the_memory_grows_with_the_steps():
 
 
 def test_an_average_neither_learns_nor_trains(tiny_model):
-    average = Average(tiny_model.train(), 0.9)
+    average = EMA(tiny_model.train(), 0.9)
     assert not average.model.training
     assert not any(parameter.requires_grad for parameter in average.model.parameters())
     assert tiny_model.training

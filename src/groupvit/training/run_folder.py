@@ -12,7 +12,7 @@ from typing import Any
 from groupvit.config import differences, from_values, to_values
 from groupvit.errors import InputError
 from groupvit.training import checkpoints
-from groupvit.training.checkpoints import TrainingState
+from groupvit.training.checkpoints import Saved
 from groupvit.training.config import TrainingConfig
 from groupvit.weights.checkpoint import as_json
 
@@ -42,7 +42,7 @@ CHANGEABLE = frozenset(
 """Settings that may change while a run goes on."""
 
 
-class Run:
+class RunFolder:
     """The folder of one run."""
 
     def __init__(self, path: Path) -> None:
@@ -99,7 +99,7 @@ class Run:
         """The checkpoint with the highest score."""
         return self._named(BEST)
 
-    def save(self, state: TrainingState, *, best: bool, keep: int) -> Path:
+    def save(self, state: Saved, *, best: bool, keep: int) -> Path:
         """Write a checkpoint, let `latest` and, if it is the best, `best` name it, delete old ones.
 
         Raises:

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from groupvit.evaluation.benchmarks.folder import read_folder
+from groupvit.evaluation.during_training import quick_scores
 from groupvit.evaluation.evaluate import evaluate
-from groupvit.evaluation.quick import quick_scores
 from groupvit.segmentation.segmenter import Segmenter
 from tests.evaluation.folders import with_background
 
@@ -26,7 +26,7 @@ def test_it_gives_the_scores_of_an_evaluation(model, book):
     assert quick(model, book, limit=3) == expected
 
 
-def test_a_limit_of_zero_takes_all_pictures(model, book):
+def test_a_limit_of_zero_takes_all_images(model, book):
     assert quick(model, book, limit=0) == quick(model, book, limit=5) != quick(model, book)
 
 

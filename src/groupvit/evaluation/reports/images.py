@@ -1,4 +1,4 @@
-"""Pictures of a report: the best, some between, and the worst, each with truth and groups."""
+"""Images of a report: the best, some between, and the worst, each with truth and groups."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,44 +9,44 @@ from PIL import Image
 from groupvit import visualization
 from groupvit.evaluation.benchmarks.benchmark import Benchmark
 from groupvit.evaluation.evaluate import Question, names
-from groupvit.evaluation.evaluation import PictureScore
+from groupvit.evaluation.evaluation import ImageScore
 from groupvit.evaluation.oracle import oracle_map
 from groupvit.evaluation.scores import IGNORED
-from groupvit.pages.pieces import LabelMap, Panel, labelled
-from groupvit.palette import colours
+from groupvit.pages.pieces import LabelMap, Panel, labeled
+from groupvit.palette import colors
 from groupvit.segmentation.segmenter import Segmenter
 
 LONGEST = 320
-"""Pictures in a page have at most this on the longer side [pixels]."""
+"""Images in a page have at most this on the longer side [pixels]."""
 NOT_COUNTED = "not counted"
 """What the pixels are called whose truth is unknown."""
 
 
 class Shown(NamedTuple):
-    """A picture of a report."""
+    """An image of a report."""
 
-    score: PictureScore
+    score: ImageScore
     panels: tuple[Panel, ...]
 
 
-def choose(pictures: Sequence[PictureScore], num: int) -> list[PictureScore]:
+def choose(images: Sequence[ImageScore], num: int) -> list[ImageScore]:
     """So many of them from the best to the worst, at equal steps of rank.
 
     Args:
-        pictures: All of them.
+        images: All of them.
         num: How many, at least 0.
     """
-    ranked = sorted(pictures, key=lambda one: (-one.miou, one.index))
+    ranked = sorted(images, key=lambda one: (-one.miou, one.index))
     places = np.linspace(0, len(ranked) - 1, min(num, len(ranked))).round().astype(int)
     return [ranked[place] for place in places]
 
 
 def draw(
-    segmenter: Segmenter, benchmark: Benchmark, question: Question, score: PictureScore
+    segmenter: Segmenter, benchmark: Benchmark, question: Question, score: ImageScore
 ) -> Shown:
-    """Segment a picture once more, and draw it beside truth, words, groups and their oracle."""
+    """Segment an image once more, and draw it beside truth, words, groups and their oracle."""
     sample = benchmark[score.index]
-    [grouped] = segmenter.group([sample.picture])
+    [grouped] = segmenter.group([sample.image])
     result = segmenter.label(grouped, question.labels, background=question.background)
     labels = names(benchmark)
     groups = grouped.group_map(grouped.num_stages - 1)
@@ -58,32 +58,32 @@ def draw(
         ("Oracle", "its groups with the right words"): oracle_map(sample.mask, groups, len(labels)),
     }
     count = f"{len(np.unique(groups))} in use"
-    shown = visualization.groups(sample.picture, groups)
+    shown = visualization.groups(sample.image, groups)
     shown.thumbnail((LONGEST, LONGEST))
-    picture = Image.fromarray(sample.picture)
-    picture.thumbnail((LONGEST, LONGEST))
-    table = colours(len(labels) + 1, background=benchmark.has_background)
+    image = Image.fromarray(sample.image)
+    image.thumbnail((LONGEST, LONGEST))
+    table = colors(len(labels) + 1, background=benchmark.has_background)
     panels = [
-        labelled(*title, np.array(picture), _small(values, picture), (*labels, NOT_COUNTED), table)
+        labeled(*title, np.array(image), _small(values, image), (*labels, NOT_COUNTED), table)
         for title, values in maps.items()
     ]
     title = f"Groups, stage {grouped.num_stages}"
     return Shown(
         score,
         (
-            Panel("Picture", "", picture, f"The picture {score.name}"),
+            Panel("Image", "", image, f"The image {score.name}"),
             *panels[:2],
-            Panel(title, count, shown, f"{title}: {count}, each in its mean colour"),
+            Panel(title, count, shown, f"{title}: {count}, each in its mean color"),
             panels[2],
         ),
     )
 
 
-def _small(values: LabelMap, picture: Image.Image) -> LabelMap:
-    """A map at the size of a picture, each pixel that of its centre."""
+def _small(values: LabelMap, image: Image.Image) -> LabelMap:
+    """A map at the size of an image, each pixel that of its center."""
     rows, columns = (
         ((np.arange(new) + 0.5) * old / new).astype(np.int64)
-        for new, old in zip((picture.height, picture.width), values.shape, strict=True)
+        for new, old in zip((image.height, image.width), values.shape, strict=True)
     )
     small: LabelMap = values[rows][:, columns]
     return small

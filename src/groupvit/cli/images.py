@@ -1,4 +1,4 @@
-"""Works through pictures: progress, files, and a report of the pictures that could not be done."""
+"""Works through images: progress, files, and a report of the images that could not be done."""
 
 import sys
 import time
@@ -14,14 +14,14 @@ import torch
 from jaxtyping import UInt8
 from rich.console import Console
 
-from groupvit import images
+from groupvit import imaging
 from groupvit.cli.background import BackgroundOptions
 from groupvit.cli.options import ModelOptions, warn_if_untrained
 from groupvit.cli.outputs import Outputs
 from groupvit.errors import InputError
-from groupvit.images import Found
+from groupvit.imaging import Found
 from groupvit.progress import bar
-from groupvit.segmentation.groups import GroupedPicture
+from groupvit.segmentation.groups import GroupedImage
 from groupvit.segmentation.result import Segmentation
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.text.background import Background
@@ -31,7 +31,7 @@ SOME_FAILED, ALL_FAILED = 1, 2
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What is wanted of every picture."""
+    """What is wanted of every image."""
 
     labels: tuple[str, ...]
     """Words to find; none: only the groups."""
@@ -42,14 +42,14 @@ class Request:
     out: Path
     """Folder for what is written."""
     formats: tuple[str, ...]
-    """What is written for each picture."""
+    """What is written for each image."""
     overwrite: bool
     """Whether files that exist are replaced."""
 
 
 @dataclass(kw_only=True)
 class Report:
-    """What became of the pictures."""
+    """What became of the images."""
 
     done: int = 0
     failed: dict[Path, str] = field(default_factory=dict)
@@ -64,13 +64,13 @@ class Report:
 
 
 def work_through(paths: Sequence[str], options: ModelOptions, request: Request) -> int:
-    """Do every picture that can be done, then say which could not; returns the exit code.
+    """Do every image that can be done, then say which could not; returns the exit code.
 
     Raises:
         InputError: A path, an option or the model is wrong; then nothing was written.
     """
     console = Console(highlight=False, soft_wrap=True)
-    found = images.find(paths)
+    found = imaging.find(paths)
     outputs = Outputs(found, request.out, request.formats, overwrite=request.overwrite)
     with console.status(f"loading {options.model}"):
         segmenter = options.segmenter()
@@ -101,7 +101,7 @@ def _lacks_bfloat16(segmenter: Segmenter) -> bool:
 def _summary(done: int, seconds: float, outputs: Outputs, out: Path) -> str:
     if done == 1:
         return "wrote " + ", ".join(map(str, outputs.written))
-    rate = f"{done} pictures in {seconds:.1f} s ({done / seconds:.1f}/s)"
+    rate = f"{done} images in {seconds:.1f} s ({done / seconds:.1f}/s)"
     return f"{rate}; wrote {len(outputs.written)} files to {out}"
 
 
@@ -114,12 +114,12 @@ def _work(
 ) -> Report:
     report = Report()
     behind = request.background.among(request.labels, segmenter.usual_background)
-    with bar("pictures", console) as progress:
-        task = progress.add_task("pictures", total=len(found))
+    with bar("images", console) as progress:
+        task = progress.add_task("images", total=len(found))
         for batch in _batches(found, segmenter.batch_size):
-            for picture, grouped in _grouped(segmenter, batch, report):
-                result = _labelled(segmenter, grouped, request, behind)
-                outputs.write(picture, grouped, result)
+            for image, grouped in _grouped(segmenter, batch, report):
+                result = _labeled(segmenter, grouped, request, behind)
+                outputs.write(image, grouped, result)
                 report.done, report.last = report.done + 1, result
                 progress.update(task, completed=report.done + len(report.failed))
             progress.update(task, completed=report.done + len(report.failed))
@@ -134,27 +134,27 @@ def _batches(found: Sequence[Found], size: int) -> Iterator[list[Found]]:
 
 def _grouped(
     segmenter: Segmenter, batch: Iterable[Found], report: Report
-) -> Iterator[tuple[Found, GroupedPicture]]:
-    """The groups of those pictures that can be read; the others go into the report."""
+) -> Iterator[tuple[Found, GroupedImage]]:
+    """The groups of those images that can be read; the others go into the report."""
     readable: list[tuple[Found, UInt8[np.ndarray, "height width 3"]]] = []
-    for picture in batch:
+    for image in batch:
         try:
-            readable.append((picture, images.read(picture.path)))
+            readable.append((image, imaging.read(image.path)))
         except InputError as error:
-            report.failed[picture.path] = str(error)
+            report.failed[image.path] = str(error)
     with suppress(InputError):  # one that the protocol refuses must not take the others along
         grouped = segmenter.group([pixels for _, pixels in readable])
-        yield from zip((picture for picture, _ in readable), grouped, strict=True)
+        yield from zip((image for image, _ in readable), grouped, strict=True)
         return
-    for picture, pixels in readable:
+    for image, pixels in readable:
         try:
-            yield picture, segmenter.group([pixels])[0]
+            yield image, segmenter.group([pixels])[0]
         except InputError as error:
-            report.failed[picture.path] = str(error)
+            report.failed[image.path] = str(error)
 
 
-def _labelled(
-    segmenter: Segmenter, grouped: GroupedPicture, request: Request, behind: Background | None
+def _labeled(
+    segmenter: Segmenter, grouped: GroupedImage, request: Request, behind: Background | None
 ) -> Segmentation | None:
     if not request.labels:
         return None

@@ -1,11 +1,11 @@
-"""Colours of the storybook's classes on the page, near those that the things have."""
+"""Colors of the storybook's classes on the page, near those that the things have."""
 
 import numpy as np
 from jaxtyping import UInt8
 
 from groupvit.storybook.scene import CLASSES
 
-_COLOURS: dict[str, tuple[int, int, int]] = {
+_COLORS: dict[str, tuple[int, int, int]] = {
     "sky": (96, 178, 255),
     "grass": (112, 200, 40),
     "sand": (250, 205, 80),
@@ -32,6 +32,6 @@ _COLOURS: dict[str, tuple[int, int, int]] = {
 }
 
 
-def class_colours() -> UInt8[np.ndarray, "label 3"]:
-    """The colour of each class, RGB, 0 to 255, in the order of `CLASSES`."""
-    return np.array([_COLOURS[name] for name in CLASSES], np.uint8)
+def class_colors() -> UInt8[np.ndarray, "label 3"]:
+    """The color of each class, RGB, 0 to 255, in the order of `CLASSES`."""
+    return np.array([_COLORS[name] for name in CLASSES], np.uint8)

@@ -4,7 +4,7 @@ import signal
 from types import FrameType, TracebackType
 
 
-class Stop:
+class StopRequest:
     """While it is entered, notes signals that ask to stop; a second Ctrl-C stops at once."""
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -22,7 +22,7 @@ class Stop:
         """128 and the signal's number, as shells have it: 130 for Ctrl-C, 143 for SIGTERM."""
         return 128 + (self.received or signal.SIGTERM)
 
-    def __enter__(self) -> "Stop":
+    def __enter__(self) -> "StopRequest":
         """Begin to listen."""
         self._before = {number: signal.signal(number, self._note) for number in self.SIGNALS}
         return self

@@ -9,7 +9,7 @@ from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.benchmark import Sample
 from groupvit.evaluation.benchmarks.scenes import Scenes
 from groupvit.evaluation.evaluate import evaluate
-from groupvit.evaluation.learnt_background import (
+from groupvit.evaluation.learned_background import (
     Examples,
     _with_truth,
     by_captions,
@@ -61,7 +61,7 @@ def test_nothing_else_of_the_model_changes(lively_model, examples):
 @pytest.mark.parametrize("there", [True, False])
 def test_examples_of_one_kind_teach_nothing(lively_model, examples, there):
     alike = examples._replace(there=torch.full((2000,), there))
-    with pytest.raises(InputError, match="so that nothing can be learnt"):
+    with pytest.raises(InputError, match="so that nothing can be learned"):
         learn(lively_model, alike)
 
 
@@ -77,35 +77,35 @@ class Half:
         return 5
 
     def __getitem__(self, i):
-        mask = self.segmenter(THINGS[i].picture, self.labels).label_map + 1
+        mask = self.segmenter(THINGS[i].image, self.labels).label_map + 1
         mask[16:] = 0
         mask[:, :4] = 255
-        return Sample(str(i), THINGS[i].picture, mask)
+        return Sample(str(i), THINGS[i].image, mask)
 
 
 def test_masks_teach_what_is_there(segmenter):
     told, half = [], Half(segmenter)
     found = by_masks(segmenter, half, on_progress=lambda *done: told.append(done))
     assert told[-1] == (5, 5)
-    grids = [one.windows[0].grid for one in segmenter.group([THINGS[0].picture])]
+    grids = [one.windows[0].grid for one in segmenter.group([THINGS[0].image])]
     assert found.num_examples < 5 * grids[0][0] * grids[0][1]  # 255 tells nothing
     assert 0.3 < found.there < 0.7
     assert found.accuracy > 0.5
-    learnt = Segmenter(found.model)
-    assert learnt.certainty == "margin"
+    learned = Segmenter(found.model)
+    assert learned.certainty == "margin"
     everywhere = evaluate(segmenter, half, background=Background(threshold=0.0))
-    assert evaluate(learnt, half).scores.pixel_accuracy > everywhere.scores.pixel_accuracy
+    assert evaluate(learned, half).scores.pixel_accuracy > everywhere.scores.pixel_accuracy
 
 
 def test_names_that_are_never_right_teach_nothing(segmenter):
-    with pytest.raises(InputError, match="no part of the pictures shows the word"):
+    with pytest.raises(InputError, match="no part of the images shows the word"):
         by_masks(segmenter, THINGS)
 
 
 def test_the_truth_of_a_patch_is_that_in_its_middle(lively_model):
     sample = THINGS[0]
     segmenter = Segmenter(lively_model, protocol=OURS)
-    [grouped] = segmenter.group([sample.picture])
+    [grouped] = segmenter.group([sample.image])
     parts, truth = _with_truth(grouped, sample)
     rows, columns = grouped.windows[0].grid
     assert len(parts) == len(truth) == rows * columns
@@ -116,26 +116,26 @@ def test_the_truth_of_a_patch_is_that_in_its_middle(lively_model):
         assert truth[place] == sample.mask[middle]
 
 
-def test_windows_tell_of_their_own_part_of_the_picture(lively_model):
+def test_windows_tell_of_their_own_part_of_the_image(lively_model):
     sample = THINGS[1]
     segmenter = Segmenter(lively_model, protocol="groupvit")
-    wide = np.concatenate([sample.picture, sample.picture], axis=1)
+    wide = np.concatenate([sample.image, sample.image], axis=1)
     mask = np.concatenate([np.zeros_like(sample.mask), np.full_like(sample.mask, 7)], axis=1)
     [grouped] = segmenter.group([wide])
-    _, truth = _with_truth(grouped, sample._replace(picture=wide, mask=mask))
-    first, last = (len(grouped.windows[place].meanings) for place in (0, -1))
+    _, truth = _with_truth(grouped, sample._replace(image=wide, mask=mask))
+    first, last = (len(grouped.windows[place].patch_embeddings) for place in (0, -1))
     assert set(truth[:first].tolist()) == {0}
     assert set(truth[-last:].tolist()) == {7}
 
 
 @pytest.fixture
 def shards(tmp_path):
-    """Pictures of two kinds, with captions that name them."""
+    """Images of two kinds, with captions that name them."""
     captions = ("a dog with a boat", "a cat on a boat", "a dog and a cat")
     members = []
     for i in range(18):
         members += [(f"{i:03d}.jpg", encoded(photo(i))), (f"{i:03d}.txt", captions[i % 3])]
-    members[0] = ("000.jpg", b"no picture")
+    members[0] = ("000.jpg", b"no image")
     write_tar(tmp_path / "pairs.tar", members)
     return index.prepare([tmp_path / "pairs.tar"], None)
 
@@ -156,10 +156,10 @@ def test_captions_without_common_nouns_are_refused(segmenter, shards):
         by_captions(segmenter, shards, num_pairs=4)
 
 
-def test_pictures_that_are_all_damaged_are_refused(segmenter, tmp_path):
+def test_images_that_are_all_damaged_are_refused(segmenter, tmp_path):
     members = []
     for i in range(6):
-        members += [(f"{i:03d}.jpg", b"no picture"), (f"{i:03d}.txt", "a dog with a boat")]
+        members += [(f"{i:03d}.jpg", b"no image"), (f"{i:03d}.txt", "a dog with a boat")]
     write_tar(tmp_path / "pairs.tar", members)
-    with pytest.raises(InputError, match="no picture can be used"):
+    with pytest.raises(InputError, match="no image can be used"):
         by_captions(segmenter, index.prepare([tmp_path / "pairs.tar"], None))

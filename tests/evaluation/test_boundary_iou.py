@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groupvit.evaluation.borders import border_overlap
+from groupvit.evaluation.boundary_iou import border_overlap
 from groupvit.evaluation.scores import IGNORED
 
 NUM_LABELS = 3

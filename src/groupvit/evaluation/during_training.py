@@ -14,14 +14,14 @@ from groupvit.segmentation.segmenter import Segmenter
 def quick_scores(
     model: GroupViT, folder: Path, *, limit: int, device: str | torch.device
 ) -> dict[str, float]:
-    """The mIoU, and that of the oracle, on the first pictures of a folder, by the protocol `ours`.
+    """The mIoU, and that of the oracle, on the first images of a folder, by the protocol `ours`.
 
     The model's mode and all states of randomness stay as they were.
 
     Args:
         model: The network, on the device.
         folder: With `images/`, `masks/` and `classes.txt`.
-        limit: How many pictures, the first by name; 0: all.
+        limit: How many images, the first by name; 0: all.
         device: Where to compute.
 
     Returns:

@@ -4,7 +4,7 @@ import tarfile
 
 import pytest
 
-from groupvit.data import members
+from groupvit.data import tar_samples
 from groupvit.errors import InputError
 from tests.data.pairs import as_json, encoded, photo, sample, write_tar
 
@@ -12,13 +12,13 @@ JPEG = encoded(photo())
 
 
 def contents(tmp_path, *parts):
-    return members.read(write_tar(tmp_path / "a.tar", parts))
+    return tar_samples.read(write_tar(tmp_path / "a.tar", parts))
 
 
-def test_places_lead_to_the_pictures(tmp_path):
+def test_places_lead_to_the_images(tmp_path):
     parts = [part for number in range(5) for part in sample(number)]
     path = write_tar(tmp_path / "a.tar", parts)
-    samples, damage = members.read(path)
+    samples, damage = tar_samples.read(path)
     stored = path.read_bytes()
     found = [stored[s.image.offset : s.image.offset + s.image.size] for s in samples]
     assert found == [data for name, data in parts if name.endswith("jpg")]
@@ -32,7 +32,7 @@ def test_every_line_of_a_text_is_a_caption(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "jpeg", "png", "webp", "JPG"])
-def test_pictures_of_every_suffix_count(tmp_path, suffix):
+def test_images_of_every_suffix_count(tmp_path, suffix):
     assert len(contents(tmp_path, (f"a.{suffix}", JPEG), ("a.txt", "a dog")).samples) == 1
 
 
@@ -47,7 +47,7 @@ def test_a_text_wins_over_metadata(tmp_path):
     assert contents(tmp_path, *parts).samples[0].captions == ("a dog",)
 
 
-def test_parts_of_a_sample_need_not_be_neighbours(tmp_path):
+def test_parts_of_a_sample_need_not_be_neighbors(tmp_path):
     parts = ("x/a.jpg", JPEG), ("y/a.jpg", JPEG), ("y/a.txt", "a dog"), ("x/a.txt", "a cat")
     samples, damage = contents(tmp_path, *parts)
     assert [sample.captions for sample in samples] == [("a cat",), ("a dog",)]
@@ -81,7 +81,7 @@ def test_what_is_no_sample_is_counted_and_left_out(tmp_path, parts, kind):
 
 
 def test_members_of_absurd_size_are_left_out(tmp_path, monkeypatch):
-    monkeypatch.setattr(members, "LARGEST_TEXT", 10)
+    monkeypatch.setattr(tar_samples, "LARGEST_TEXT", 10)
     samples, damage = contents(tmp_path, *sample(0, captions=["short"]), *sample(1))
     assert len(samples) == 1
     assert damage == {"too large": 1, "no caption": 1}
@@ -99,7 +99,7 @@ def test_links_and_devices_are_never_followed(tmp_path, kind):
         link = tarfile.TarInfo("a.txt")
         link.type, link.linkname = kind, str(secret)
         tar.addfile(link)
-    assert members.read(path) == ([], {"no plain file": 1, "no caption": 1})
+    assert tar_samples.read(path) == ([], {"no plain file": 1, "no caption": 1})
 
 
 def test_folders_are_passed_over(tmp_path):
@@ -108,7 +108,7 @@ def test_folders_are_passed_over(tmp_path):
         (tmp_path / "in" / name).write_bytes(JPEG if name == "a.jpg" else b"a dog")
     with tarfile.open(tmp_path / "a.tar", "w") as tar:
         tar.add(tmp_path / "in", "in")
-    samples, damage = members.read(tmp_path / "a.tar")
+    samples, damage = tar_samples.read(tmp_path / "a.tar")
     assert len(samples) == 1
     assert not damage
 
@@ -116,10 +116,10 @@ def test_folders_are_passed_over(tmp_path):
 def test_of_a_cut_file_what_is_whole_counts(tmp_path):
     parts = [part for number in range(6) for part in sample(number)]
     path = write_tar(tmp_path / "a.tar", parts)
-    whole, stored = members.read(path).samples, path.read_bytes()
+    whole, stored = tar_samples.read(path).samples, path.read_bytes()
     for kept in range(0, len(stored) - 10240, 700):
         path.write_bytes(stored[:kept])
-        samples, damage = members.read(path)
+        samples, damage = tar_samples.read(path)
         assert samples == whole[: len(samples)]
         assert damage["truncated"] == 1
         assert all(sample.image.offset + sample.image.size <= kept for sample in samples)
@@ -132,7 +132,7 @@ def test_a_broken_header_in_the_middle_is_not_taken_for_the_end(tmp_path):
     place = stored.index(b"000001.jpg")
     stored[place : place + 300] = bytes(range(100)) * 3
     path.write_bytes(stored)
-    samples, damage = members.read(path)
+    samples, damage = tar_samples.read(path)
     assert len(samples) == 1
     assert damage == {"truncated": 1}
 
@@ -141,7 +141,7 @@ def test_a_broken_header_in_the_middle_is_not_taken_for_the_end(tmp_path):
 def test_other_files_are_refused(tmp_path, content):
     (tmp_path / "a.tar").write_bytes(content)
     with pytest.raises(InputError, match=r"a\.tar is no tar file, or a compressed one; give"):
-        members.read(tmp_path / "a.tar")
+        tar_samples.read(tmp_path / "a.tar")
 
 
 def test_a_negative_size_ends_the_file(tmp_path):
@@ -153,6 +153,6 @@ def test_a_negative_size_ends_the_file(tmp_path):
     total = sum(stored[header : header + 512])
     stored[header + 148 : header + 156] = b"%06o\0 " % total
     path.write_bytes(stored)
-    samples, damage = members.read(path)
+    samples, damage = tar_samples.read(path)
     assert len(samples) == 1
     assert damage == {"truncated": 1}

@@ -17,26 +17,26 @@ from groupvit.data.augmentation import Augmentation
 from groupvit.data.batch import Batch
 from groupvit.distributed import Ranks
 from groupvit.errors import InputError
-from groupvit.evaluation.quick import quick_scores
+from groupvit.evaluation.during_training import quick_scores
 from groupvit.model.groupvit import GroupViT
 from groupvit.training import checkpoints, optim
-from groupvit.training.average import Average
-from groupvit.training.checkpoints import Progress, TrainingState
+from groupvit.training.checkpoints import Progress, Saved
 from groupvit.training.config import TrainingConfig
-from groupvit.training.health import Health, summary
+from groupvit.training.ema import EMA
+from groupvit.training.group_usage import GroupUsage, summary
 from groupvit.training.log import Record
-from groupvit.training.run import Run
+from groupvit.training.run_folder import RunFolder
+from groupvit.training.signals import StopRequest
 from groupvit.training.step import StepResult, forward_backward
-from groupvit.training.stop import Stop
 from groupvit.training.towers import Heads, Towers
-from groupvit.weights import checkpoint, find
+from groupvit.weights import catalogue, checkpoint
 
 
 class Done(NamedTuple):
     """What a step has come to."""
 
     result: StepResult
-    """Losses, accuracy and health, as this rank sees them."""
+    """Losses, accuracy and group_usage, as this rank sees them."""
     gradient: Float[Tensor, ""]
     """Length of the gradient before it was clipped."""
     lr: float
@@ -47,7 +47,7 @@ class Done(NamedTuple):
     """Whether any rank was asked to stop."""
 
 
-class Learner:
+class TrainingState:
     """Everything that changes while a run goes on.
 
     Args:
@@ -59,16 +59,16 @@ class Learner:
         InputError: The checkpoint, or the model to start from, does not fit.
     """
 
-    def __init__(self, config: TrainingConfig, ranks: Ranks, run: Run) -> None:
+    def __init__(self, config: TrainingConfig, ranks: Ranks, run: RunFolder) -> None:
         self.config, self.ranks, self._run = config, ranks, run
         latest = run.latest()
         model = _first_model(config, continued=latest is not None).to(ranks.device)
-        ranks.synchronise_norms(model)
+        ranks.synchronize_norms(model)
         optim.freeze(model, config.freeze)
-        self.state = TrainingState(
+        self.state = Saved(
             model,
             optim.optimizer_of(model, config.optim),
-            Average(model, config.average_decay) if config.average_decay else None,
+            EMA(model, config.ema_decay) if config.ema_decay else None,
             Progress(global_batch_size=config.data.batch_size * ranks.world_size),
         )
         if latest is not None:
@@ -96,7 +96,7 @@ class Learner:
         """Whether something that is done every so many steps, and at the end, is due."""
         return self.progress.step % every == 0 or self.progress.step == self.config.steps
 
-    def step(self, batch: Batch, stop: Stop) -> Done:
+    def step(self, batch: Batch, stop: StopRequest) -> Done:
         """Learn from a batch, unless the loss or the gradient is infinite or no number."""
         model, optimizer, average, progress = self.state
         self._seed(progress.step)
@@ -137,7 +137,7 @@ class Learner:
 
     def record(self, done: Done) -> Record:
         """The numbers of a step, as means over the ranks; all ranks must ask."""
-        losses, accuracy, health = done.result
+        losses, accuracy, group_usage = done.result
         mean = self.ranks.mean
         means = {name: mean(loss).item() for name, loss in losses.items()}
         return {
@@ -148,7 +148,7 @@ class Learner:
             "lr": done.lr,
             "damaged": self.progress.damaged,
             "skipped": self.progress.skipped,
-            **summary(Health(*map(mean, health))),
+            **summary(GroupUsage(*map(mean, group_usage))),
         }
 
     def evaluate(self) -> tuple[Record, bool]:
@@ -206,7 +206,7 @@ def _first_model(config: TrainingConfig, *, continued: bool) -> GroupViT:
     fresh = GroupViT(config.model)
     if not config.start or continued:
         return fresh
-    tensors = find.load(config.start).model.state_dict()
+    tensors = catalogue.load(config.start).model.state_dict()
     behind = {name: x for name, x in fresh.state_dict().items() if name.startswith("background.")}
     given = behind | {
         name: x for name, x in tensors.items() if name in behind or "background" not in name

@@ -10,20 +10,20 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import HTTPException
 from jaxtyping import UInt8
 
-from groupvit import images
-from groupvit.segmentation.groups import GroupedPicture
+from groupvit import imaging
+from groupvit.segmentation.groups import GroupedImage
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.serving.limits import Limits
 from groupvit.serving.metrics import Metrics
 from groupvit.serving.worker import Worker
 
 DECODING = 2
-"""Pictures that are decoded at once; each may take its pixels three times in memory."""
+"""Images that are decoded at once; each may take its pixels three times in memory."""
 Answer = TypeVar("Answer")
 
 
-class Desk:
-    """Where requests of every kind hand in their pictures and wait for what comes of them."""
+class Service:
+    """Where requests of every kind hand in their images and wait for what comes of them."""
 
     def __init__(self, segmenter: Segmenter, name: str, limits: Limits, metrics: Metrics) -> None:
         """Open it; the worker's thread starts.
@@ -41,27 +41,27 @@ class Desk:
         self._decoding = CapacityLimiter(DECODING)
 
     async def decoded(self, data: bytes) -> UInt8[np.ndarray, "height width 3"]:
-        """The pixels of a picture.
+        """The pixels of an image.
 
         Raises:
             InputError: It is damaged, in another format, or has too many of them.
         """
-        decode = partial(images.decode, data, name="the picture", max_pixels=self.limits.pixels)
+        decode = partial(imaging.decode, data, name="the image", max_pixels=self.limits.pixels)
         return await to_thread.run_sync(decode, limiter=self._decoding)
 
     async def computed(
-        self, picture: np.ndarray | None, then: Callable[[GroupedPicture | None], Answer]
+        self, image: np.ndarray | None, then: Callable[[GroupedImage | None], Answer]
     ) -> Answer:
-        """What the worker makes of a picture, in its turn and in time.
+        """What the worker makes of an image, in its turn and in time.
 
         Args:
-            picture: RGB, 0 to 255; None where nothing is to be grouped.
+            image: RGB, 0 to 255; None where nothing is to be grouped.
             then: Makes the answer of the groups; the worker calls it.
 
         Raises:
             HTTPException: 429: there was no time for it.
         """
-        future = asyncio.wrap_future(self._worker.submit(picture, then))
+        future = asyncio.wrap_future(self._worker.submit(image, then))
         try:
             return await asyncio.wait_for(future, self.limits.answer_seconds)
         except TimeoutError:

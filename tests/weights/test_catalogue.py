@@ -8,7 +8,7 @@ from groupvit.errors import InputError
 from groupvit.model.config import GroupViTConfig
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.storybook.scene import scene
-from groupvit.weights import checkpoint, find, hub, hugging_face
+from groupvit.weights import catalogue, checkpoint, hub, hugging_face
 from groupvit.weights.checkpoint import Origin
 from groupvit.weights.layouts import ORIGINAL
 
@@ -31,7 +31,7 @@ def first(model):
 @pytest.mark.slow
 def test_the_bundled_model_is_always_the_same():
     state = torch.get_rng_state()
-    (model, origin, _), again = find.load("random"), find.load("random").model
+    (model, origin, _), again = catalogue.load("random"), catalogue.load("random").model
     assert torch.equal(torch.get_rng_state(), state)
     assert model.config == GroupViTConfig()
     assert not origin.trained
@@ -39,10 +39,10 @@ def test_the_bundled_model_is_always_the_same():
     assert all(torch.equal(value, values[name]) for name, value in model.state_dict().items())
 
 
-def test_the_model_in_the_box_is_small_and_has_learnt():
-    model, origin, _ = find.load("storybook")
+def test_the_model_in_the_box_is_small_and_has_learned():
+    model, origin, _ = catalogue.load("storybook")
     assert origin.trained
-    weights = Path(find.__file__).parent / "storybook" / "model.safetensors"
+    weights = Path(catalogue.__file__).parent / "storybook" / "model.safetensors"
     assert weights.stat().st_size < 10e6
     assert all(value.isfinite().all() for value in model.state_dict().values())
 
@@ -57,42 +57,42 @@ def test_the_model_in_the_box_knows_sky_and_grass():
 
 @pytest.mark.parametrize("kind", [str, Path])
 def test_a_checkpoint_folder_is_found(folder, tiny_model, kind):
-    model, origin, _ = find.load(kind(folder))
+    model, origin, _ = catalogue.load(kind(folder))
     assert torch.equal(first(model), first(tiny_model))
     assert origin == Origin(source="here", trained=False)
 
 
 def test_a_folder_of_transformers_is_found(tiny_model, tmp_path):
     hugging_face.save(tmp_path / "theirs", tiny_model)
-    model, origin, _ = find.load(tmp_path / "theirs")
+    model, origin, _ = catalogue.load(tmp_path / "theirs")
     assert torch.equal(first(model), first(tiny_model))
     assert origin.layout == "Hugging Face"
 
 
 def test_a_file_is_found(tiny_model, tmp_path):
     torch.save({"model": ORIGINAL.from_ours(tiny_model.state_dict())}, tmp_path / "model.pth")
-    model, origin, _ = find.load(tmp_path / "model.pth")
+    model, origin, _ = catalogue.load(tmp_path / "model.pth")
     assert torch.equal(first(model), first(tiny_model))
     assert origin == Origin(source=str(tmp_path / "model.pth"), layout="original")
 
 
 def test_a_folder_in_the_home_directory_is_found(folder, monkeypatch):
     monkeypatch.setenv("HOME", str(folder.parent))
-    assert find.load("~/model").origin.source == "here"
+    assert catalogue.load("~/model").origin.source == "here"
 
 
 def test_a_folder_goes_before_the_hub(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "someone").mkdir()
     folder.rename(tmp_path / "someone" / "model")
-    assert find.load("someone/model").origin.source == "here"
+    assert catalogue.load("someone/model").origin.source == "here"
 
 
 @pytest.mark.parametrize("revision", [None, "v1"])
 def test_a_model_of_the_hub_is_found(tiny_model, tmp_path, monkeypatch, revision):
     hugging_face.save(tmp_path / "cache", tiny_model)
     monkeypatch.setattr(hub, "try_to_load_from_cache", serve(tmp_path / "cache"))
-    model, origin, _ = find.load("someone/model", revision=revision)
+    model, origin, _ = catalogue.load("someone/model", revision=revision)
     assert torch.equal(first(model), first(tiny_model))
     source = "someone/model@v1" if revision else "someone/model"
     assert origin == Origin(source=source, layout="Hugging Face")
@@ -100,7 +100,7 @@ def test_a_model_of_the_hub_is_found(tiny_model, tmp_path, monkeypatch, revision
 
 def test_a_checkpoint_of_ours_on_the_hub_keeps_what_it_says_of_itself(folder, monkeypatch):
     monkeypatch.setattr(hub, "try_to_load_from_cache", serve(folder))
-    origin = find.load("someone/model").origin
+    origin = catalogue.load("someone/model").origin
     assert origin == Origin(source="someone/model", trained=False)
 
 
@@ -108,27 +108,27 @@ def test_a_checkpoint_of_ours_on_the_hub_keeps_what_it_says_of_itself(folder, mo
 def test_an_unknown_name_is_refused_with_the_ways_to_name_a_model(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=r"no model .*\(storybook, random\).*nvidia/groupvit"):
-        find.load(name)
+        catalogue.load(name)
 
 
 def test_only_the_hub_has_revisions(folder):
     for name in ("random", str(folder), str(folder / "config.json")):
         with pytest.raises(InputError, match=r"is not on the hub.*no revision 'v1'"):
-            find.load(name, revision="v1")
+            catalogue.load(name, revision="v1")
 
 
 def test_a_folder_that_is_no_model_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"has no config\.json; it is no model folder"):
-        find.load(tmp_path)
+        catalogue.load(tmp_path)
 
 
 def test_a_folder_of_another_model_is_refused(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "clip"}')
     with pytest.raises(InputError, match="has no weights"):
-        find.load(tmp_path)
+        catalogue.load(tmp_path)
 
 
 def test_the_weights_of_a_checkpoint_folder_stand_for_the_folder(folder):
-    loaded, whole = find.load(folder / "model.safetensors"), find.load(folder)
+    loaded, whole = catalogue.load(folder / "model.safetensors"), catalogue.load(folder)
     assert loaded.origin == whole.origin
     assert loaded.model.config == whole.model.config

@@ -1,12 +1,13 @@
-"""A learnt background: how near a word must be to a part of a picture to be seen there.
+"""A learned background: how near a word must be to a part of an image to be seen there.
 
-A word is seen at a part p if cos(p, word) > w . p + b. The layer (w, b) is learnt while the network
-stays as it is, by logistic regression on examples: a part, a word, and whether the word is there.
+A word is seen at a part p if cos(p, word) > w . p + b. The layer (w, b) is learned while the
+network stays as it is, by logistic regression on examples: a part, a word, and
+whether the word is there.
 
         z = logit scale * (cos(p, word) - w . p - b)
         mean of the binary cross-entropy of z and «there» + DECAY * |logit scale * w|^2
 
-Masks tell what is there. So do captions, if less surely. Of the nouns of a picture's captions some
+Masks tell what is there. So do captions, if less surely. Of the nouns of an image's captions some
 are asked for, the others not. Where one of the former fits best of all nouns, it is there; where
 any other noun fits better, nothing is there that was asked for.
 """
@@ -23,7 +24,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
-from groupvit import images
+from groupvit import imaging
 from groupvit.data.decoding import DamagedError, opened
 from groupvit.data.index import Shard
 from groupvit.data.shards import Shards
@@ -32,7 +33,7 @@ from groupvit.evaluation.benchmarks.benchmark import Benchmark, Sample
 from groupvit.evaluation.evaluate import OnProgress, asked
 from groupvit.evaluation.scores import IGNORED
 from groupvit.model.groupvit import GroupViT
-from groupvit.segmentation.groups import GroupedPicture
+from groupvit.segmentation.groups import GroupedImage
 from groupvit.segmentation.scoring import best_word
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.segmentation.vocabulary import query
@@ -42,9 +43,9 @@ from groupvit.weights import checkpoint
 DECAY = 1e-6
 """What keeps w small; on drawn scenes little depends on it from 1e-7 to 1e-5."""
 PARTS = 256
-"""Parts of a picture with captions that are examples, drawn at random."""
+"""Parts of an image with captions that are examples, drawn at random."""
 KEPT = 0.5
-"""Share of the nouns of a picture's captions that are asked for, drawn at random."""
+"""Share of the nouns of an image's captions that are asked for, drawn at random."""
 FEWEST = 5
 """Captions that must have a noun, or it does not count."""
 ITERATIONS = 200
@@ -52,23 +53,23 @@ ITERATIONS = 200
 
 
 class Examples(NamedTuple):
-    """What the layer is learnt from."""
+    """What the layer is learned from."""
 
     parts: Float[Tensor, "example embedding"]
-    """L2-normalised, or means of such."""
+    """L2-normalized, or means of such."""
     cosines: Float[Tensor, " example"]
     """That of the part and the word which fits it best, of those that are asked for."""
     there: Bool[Tensor, " example"]
     """Whether this word is there."""
 
 
-class Learnt(NamedTuple):
-    """A model with a learnt background."""
+class Learned(NamedTuple):
+    """A model with a learned background."""
 
     model: GroupViT
     """A copy with the layer."""
     num_examples: int
-    """Parts that it was learnt from."""
+    """Parts that it was learned from."""
     there: float
     """Share of them that show a word that was asked for, [0, 1]."""
     accuracy: float
@@ -77,16 +78,16 @@ class Learnt(NamedTuple):
 
 def by_masks(
     segmenter: Segmenter, benchmark: Benchmark, *, on_progress: OnProgress | None = None
-) -> Learnt:
-    """A background learnt from pictures with masks, a few dozen.
+) -> Learned:
+    """A background learned from images with masks, a few dozen.
 
     Args:
-        segmenter: The model, and how it looks at pictures.
-        benchmark: The pictures; the first class is the background.
-        on_progress: Told after every picture.
+        segmenter: The model, and how it looks at images.
+        benchmark: The images; the first class is the background.
+        on_progress: Told after every image.
 
     Raises:
-        InputError: The benchmark has no background, or a picture or mask cannot be used.
+        InputError: The benchmark has no background, or an image or mask cannot be used.
     """
     if not benchmark.has_background:
         raise InputError(
@@ -98,7 +99,7 @@ def by_masks(
     found: list[Examples] = []
     for index in range(len(benchmark)):
         sample = benchmark[index]
-        [grouped] = segmenter.group([sample.picture])
+        [grouped] = segmenter.group([sample.image])
         parts, truth = _with_truth(grouped, sample)
         counted = torch.from_numpy(truth != IGNORED)
         best = best_word(parts @ words.mT, wanted).max(dim=1)
@@ -115,17 +116,17 @@ def by_captions(
     *,
     num_pairs: int = 500,
     on_progress: OnProgress | None = None,
-) -> Learnt:
-    """A background learnt from pictures with captions, some hundreds, without any mask.
+) -> Learned:
+    """A background learned from images with captions, some hundreds, without any mask.
 
     Args:
-        segmenter: The model, and how it looks at pictures.
+        segmenter: The model, and how it looks at images.
         shards: Where the pairs lie, from `groupvit.data.index.prepare`.
-        num_pairs: How many are looked at, evenly spread; damaged pictures are passed over.
-        on_progress: Told after every picture.
+        num_pairs: How many are looked at, evenly spread; damaged images are passed over.
+        on_progress: Told after every image.
 
     Raises:
-        InputError: No noun stands in enough captions, or there is no picture.
+        InputError: No noun stands in enough captions, or there is no image.
     """
     pairs = list(_nouns(Shards(shards), shards, num_pairs))
     counts = Counter(noun for _, nouns in pairs for noun in nouns)
@@ -147,7 +148,7 @@ def by_captions(
     return learn(segmenter.model, _joined(found))
 
 
-def learn(model: GroupViT, examples: Examples) -> Learnt:
+def learn(model: GroupViT, examples: Examples) -> Learned:
     """The model with the layer that tells the examples best.
 
     Args:
@@ -162,13 +163,13 @@ def learn(model: GroupViT, examples: Examples) -> Learnt:
     if share in (0.0, 1.0):
         which = "every part" if share else "no part"
         raise InputError(
-            f"{which} of the pictures shows the word that fits it best, so that nothing can be "
-            "learnt; give other pictures, or a model that knows these words"
+            f"{which} of the images shows the word that fits it best, so that nothing can be "
+            "learned; give other images, or a model that knows these words"
         )
     layer = _fit(parts.float(), cosines.float(), there, model.logit_scale.item())
     right = (cosines > parts.float() @ layer[:-1] + layer[-1]) == there
     accuracy = (right[there].float().mean() + right[~there].float().mean()) / 2
-    return Learnt(_with_layer(model, layer), len(there), share, float(accuracy))
+    return Learned(_with_layer(model, layer), len(there), share, float(accuracy))
 
 
 def _fit(
@@ -207,17 +208,17 @@ def _with_layer(model: GroupViT, layer: Float[Tensor, " embedding_and_bias"]) ->
 
 def _joined(found: Sequence[Examples]) -> Examples:
     if not found:
-        raise InputError("no picture can be used, so that nothing can be learnt")
+        raise InputError("no image can be used, so that nothing can be learned")
     return Examples(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 
 
 def _by_caption(
-    grouped: GroupedPicture,
+    grouped: GroupedImage,
     words: Float[Tensor, "noun embedding"],
     own: Bool[Tensor, " noun"],
     generator: torch.Generator,
 ) -> Examples:
-    parts = torch.cat([window.meanings for window in grouped.windows])
+    parts = torch.cat([window.patch_embeddings for window in grouped.windows])
     some = parts[torch.randperm(len(parts), generator=generator)[:PARTS]]
     cosines = some @ words.mT
     best = cosines.masked_fill(~own, -torch.inf).amax(dim=1)
@@ -225,12 +226,12 @@ def _by_caption(
 
 
 def _with_truth(
-    grouped: GroupedPicture, sample: Sample
+    grouped: GroupedImage, sample: Sample
 ) -> tuple[Float[Tensor, "part embedding"], Int64[np.ndarray, " part"]]:
-    """All patches of a picture, and the class in the middle of each."""
+    """All patches of an image, and the class in the middle of each."""
     truth = []
     for window in grouped.windows:
-        place = grouped.in_picture(window.box)
+        place = grouped.in_image(window.box)
         rows, columns = (
             start + ((np.arange(count) + 0.5) * length / count).astype(np.int64)
             for start, length, count in zip(
@@ -238,13 +239,13 @@ def _with_truth(
             )
         )
         truth.append(sample.mask[rows[:, None], columns].ravel().astype(np.int64))
-    return torch.cat([window.meanings for window in grouped.windows]), np.concatenate(truth)
+    return torch.cat([window.patch_embeddings for window in grouped.windows]), np.concatenate(truth)
 
 
 def _nouns(
     opened_shards: Shards, shards: Sequence[Shard], num_pairs: int
 ) -> Iterator[tuple[Callable[[], bytes], frozenset[str]]]:
-    """Pairs that are evenly spread: what reads the picture, and the nouns of the captions."""
+    """Pairs that are evenly spread: what reads the image, and the nouns of the captions."""
     sites = [(number, i) for number, shard in enumerate(shards) for i in range(shard.num_samples)]
     count = min(num_pairs, len(sites))
     for place in range(count):
@@ -255,11 +256,11 @@ def _nouns(
         yield partial(reader.image, sample), nouns
 
 
-def _grouped(segmenter: Segmenter, read: Callable[[], bytes]) -> list[GroupedPicture]:
-    """The picture in groups; nothing if it is damaged."""
+def _grouped(segmenter: Segmenter, read: Callable[[], bytes]) -> list[GroupedImage]:
+    """The image in groups; nothing if it is damaged."""
     try:
         with opened(read()) as image:
-            picture = images.read(image)
+            pixels = imaging.read(image)
     except DamagedError:
         return []
-    return segmenter.group([picture])
+    return segmenter.group([pixels])

@@ -6,8 +6,8 @@ import torch
 
 from groupvit import Background
 from groupvit.errors import InputError
-from groupvit.evaluation.baselines import Clustering, ClusteringSegmenter, cluster
 from groupvit.evaluation.benchmarks.scenes import Scenes
+from groupvit.evaluation.clusters import Clustering, ClusteringSegmenter, cluster
 from groupvit.evaluation.evaluate import evaluate
 from groupvit.evaluation.reports.values import conditions
 from groupvit.segmentation.protocol import OURS
@@ -25,10 +25,10 @@ def by_patch(lively_model):
 def heaps(num=3, of=12, dim=8):
     """Points near to a few directions, and which."""
     generator = torch.Generator().manual_seed(0)
-    centres = torch.linalg.qr(torch.randn(dim, dim, generator=generator))[0][:num]
+    centers = torch.linalg.qr(torch.randn(dim, dim, generator=generator))[0][:num]
     which = torch.arange(num).repeat_interleave(of)[torch.randperm(num * of, generator=generator)]
     noise = 0.05 * torch.randn(num * of, dim, generator=generator)
-    return torch.nn.functional.normalize(centres[which] + noise, dim=-1), which
+    return torch.nn.functional.normalize(centers[which] + noise, dim=-1), which
 
 
 @pytest.mark.parametrize("method", METHODS[1:])
@@ -55,8 +55,8 @@ def test_pixels_stand_alone():
 @pytest.mark.parametrize("method", METHODS)
 def test_segments_are_the_means_of_their_patches(by_patch, method):
     clustering = Clustering(method=method, num_groups=3)
-    [plain] = by_patch.group([SCENES[0].picture])
-    [found] = ClusteringSegmenter(by_patch, clustering).group([SCENES[0].picture])
+    [plain] = by_patch.group([SCENES[0].image])
+    [found] = ClusteringSegmenter(by_patch, clustering).group([SCENES[0].image])
     [window], [before] = found.windows, plain.windows
     members = cluster(before.patches, clustering)
     assert (found.num_stages, window.patches) == (1, None)
@@ -69,9 +69,9 @@ def test_segments_are_the_means_of_their_patches(by_patch, method):
 def test_as_many_clusters_as_patches_are_pixels(by_patch):
     alone = ClusteringSegmenter(by_patch, Clustering(method="pixels"))
     many = ClusteringSegmenter(by_patch, Clustering(method="kmeans", num_groups=10_000))
-    picture = SCENES[0].picture
+    image = SCENES[0].image
     np.testing.assert_array_equal(
-        alone(picture, ["sky", "sea"]).label_map, many(picture, ["sky", "sea"]).label_map
+        alone(image, ["sky", "sea"]).label_map, many(image, ["sky", "sea"]).label_map
     )
 
 

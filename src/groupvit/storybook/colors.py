@@ -1,4 +1,4 @@
-"""Named colours of things, each a little different every time."""
+"""Named colors of things, each a little different every time."""
 
 import random
 
@@ -24,14 +24,14 @@ BRIGHT = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "white",
 
 
 def choose(rng: random.Random, *names: str) -> tuple[str, RGB]:
-    """Give one of the colours, its name first."""
+    """Give one of the colors, its name first."""
     name = rng.choice(names)
     return name, vary(rng, NAMED[name])
 
 
-def vary(rng: random.Random, colour: RGB, by: int = 13) -> RGB:
-    """Give a colour like another."""
-    red, green, blue = colour
+def vary(rng: random.Random, color: RGB, by: int = 13) -> RGB:
+    """Give a color like another."""
+    red, green, blue = color
     return (
         min(255, max(0, red + rng.randint(-by, by))),
         min(255, max(0, green + rng.randint(-by, by))),

@@ -1,4 +1,4 @@
-"""Pictures in every dress that a person may give them, and the sentences for those we refuse."""
+"""Images in every dress that a person may give them, and the sentences for those we refuse."""
 
 import struct
 import zlib
@@ -9,13 +9,13 @@ import pytest
 from PIL import ExifTags, Image
 
 from groupvit.errors import InputError
-from groupvit.images import find, read
+from groupvit.imaging import find, read
 
 RED = (255, 0, 0)
 
 
-def picture(height=20, width=30):
-    """Give smooth colours, which a JPEG keeps nearly as they are."""
+def image(height=20, width=30):
+    """Give smooth colors, which a JPEG keeps nearly as they are."""
     y, x = np.mgrid[:height, :width]
     return np.stack([4 * x, 6 * y, 3 * x + 3 * y], axis=-1).astype(np.uint8)
 
@@ -32,7 +32,7 @@ def png_claiming(width, height):
 
 
 def test_an_array_comes_back_as_a_writable_copy():
-    array = picture()
+    array = image()
     result = read(array)
     assert np.array_equal(result, array)
     result[:] = 0
@@ -40,28 +40,28 @@ def test_an_array_comes_back_as_a_writable_copy():
 
 
 def test_a_mirrored_view_comes_back_contiguous():
-    assert read(picture()[:, ::-1]).flags.c_contiguous
+    assert read(image()[:, ::-1]).flags.c_contiguous
 
 
 @pytest.mark.parametrize("suffix", ["png", "webp", "PNG"])
 def test_a_lossless_file_gives_its_pixels_back(tmp_path, suffix):
     path = tmp_path / f"a.{suffix}"
-    Image.fromarray(picture()).save(path, lossless=True)
-    assert np.array_equal(read(path), picture())
-    assert np.array_equal(read(str(path)), picture())
+    Image.fromarray(image()).save(path, lossless=True)
+    assert np.array_equal(read(path), image())
+    assert np.array_equal(read(str(path)), image())
 
 
 def test_the_content_counts_and_not_the_suffix(tmp_path):
-    Image.fromarray(picture()).save(tmp_path / "a.jpg", format="PNG")
-    assert np.array_equal(read(tmp_path / "a.jpg"), picture())
+    Image.fromarray(image()).save(tmp_path / "a.jpg", format="PNG")
+    assert np.array_equal(read(tmp_path / "a.jpg"), image())
 
 
 def test_a_jpeg_comes_back_nearly_as_it_was(tmp_path):
-    Image.fromarray(picture()).save(tmp_path / "a.jpg", quality=95, subsampling=0)
-    assert np.abs(read(tmp_path / "a.jpg").astype(int) - picture()).max() < 12
+    Image.fromarray(image()).save(tmp_path / "a.jpg", quality=95, subsampling=0)
+    assert np.abs(read(tmp_path / "a.jpg").astype(int) - image()).max() < 12
 
 
-def test_a_camera_file_with_a_second_picture_gives_the_first(tmp_path):
+def test_a_camera_file_with_a_second_image_gives_the_first(tmp_path):
     first, second = Image.new("RGB", (16, 16), RED), Image.new("RGB", (16, 16), "blue")
     first.save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=[second])
     with Image.open(tmp_path / "a.jpg") as image:
@@ -96,22 +96,22 @@ def test_every_orientation_becomes_upright(tmp_path, suffix, orientation, undo):
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = orientation
     path = tmp_path / f"a.{suffix}"
-    Image.fromarray(picture()).save(path, exif=exif, lossless=True)
-    assert np.array_equal(read(path), undo(picture()))
+    Image.fromarray(image()).save(path, exif=exif, lossless=True)
+    assert np.array_equal(read(path), undo(image()))
 
 
 def test_a_jpeg_and_an_opened_image_are_turned_upright_too(tmp_path):
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
-    Image.fromarray(picture(20, 30)).save(tmp_path / "a.jpg", exif=exif)
+    Image.fromarray(image(20, 30)).save(tmp_path / "a.jpg", exif=exif)
     assert read(tmp_path / "a.jpg").shape == (30, 20, 3)
-    with Image.open(tmp_path / "a.jpg") as image:
-        assert np.array_equal(read(image), read(tmp_path / "a.jpg"))
+    with Image.open(tmp_path / "a.jpg") as opened:
+        assert np.array_equal(read(opened), read(tmp_path / "a.jpg"))
 
 
-def test_damaged_exif_says_nothing_about_the_picture(tmp_path):
-    Image.fromarray(picture()).save(tmp_path / "a.png", exif=b"Exif\0\0nonsense")
-    assert np.array_equal(read(tmp_path / "a.png"), picture())
+def test_damaged_exif_says_nothing_about_the_image(tmp_path):
+    Image.fromarray(image()).save(tmp_path / "a.png", exif=b"Exif\0\0nonsense")
+    assert np.array_equal(read(tmp_path / "a.png"), image())
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "PA", "RGBA", "RGBX", "RGBa", "La", "HSV"])
@@ -123,15 +123,15 @@ def test_white_stays_white_in_every_mode(mode):
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "CMYK", "YCbCr"])
 def test_a_grey_survives_every_mode(mode):
-    grey = Image.new("RGB", (6, 4), (120, 120, 120))
-    assert np.abs(read(grey.convert(mode)).astype(int) - 120).max() <= 1
+    gray = Image.new("RGB", (6, 4), (120, 120, 120))
+    assert np.abs(read(gray.convert(mode)).astype(int) - 120).max() <= 1
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "1"])
-def test_grey_and_palette_files_are_read_as_colours(tmp_path, mode):
-    image = Image.fromarray(picture()).convert(mode)
-    image.save(tmp_path / "a.png")
-    assert np.array_equal(read(tmp_path / "a.png"), np.asarray(image.convert("RGB")))
+def test_grey_and_palette_files_are_read_as_colors(tmp_path, mode):
+    converted = Image.fromarray(image()).convert(mode)
+    converted.save(tmp_path / "a.png")
+    assert np.array_equal(read(tmp_path / "a.png"), np.asarray(converted.convert("RGB")))
 
 
 @pytest.mark.parametrize("suffix", ["png", "webp"])
@@ -154,7 +154,7 @@ def test_a_transparent_entry_of_a_palette_becomes_white(tmp_path, transparency):
 
 
 @pytest.mark.parametrize(("mode", "value"), [("L", 7), ("RGB", (7, 7, 7)), ("1", 0), ("I;16", 7)])
-def test_a_transparent_colour_of_a_file_becomes_white(tmp_path, mode, value):
+def test_a_transparent_color_of_a_file_becomes_white(tmp_path, mode, value):
     Image.new(mode, (3, 2), value).save(tmp_path / "a.png", transparency=value)
     assert (read(tmp_path / "a.png") == 255).all()
 
@@ -168,14 +168,14 @@ def test_sixteen_bits_are_scaled_and_not_clipped(tmp_path):
     assert read(Image.fromarray(values).convert("I"))[0, :, 1].tolist() == expected
 
 
-@pytest.mark.parametrize("colour", [RED, (10, 200, 90), (0, 0, 0), (255, 255, 255)])
-def test_a_cmyk_jpeg_keeps_its_colours(tmp_path, colour):
-    Image.new("RGB", (16, 16), colour).convert("CMYK").save(tmp_path / "a.jpg", quality=95)
+@pytest.mark.parametrize("color", [RED, (10, 200, 90), (0, 0, 0), (255, 255, 255)])
+def test_a_cmyk_jpeg_keeps_its_colors(tmp_path, color):
+    Image.new("RGB", (16, 16), color).convert("CMYK").save(tmp_path / "a.jpg", quality=95)
     assert b"Adobe" in (tmp_path / "a.jpg").read_bytes()
-    assert np.abs(read(tmp_path / "a.jpg").astype(int) - colour).max() < 5
+    assert np.abs(read(tmp_path / "a.jpg").astype(int) - color).max() < 5
 
 
-def test_a_ycck_jpeg_keeps_its_colours(tmp_path):
+def test_a_ycck_jpeg_keeps_its_colors(tmp_path):
     # Adobe stores inverted inks: red ink amounts (0, 255, 255), as luma and chroma, inverted.
     Image.new("CMYK", (16, 16), (76, 84, 254, 0)).save(tmp_path / "a.jpg", quality=95)
     data = bytearray((tmp_path / "a.jpg").read_bytes())
@@ -185,9 +185,9 @@ def test_a_ycck_jpeg_keeps_its_colours(tmp_path):
 
 
 def test_a_grey_array_gets_three_equal_channels():
-    result = read(picture()[..., 0])
+    result = read(image()[..., 0])
     assert result.shape == (20, 30, 3)
-    assert (result == picture()[..., :1]).all()
+    assert (result == image()[..., :1]).all()
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_another_array_is_refused_by_its_type_and_shape(array):
 
 
 @pytest.mark.parametrize("source", [np.zeros((0, 4, 3), np.uint8), Image.new("RGB", (4, 0))])
-def test_a_picture_without_pixels_is_refused(source):
+def test_a_image_without_pixels_is_refused(source):
     with pytest.raises(InputError, match="no pixels"):
         read(source)
 
@@ -245,12 +245,12 @@ def test_a_truncated_file_is_refused(tmp_path, suffix):
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        (b"dear diary", "is not a JPEG, PNG or WebP picture"),
-        (b"\xff\xd8\xff", "is not a JPEG, PNG or WebP picture"),
+        (b"dear diary", "is not a JPEG, PNG or WebP image"),
+        (b"\xff\xd8\xff", "is not a JPEG, PNG or WebP image"),
         (b"", "is an empty file"),
     ],
 )
-def test_what_is_no_picture_is_refused(tmp_path, data, sentence):
+def test_what_is_no_image_is_refused(tmp_path, data, sentence):
     (tmp_path / "notes.jpg").write_bytes(data)
     with pytest.raises(InputError, match=f"notes.jpg {sentence}"):
         read(tmp_path / "notes.jpg")
@@ -259,7 +259,7 @@ def test_what_is_no_picture_is_refused(tmp_path, data, sentence):
 @pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "PPM"])
 def test_other_formats_stay_shut(tmp_path, kind):
     Image.new("RGB", (4, 4)).save(tmp_path / "a.png", format=kind)
-    with pytest.raises(InputError, match="is not a JPEG, PNG or WebP picture"):
+    with pytest.raises(InputError, match="is not a JPEG, PNG or WebP image"):
         read(tmp_path / "a.png")
 
 
@@ -268,7 +268,7 @@ def test_other_formats_stay_shut(tmp_path, kind):
     [
         ("missing.jpg", "no file missing.jpg; check the path"),
         ("https://a.org/b.jpg", "is a web address; download it"),
-        (".", "is a folder; name a picture in it"),
+        (".", "is a folder; name an image in it"),
         ("x" * 5000, "cannot be read"),
     ],
 )
@@ -296,16 +296,16 @@ def folder(tmp_path):
 
 
 def names(found):
-    return [picture.name.as_posix() for picture in found]
+    return [image.name.as_posix() for image in found]
 
 
-def test_a_folder_stands_for_all_pictures_below_it_in_order(folder):
+def test_a_folder_stands_for_all_images_below_it_in_order(folder):
     found = find([folder])
     assert names(found) == ["a.webp", "b/1.png", "b/2.JPG", "c.jpeg"]
-    assert all(picture.path == folder / picture.name for picture in found)
+    assert all(image.path == folder / image.name for image in found)
 
 
-def test_a_pattern_stands_for_the_pictures_that_match(folder):
+def test_a_pattern_stands_for_the_images_that_match(folder):
     assert names(find([f"{folder}/**/*"])) == ["a.webp", "b/1.png", "b/2.JPG", "c.jpeg"]
     assert names(find([f"{folder}/*/*.[pj]*"])) == ["b/1.png"]
     assert names(find([f"{folder}/?.*"])) == ["a.webp", "c.jpeg"]
@@ -325,13 +325,13 @@ def test_a_file_whose_name_looks_like_a_pattern_is_a_file(tmp_path):
     assert names(find([tmp_path / "a[1].png"])) == ["a[1].png"]
 
 
-def test_a_picture_given_twice_is_listed_once(folder):
+def test_a_image_given_twice_is_listed_once(folder):
     (folder / "link.png").symlink_to(folder / "b/1.png")
     found = find([folder / "b/1.png", folder / "b/../b/1.png", folder, f"{folder}/b/*.png"])
     assert names(found) == ["1.png", "a.webp", "b/2.JPG", "c.jpeg"]
 
 
-def test_two_pictures_with_one_name_for_their_outputs_are_refused(folder):
+def test_two_images_with_one_name_for_their_outputs_are_refused(folder):
     (folder / "1.png").touch()
     with pytest.raises(InputError, match=r"would both give 1.png; give the folder"):
         find([folder / "1.png", folder / "b/1.png"])
@@ -340,13 +340,13 @@ def test_two_pictures_with_one_name_for_their_outputs_are_refused(folder):
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ([], "no pictures given"),
+        ([], "no images given"),
         (["missing"], "no file missing; check the path"),
-        (["empty"], "no JPEG, PNG or WebP pictures in empty"),
-        (["*.jpg"], r"no pictures match \*.jpg"),
+        (["empty"], "no JPEG, PNG or WebP images in empty"),
+        (["*.jpg"], r"no images match \*.jpg"),
     ],
 )
-def test_what_stands_for_no_pictures_is_refused(tmp_path, monkeypatch, given, sentence):
+def test_what_stands_for_no_images_is_refused(tmp_path, monkeypatch, given, sentence):
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=sentence):

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-class Health(NamedTuple):
+class GroupUsage(NamedTuple):
     """How each stage that groups uses its groups, as means over the images.
 
     A token is won by the group with its largest share, without noise.
@@ -24,20 +24,20 @@ class Health(NamedTuple):
 
 
 @torch.no_grad()
-def health(assignments: Sequence[Float[Tensor, "batch _ _"]]) -> Health:
+def group_usage(assignments: Sequence[Float[Tensor, "batch _ _"]]) -> GroupUsage:
     """How the groups are used, from the soft assignment "batch group token" of each stage."""
     if not assignments:
         none = torch.empty(0)
-        return Health(none, none, none)
+        return GroupUsage(none, none, none)
     stages = [_stage(assignment) for assignment in assignments]
-    return Health(*torch.stack(stages, dim=1))
+    return GroupUsage(*torch.stack(stages, dim=1))
 
 
-def summary(health: Health) -> dict[str, float]:
+def summary(group_usage: GroupUsage) -> dict[str, float]:
     """Each number by a name such as `stage1/groups_used`; stage 1 is the first that groups."""
     return {
         f"stage{number}/{name}": value
-        for name, values in health._asdict().items()
+        for name, values in group_usage._asdict().items()
         for number, value in enumerate(values.tolist(), start=1)
     }
 

@@ -1,7 +1,7 @@
-"""Samples of a tar file in the WebDataset layout: where pictures lie, and what captions say.
+"""Samples of a tar file in the WebDataset layout: where images lie, and what captions say.
 
 A sample is made of the members that share a name up to its first dot. `jpg`, `jpeg`, `png` or
-`webp` is its picture; `txt` holds its captions, one per line; without it, the field `caption` of
+`webp` is its image; `txt` holds its captions, one per line; without it, the field `caption` of
 `json` is its caption, as img2dataset and RedCaps write it. Only headers and captions are read.
 """
 
@@ -17,10 +17,10 @@ from typing import BinaryIO, NamedTuple
 from groupvit.errors import InputError
 
 IMAGES = ("jpg", "jpeg", "png", "webp")
-"""Suffixes of pictures, in upper or lower case."""
+"""Suffixes of images, in upper or lower case."""
 
 LARGEST_IMAGE = 64 * 2**20
-"""A larger picture is left out [bytes]."""
+"""A larger image is left out [bytes]."""
 
 LARGEST_TEXT = 2**20
 """Captions that take more are left out [bytes]."""
@@ -39,7 +39,7 @@ class Place(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """A picture and its captions, at least one."""
+    """An image and its captions, at least one."""
 
     image: Place
     captions: tuple[str, ...]

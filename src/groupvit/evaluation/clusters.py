@@ -1,4 +1,4 @@
-"""Baselines: groups that were not learnt, but clustered from what patches mean.
+"""Baselines: groups that were not learned, but clustered from what patches mean.
 
 GroupViT's table 4 asks what its groups are worth over those that clustering finds in the features
 of a ViT of the same training. Everything else stays the same: a cluster is a segment, its embedding
@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from groupvit.errors import InputError
-from groupvit.segmentation.groups import GroupedPicture, GroupedWindow
-from groupvit.segmentation.segmenter import Picture, Segmenter
+from groupvit.segmentation.groups import GroupedImage, GroupedWindow
+from groupvit.segmentation.segmenter import ImageInput, Segmenter
 
 Method = Literal["pixels", "kmeans", "mean-shift", "spectral"]
 RESTARTS = 4
@@ -52,10 +52,10 @@ class Clustering:
 
 
 class ClusteringSegmenter(Segmenter):
-    """A segmenter whose groups are clusters of patches; its model may have learnt others.
+    """A segmenter whose groups are clusters of patches; its model may have learned others.
 
     Args:
-        segmenter: The model, and how it looks at pictures.
+        segmenter: The model, and how it looks at images.
         clustering: How patches are grouped.
     """
 
@@ -71,19 +71,19 @@ class ClusteringSegmenter(Segmenter):
         )
         self.clustering = clustering
 
-    def group(self, pictures: Sequence[Picture]) -> list[GroupedPicture]:
+    def group(self, images: Sequence[ImageInput]) -> list[GroupedImage]:
         """Find clusters in place of groups; see `Segmenter.group`."""
         return [
             replace(one, windows=tuple(_clustered(x, self.clustering) for x in one.windows))
-            for one in super().group(pictures)
+            for one in super().group(images)
         ]
 
 
 def _clustered(window: GroupedWindow, clustering: Clustering) -> GroupedWindow:
     """The window with clusters of its patches as the groups of its only stage."""
-    members = cluster(window.meanings, clustering)
+    members = cluster(window.patch_embeddings, clustering)
     shares = F.one_hot(members, int(members.max()) + 1).float().mT
-    segments = F.normalize(shares @ window.meanings, dim=-1)
+    segments = F.normalize(shares @ window.patch_embeddings, dim=-1)
     return replace(window, assignments=(shares,), segments=segments, patches=None)
 
 
@@ -93,7 +93,7 @@ def cluster(
     """The cluster of every patch, numbered from 0; the same for the same features.
 
     Args:
-        features: What patches mean, L2-normalised.
+        features: What patches mean, L2-normalized.
         clustering: How.
     """
     from sklearn.cluster import KMeans, MeanShift, SpectralClustering, estimate_bandwidth
