@@ -19,12 +19,12 @@ from pathlib import Path
 
 from tables import Table
 
-from groupvit.config import load_toml
 from groupvit.evaluation.benchmarks.folder import read_folder
 from groupvit.evaluation.evaluate import evaluate
 from groupvit.model.config import GroupingConfig, GroupViTConfig, StageConfig
 from groupvit.segmentation.protocol import OURS
 from groupvit.segmentation.segmenter import Segmenter
+from groupvit.training import recipes
 from groupvit.training.config import ObjectiveConfig, TrainingConfig
 from groupvit.training.trainer import train
 
@@ -165,7 +165,7 @@ VARIANTS: dict[str, Change] = {
 
 def measure(name: str, seed: int, steps: int, out: Path) -> dict[str, float]:
     """Train a variant, unless that is done, and read its scores."""
-    config = VARIANTS[name](load_toml(TrainingConfig, RECIPE))
+    config = VARIANTS[name](recipes.load(RECIPE).settings)
     folder = out / name.replace(", ", "/").replace(" ", "-") / f"seed-{seed}"
     config = replace(
         config,

@@ -68,9 +68,9 @@ def opened(data: bytes) -> Iterator[Image.Image]:
 
 
 def decode(
-    data: bytes, config: DataConfig, generator: random.Random
+    data: bytes, config: DataConfig, generator: random.Random, *, image_size: int
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """A random crop of an encoded image in the size of the settings: RGB, 0 to 255.
+    """A random crop of an encoded image, resized to a square of this size: RGB, 0 to 255.
 
     Images are upright, as EXIF says, and white where they are transparent: this is how
     `groupvit.imaging.read` gives them when the model is used.
@@ -79,7 +79,7 @@ def decode(
         DamagedError: It is no JPEG, PNG or WebP image, is damaged or has too many pixels.
     """
     with opened(data) as image:
-        return np.asarray(_crop(image, config, generator))
+        return np.asarray(_crop(image, config, generator, image_size))
 
 
 def draw_box(width: int, height: int, config: DataConfig, generator: random.Random) -> Box:
@@ -103,15 +103,16 @@ def draw_box(width: int, height: int, config: DataConfig, generator: random.Rand
     return Box(left, top, left + crop_width, top + crop_height)
 
 
-def _crop(image: Image.Image, config: DataConfig, generator: random.Random) -> Image.Image:
+def _crop(
+    image: Image.Image, config: DataConfig, generator: random.Random, size: int
+) -> Image.Image:
     # Rare kinds take the way of images that people give, with all its cares.
     plain = image.mode in ("RGB", "L") and not image.has_transparency_data and _is_upright(image)
     source = image if plain else Image.fromarray(read(image))
     box = draw_box(*source.size, config, generator)
     if plain:
-        box = _reduce(image, box, config.image_size)
-    size = config.image_size, config.image_size
-    return source.resize(size, Image.Resampling.BILINEAR, box=box).convert("RGB")
+        box = _reduce(image, box, size)
+    return source.resize((size, size), Image.Resampling.BILINEAR, box=box).convert("RGB")
 
 
 def _is_upright(image: Image.Image) -> bool:

@@ -40,6 +40,7 @@ class Batches(Dataset[Batch]):
         seed: Of the order, the crops, and the captions and nouns that are drawn.
         rank: This process, from 0.
         world_size: How many processes train together.
+        image_size: Height and width of the images [pixels].
         context_length: Most tokens that the text encoder reads.
         progress: Is told of every shard whose index is read or made.
 
@@ -56,13 +57,14 @@ class Batches(Dataset[Batch]):
         seed: int,
         rank: int = 0,
         world_size: int = 1,
+        image_size: int = 224,
         context_length: int = 77,
         progress: Progress | None = None,
     ) -> None:
         assert 0 <= rank < world_size
         self._config, self._tokenizer = config, tokenizer
         self._seed, self._rank, self._world_size = seed, rank, world_size
-        self._context_length = context_length
+        self._image_size, self._context_length = image_size, context_length
         self._templates = templates(config.templates)
         paths = patterns.expand(config.shards)
         first = rank * len(paths) // world_size
@@ -89,7 +91,7 @@ class Batches(Dataset[Batch]):
         first = (step * self._world_size + self._rank) * size
         positions = range(first, first + size)
         sites = self._order.find(epoch, positions)
-        side = self._config.image_size
+        side = self._image_size
         images = np.empty((size, 3, side, side), dtype=np.uint8)
         texts, damaged = [], 0
         for row, (position, shard, sample) in enumerate(
@@ -112,7 +114,8 @@ class Batches(Dataset[Batch]):
         for tried in range(MOST_DAMAGED):
             candidate = (sample + tried) % number
             try:
-                return candidate, decode(reader.image(candidate), self._config, generator)
+                data = reader.image(candidate)
+                return candidate, decode(data, self._config, generator, image_size=self._image_size)
             except DamagedError as error:
                 reason = str(error)
         raise InputError(
