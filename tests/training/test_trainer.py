@@ -42,7 +42,7 @@ def at_step(monkeypatch):
 
 def test_a_run_leaves_a_model_that_can_be_loaded(config, capsys):
     assert train(config) == 0
-    model, origin, _ = checkpoint.load(RunFolder(Path(config.out)).latest())
+    model, origin, *_ = checkpoint.load(RunFolder(Path(config.out)).latest())
     assert model.config == config.model
     assert origin.source == "trained in run for 8 steps"
     assert "--model" in capsys.readouterr().out.splitlines()[-1]
@@ -261,25 +261,27 @@ def test_two_ranks_speak_once_and_one_rank_goes_on(config, settings):
 
 
 def with_background(config, weight=1.0):
-    nouns = replace(config.objective, segment_nouns_weight=1.0, background_weight=weight)
-    return replace(config, model=replace(config.model, background=True), objective=nouns)
+    nouns = replace(config.objective, segment_nouns_weight=1.0, background_layer_weight=weight)
+    return replace(config, model=replace(config.model, background_layer=True), objective=nouns)
 
 
 def test_a_background_is_learned_with_the_rest_and_goes_where_the_settings_say(config, tmp_path):
     learning = with_background(replace(config, save_every=1, keep_last=9))
     train(learning)
     first, last = weights(config.out, 1), weights(config.out)
-    assert not torch.equal(first["background.weight"], last["background.weight"])
+    assert not torch.equal(first["background_layer.weight"], last["background_layer.weight"])
     line = json.loads((Path(config.out) / "log.jsonl").read_text().splitlines()[-1])
-    assert line["loss/background"] > 0
+    assert line["loss/background_layer"] > 0
     start = str(RunFolder(Path(config.out)).latest())
     still = replace(config.optim, lr=1e-30, first_lr=0.0, last_lr=0.0)
     for name, settings in (("kept", learning), ("left", config)):
         settings = replace(settings, start=start, optim=still, out=str(tmp_path / name))
         train(settings)
         after = weights(settings.out)
-        assert ("background.weight" in after) == (name == "kept")
+        assert ("background_layer.weight" in after) == (name == "kept")
         assert torch.equal(last["image_projector.fc1.weight"], after["image_projector.fc1.weight"])
-    assert torch.equal(weights(tmp_path / "kept")["background.weight"], last["background.weight"])
+    assert torch.equal(
+        weights(tmp_path / "kept")["background_layer.weight"], last["background_layer.weight"]
+    )
     begun = replace(learning, start=str(tmp_path / "left"), optim=still, out=str(tmp_path / "new"))
     assert train(begun) == 0

@@ -8,12 +8,10 @@ import torch
 from groupvit import distributed
 from groupvit.data.batch import Batch
 from groupvit.distributed import Ranks
-from groupvit.model.config import GroupingConfig
 from groupvit.model.groupvit import GroupViT
 from groupvit.training.config import ObjectiveConfig
-from groupvit.training.step import forward_backward
-from groupvit.training.towers import Heads, Towers
-from tests.lively import LIVELY
+from groupvit.training.step import forward_backward, passes_of
+from tests.lively import LIVELY, without_noise
 from tests.ranks import WORLD_SIZE, launch
 
 SIZE, STEPS = 8, 2
@@ -26,7 +24,7 @@ class Case:
     """One way to train."""
 
     config: ObjectiveConfig = ObjectiveConfig()  # noqa: RUF009 - it is frozen
-    chunk: int | None = None
+    chunk: int = 0
     num_prompts: int = 2
     pooling: str = "tokens"
     frozen: tuple[str, ...] = ()
@@ -39,10 +37,10 @@ SIGMOID = ObjectiveConfig(caption="sigmoid")
 NOUNS = ObjectiveConfig(
     multi_label_weight=0.0,
     segment_nouns_weight=1.0,
-    token_nouns_weight=0.7,
-    naming_weight=0.4,
-    background_weight=0.3,
-    grouping_weight=0.2,
+    patch_nouns_weight=0.7,
+    partial_label_weight=0.4,
+    background_layer_weight=0.3,
+    mutual_information_weight=0.2,
     every_stage=True,
 )
 CASES = {
@@ -65,19 +63,18 @@ CASES = {
 
 def build(case):
     """A small model with nothing random in training, the same on every rank."""
-    grouping = GroupingConfig(noise=False)
-    if case.ours:
-        grouping = GroupingConfig(
-            assignment="soft", similarity="centered", look=False, residual=False, token_std=1.0
-        )
     image = replace(
-        LIVELY.image, drop_path=0.0, grouping=grouping, pooling=case.pooling, stem=case.stem
+        LIVELY.image,
+        drop_path=0.0,
+        grouping="soft" if case.ours else "hard",
+        pooling=case.pooling,
+        stem=case.stem,
     )
     text = replace(LIVELY.text, vocabulary_size=60)
     torch.manual_seed(3)
-    ours = dict.fromkeys(("centered", "token_projector", "background"), case.ours)
+    ours = dict.fromkeys(("centered", "patch_projector", "background_layer"), case.ours)
     config = replace(LIVELY, image=image, text=text, **ours)
-    model = GroupViT(config).train()
+    model = without_noise(GroupViT(config).train())
     with torch.no_grad():
         for parameter in model.image_encoder.parameters():
             if parameter.dim() > 1:
@@ -106,18 +103,16 @@ def train(case, ranks):
     """Two steps of plain descent on this rank's share of the joint batch."""
     model = build(case)
     ranks.synchronize_norms(model)
-    towers = ranks.wrap(Towers(model, every_stage=case.config.every_stage))
-    heads = Heads(model, with_prompts=case.num_prompts > 0, with_segments=case.config.of_segments)
-    heads = ranks.wrap(heads)
+    if not case.num_prompts:
+        model.multi_label_log_scale.requires_grad_(False)
+    passes = passes_of(model, ranks, case.config, chunk=case.chunk)
     images, batch = joint_batch(case)
     share = SIZE // ranks.world_size
     rows = slice(ranks.rank * share, (ranks.rank + 1) * share)
     mine = Batch(*(part[rows] for part in batch[:4]), 0)
     for _ in range(STEPS):
         model.zero_grad()
-        result = forward_backward(
-            towers, heads, images[rows], mine, case.config, ranks, chunk=case.chunk, autocast=None
-        )
+        result = forward_backward(passes, images[rows], mine, case.config, ranks, autocast=None)
         with torch.no_grad():
             for parameter in model.parameters():
                 if parameter.grad is not None:

@@ -8,11 +8,17 @@ from torch.autograd.graph import increment_version
 from groupvit.evaluation.benchmarks.folder import read_folder
 from groupvit.evaluation.evaluate import evaluate
 from groupvit.model.groupvit import GroupViT
+from groupvit.model.inference import InferenceConfig
 from groupvit.segmentation.segmenter import Segmenter
 
 
 def quick_scores(
-    model: GroupViT, folder: Path, *, limit: int, device: str | torch.device
+    model: GroupViT,
+    folder: Path,
+    *,
+    inference: InferenceConfig,
+    limit: int,
+    device: str | torch.device,
 ) -> dict[str, float]:
     """The mIoU, and that of the oracle, on the first images of a folder, by the protocol `ours`.
 
@@ -21,6 +27,7 @@ def quick_scores(
     Args:
         model: The network, on the device.
         folder: With `images/`, `masks/` and `classes.txt`.
+        inference: Settings of segmentation.
         limit: How many images, the first by name; 0: all.
         device: Where to compute.
 
@@ -36,7 +43,7 @@ def quick_scores(
     modes = {module: module.training for module in model.modules()}
     try:
         found = evaluate(
-            Segmenter(model, device=device),
+            Segmenter(model, inference=inference, device=device),
             benchmark,
             limit=limit or None,
         )
