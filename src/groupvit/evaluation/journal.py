@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from groupvit import files
 from groupvit.errors import InputError
 from groupvit.evaluation.per_image import Counts
 from groupvit.exported.network import ExportedNetwork
@@ -49,7 +50,7 @@ class Journal:
         """Write the first line, or take off half a last one."""
         whole = "".join(_whole_lines(self._file)) or json.dumps(conditions) + "\n"
         if not self._file.exists() or self._file.read_text("utf-8") != whole:
-            self._file.write_text(whole, encoding="utf-8")
+            files.write_text(self._file, whole)
 
     def add(self, counts: Counts) -> None:
         """Write down what was counted in an image."""
