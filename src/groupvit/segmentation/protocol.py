@@ -9,7 +9,7 @@ from groupvit.errors import InputError
 from groupvit.model.config import GroupViTConfig, Naming
 from groupvit.segmentation.refinement import Refinement
 from groupvit.text.background import Certainty
-from groupvit.text.prompts import FULL, SIMPLE, SUBSET
+from groupvit.text.templates import FULL, SIMPLE, SUBSET
 
 THRESHOLDS: Mapping[Certainty, float] = MappingProxyType(
     {"score": 0.5, "similarity": 0.2, "margin": 0.0}
