@@ -10,6 +10,7 @@ from groupvit.data.batch import Batch
 from groupvit.distributed import Ranks
 from groupvit.model.config import GroupingConfig
 from groupvit.model.groupvit import GroupViT
+from groupvit.training import batch_norm
 from groupvit.training.config import ObjectiveConfig
 from groupvit.training.step import forward_backward
 from groupvit.training.towers import Heads, Towers
@@ -105,7 +106,7 @@ def joint_batch(case):
 def train(case, ranks):
     """Two steps of plain descent on this rank's share of the joint batch."""
     model = build(case)
-    ranks.synchronize_norms(model)
+    batch_norm.synchronize(model, ranks)
     towers = ranks.wrap(Towers(model, every_stage=case.config.every_stage))
     heads = Heads(model, with_prompts=case.num_prompts > 0, with_segments=case.config.of_segments)
     heads = ranks.wrap(heads)

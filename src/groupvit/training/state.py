@@ -19,7 +19,7 @@ from groupvit.distributed import Ranks
 from groupvit.errors import InputError
 from groupvit.evaluation.during_training import quick_scores
 from groupvit.model.groupvit import GroupViT
-from groupvit.training import checkpoints, optim
+from groupvit.training import batch_norm, checkpoints, optim
 from groupvit.training.checkpoints import Progress, Saved
 from groupvit.training.config import TrainingConfig
 from groupvit.training.ema import EMA
@@ -63,7 +63,7 @@ class TrainingState:
         self.config, self.ranks, self._run = config, ranks, run
         latest = run.latest()
         model = _first_model(config, continued=latest is not None).to(ranks.device)
-        ranks.synchronize_norms(model)
+        batch_norm.synchronize(model, ranks)
         optim.freeze(model, config.freeze)
         self.state = Saved(
             model,
