@@ -1,4 +1,4 @@
-"""Two processes on this machine, told of each other as `torchrun` would."""
+"""Two processes on this machine with the environment that `torchrun` sets."""
 
 import os
 import socket
@@ -14,7 +14,7 @@ WORLD_SIZE = 2
 
 
 def launch(script, folder):
-    """Runs `python script folder` on every rank; what each saved as `<rank>.pt` in the folder."""
+    """Run `python script folder` on every rank; returns the `<rank>.pt` that each saved there."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -22,7 +22,7 @@ def launch(script, folder):
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
         "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
         "WORLD_SIZE": str(WORLD_SIZE),
     }
     with ExitStack() as stack:

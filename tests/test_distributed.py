@@ -6,8 +6,10 @@ import torch
 from torch import nn
 
 from groupvit import distributed
-from groupvit.distributed import Ranks, SyncedBatchNorm, synced
+from groupvit.distributed import Ranks
 from groupvit.errors import InputError
+from groupvit.training import batch_norm
+from groupvit.training.batch_norm import SyncedBatchNorm, synced
 from tests.ranks import WORLD_SIZE, launch
 
 ROWS = (3, 5)
@@ -47,7 +49,7 @@ def normed(ranks):
     x = rows_of_all()[rows].clone().requires_grad_()
     model = nn.Sequential(norm_of(nn.BatchNorm1d))
     names = list(model.state_dict())
-    ranks.synchronize_norms(model)
+    batch_norm.synchronize(model, ranks)
     assert isinstance(model[0], SyncedBatchNorm)
     assert list(model.state_dict()) == names
     value = model(x)
@@ -56,8 +58,8 @@ def normed(ranks):
     return found | dict(model.named_buffers())
 
 
-def told(ranks):
-    """What ranks agree upon."""
+def reduced(ranks):
+    """Sums, means and flags over ranks."""
     mine = torch.tensor([1.0, 4.0]) * (1 + ranks.rank)
     ranks.barrier()
     return {
@@ -124,7 +126,7 @@ def test_one_process_needs_no_others():
         x, module = torch.ones(2, 3), nn.Sequential(nn.BatchNorm1d(3))
         assert ranks.gather(x) is x
         assert ranks.wrap(module) is module
-        ranks.synchronize_norms(module)
+        batch_norm.synchronize(module, ranks)
         assert type(module[0]) is nn.BatchNorm1d
         assert torch.equal(ranks.mean(x), x)
         assert not ranks.any(False)
@@ -154,5 +156,5 @@ def test_a_device_that_is_not_here_is_refused(device):
 if __name__ == "__main__":
     with distributed.session("cpu") as here:
         torch.save(
-            gathered(here) | normed(here) | told(here), Path(sys.argv[1]) / f"{here.rank}.pt"
+            gathered(here) | normed(here) | reduced(here), Path(sys.argv[1]) / f"{here.rank}.pt"
         )

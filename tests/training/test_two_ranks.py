@@ -9,6 +9,7 @@ from groupvit import distributed
 from groupvit.data.batch import Batch
 from groupvit.distributed import Ranks
 from groupvit.model.groupvit import GroupViT
+from groupvit.training import batch_norm
 from groupvit.training.config import ObjectiveConfig
 from groupvit.training.step import forward_backward, passes_of
 from tests.lively import LIVELY, without_noise
@@ -102,7 +103,7 @@ def joint_batch(case):
 def train(case, ranks):
     """Two steps of plain descent on this rank's share of the joint batch."""
     model = build(case)
-    ranks.synchronize_norms(model)
+    batch_norm.synchronize(model, ranks)
     if not case.num_prompts:
         model.multi_label_log_scale.requires_grad_(False)
     passes = passes_of(model, ranks, case.config, chunk=case.chunk)

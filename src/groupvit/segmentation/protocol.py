@@ -10,7 +10,7 @@ from groupvit.model.config import GroupViTConfig
 from groupvit.model.inference import InferenceConfig, Naming
 from groupvit.segmentation.refinement import Refinement
 from groupvit.text.background import Certainty
-from groupvit.text.prompts import FULL, SIMPLE, SUBSET
+from groupvit.text.templates import FULL, SIMPLE, SUBSET
 
 THRESHOLDS: Mapping[Certainty, float] = MappingProxyType(
     {"score": 0.5, "similarity": 0.2, "margin": 0.0}

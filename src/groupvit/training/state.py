@@ -20,7 +20,7 @@ from groupvit.errors import InputError
 from groupvit.evaluation.during_training import quick_scores
 from groupvit.model.groupvit import GroupViT
 from groupvit.model.image_encoder import MakeGrouping, grouping_block
-from groupvit.training import checkpoints, optim
+from groupvit.training import batch_norm, checkpoints, optim
 from groupvit.training.checkpoints import Progress, Snapshot
 from groupvit.training.config import TrainingConfig
 from groupvit.training.ema import EMA
@@ -72,7 +72,7 @@ class TrainingState:
         latest = run.latest()
         model = _first_model(config, make_grouping, continued=latest is not None)
         model = model.to(ranks.device)
-        ranks.synchronize_norms(model)
+        batch_norm.synchronize(model, ranks)
         optim.freeze(model, config.freeze)
         if model.multi_label_log_scale is not None and not config.data.num_prompts:
             # No loss uses it, so that no gradient would arrive, for which ranks would wait.

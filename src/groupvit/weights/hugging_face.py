@@ -7,7 +7,7 @@ from groupvit.errors import InputError
 from groupvit.imaging import DEVIATION, MEAN
 from groupvit.model.config import GroupViTConfig
 from groupvit.model.groupvit import GroupViT
-from groupvit.text.tokenizer import VOCABULARY_SIZE, spelled
+from groupvit.text.tokenizer import VOCABULARY_SIZE, read_byte_pairs
 from groupvit.weights.checkpoint import CONFIG_FILE, as_json, write_folder
 from groupvit.weights.layouts import HUGGING_FACE
 
@@ -113,10 +113,8 @@ def tokenizer(context_length: int, vocabulary_size: int = VOCABULARY_SIZE) -> di
 
     A smaller vocabulary lacks the tokens that were learned last, and the merges that make them.
     """
-    tokens, merges = spelled()
-    missing = len(tokens) - vocabulary_size
-    if missing:
-        tokens, merges = [*tokens[: -2 - missing], *tokens[-2:]], merges[:-missing]
+    tokens, merges = read_byte_pairs(vocabulary_size)
+    lines = [f"{tokens[left]} {tokens[right]}" for left, right in merges]
     settings = {
         "tokenizer_class": "CLIPTokenizer",
         "model_max_length": context_length,
@@ -127,6 +125,6 @@ def tokenizer(context_length: int, vocabulary_size: int = VOCABULARY_SIZE) -> di
     }
     return {
         "vocab.json": as_json({token: index for index, token in enumerate(tokens)}),
-        "merges.txt": "\n".join(["#version: 0.2", *merges, ""]),
+        "merges.txt": "\n".join(["#version: 0.2", *lines, ""]),
         "tokenizer_config.json": as_json(settings),
     }

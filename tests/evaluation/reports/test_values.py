@@ -5,7 +5,7 @@ from groupvit.evaluation.benchmarks.folder import read_folder
 from groupvit.evaluation.reports.values import conditions, deviations
 from groupvit.segmentation.protocol import GROUPVIT, OURS, PROTOCOLS, SCLIP
 from groupvit.segmentation.segmenter import Segmenter
-from groupvit.text.prompts import SUBSET
+from groupvit.text.templates import SUBSET
 from groupvit.weights.checkpoint import Origin
 
 
