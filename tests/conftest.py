@@ -18,6 +18,7 @@ from groupvit.model.config import (
 )
 from groupvit.model.groupvit import GroupViT
 from tests import ranks
+from tests.exports import export
 
 HERE = ("127.0.0.1", "::1", "localhost")
 
@@ -61,6 +62,12 @@ def once(tmp_path_factory):
         return folder
 
     return make_once
+
+
+@pytest.fixture(scope="session")
+def exports(once):
+    """The bundled model exported, see `tests.exports`."""
+    return once("exports", export)
 
 
 @pytest.fixture(scope="session")
