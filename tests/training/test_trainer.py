@@ -3,9 +3,9 @@
 import json
 import os
 import signal
-import subprocess
-import sys
+from contextlib import redirect_stdout
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +13,15 @@ import pytest
 import torch
 from PIL import Image
 
-from groupvit.config import to_values
+from groupvit.config import load_toml, to_values
 from groupvit.errors import InputError
 from groupvit.training import state
+from groupvit.training.config import TrainingConfig
 from groupvit.training.run_folder import RunFolder
 from groupvit.training.trainer import train
 from groupvit.weights import checkpoint
-from tests.data.pairs import photo
+from tests.data.pairs import photo, write_shards
+from tests.training.conftest import SETTINGS
 from tests.training.runs import DRAWN, equal, trace, weights
 
 
@@ -230,31 +232,26 @@ def test_bfloat16_and_pieces_of_a_batch_train_too(config):
     assert train(replace(config, precision="bfloat16", chunk=2)) == 0
 
 
+def before_ranks(folder):
+    shards = write_shards(folder / "shards", 12, 9)
+    (folder / "tiny.toml").write_text(SETTINGS.format(out=folder / "run", shards=shards))
+
+
+def on_each_rank(folder):
+    """Six steps with two pairs of each rank; what it printed."""
+    config = load_toml(TrainingConfig, folder / "tiny.toml")
+    config = replace(config, steps=6, data=replace(config.data, batch_size=2))
+    with redirect_stdout(StringIO()) as printed:
+        assert train(config) == 0
+    return printed.getvalue()
+
+
 @pytest.mark.slow
-def test_two_ranks_speak_once_and_one_rank_goes_on(config, settings):
+def test_two_ranks_speak_once_and_one_rank_goes_on(both_ranks, ranks_folder):
     """Four pairs in a step: two of each rank, then four of one."""
-    code = (
-        "import sys; from pathlib import Path; from groupvit.config import load_toml\n"
-        "from groupvit.training.config import TrainingConfig\n"
-        "from groupvit.training.trainer import train\n"
-        "sys.exit(train(load_toml(TrainingConfig, Path(sys.argv[1]))))\n"
-    )
-    script = settings.with_name("both.py")
-    script.write_text(code)
-    text = settings.read_text().replace("batch_size = 4", "batch_size = 2")
-    settings.write_text(text.replace("steps = 8", "steps = 6", 1))
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    done = subprocess.run(
-        [sys.executable, *torchrun, script, settings],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    config = load_toml(TrainingConfig, ranks_folder / "tiny.toml")
     assert [step for step, *_ in trace(config.out)] == [1, 2, 3, 4, 5, 6]
-    assert done.stdout.count("step 6/6") == 1
+    assert "".join(both_ranks).count("step 6/6") == 1
     assert train(config) == 0
     assert [step for step, *_ in trace(config.out)] == list(range(1, 9))
     assert to_values(RunFolder(Path(config.out)).settings())["data"]["batch_size"] == 4

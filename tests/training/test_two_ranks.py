@@ -1,6 +1,4 @@
-import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,7 +11,7 @@ from groupvit.training import batch_norm
 from groupvit.training.config import ObjectiveConfig
 from groupvit.training.step import forward_backward, passes_of
 from tests.lively import LIVELY, without_noise
-from tests.ranks import WORLD_SIZE, launch
+from tests.ranks import WORLD_SIZE
 
 SIZE, STEPS = 8, 2
 
@@ -126,18 +124,17 @@ def train(case, ranks):
     }
 
 
-@pytest.fixture(scope="module")
-def both(tmp_path_factory):
-    """What each of two ranks found in each case."""
-    return launch(Path(__file__), tmp_path_factory.mktemp("ranks"))
+def on_each_rank(_folder):
+    with distributed.session("cpu") as ranks:
+        return {name: train(case, ranks) for name, case in CASES.items()}
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_two_ranks_train_as_one_with_the_joint_batch(both, name):
+def test_two_ranks_train_as_one_with_the_joint_batch(both_ranks, name):
     with torch.random.fork_rng(devices=[]):
         joint = train(CASES[name], Ranks())
-    assert len(both) == WORLD_SIZE
-    for found in (one[name] for one in both):
+    assert len(both_ranks) == WORLD_SIZE
+    for found in (one[name] for one in both_ranks):
         torch.testing.assert_close(found["losses"], joint["losses"], rtol=1e-6, atol=0)
         torch.testing.assert_close(found["told"], joint["told"])
         torch.testing.assert_close(found["buffers"], joint["buffers"], rtol=1e-5, atol=1e-9)
@@ -149,13 +146,6 @@ def test_two_ranks_train_as_one_with_the_joint_batch(both, name):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_all_ranks_hold_the_same_gradient_to_the_bit(both, name):
-    first, second = (one[name]["gradients"] for one in both)
+def test_all_ranks_hold_the_same_gradient_to_the_bit(both_ranks, name):
+    first, second = (one[name]["gradients"] for one in both_ranks)
     assert all(torch.equal(first[key], second[key]) for key in first)
-
-
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    with distributed.session("cpu") as here:
-        found = {name: train(case, here) for name, case in CASES.items()}
-        torch.save(found, Path(sys.argv[1]) / f"{here.rank}.pt")
