@@ -11,6 +11,7 @@ from groupvit.distributed import session
 from groupvit.evaluation.benchmarks.scenes import Scenes
 from groupvit.evaluation.evaluate import evaluate
 from groupvit.evaluation.journal import Journal
+from groupvit.evaluation.measurement import Measurement
 from groupvit.segmentation.segmenter import Segmenter
 from tests import lively
 from tests.ranks import WORLD_SIZE, launch
@@ -18,9 +19,9 @@ from tests.ranks import WORLD_SIZE, launch
 SCENES = Scenes(num=5, size=24)
 
 
-def measured(ranks=None, journal=None):
+def measured(ranks=None, folder=None):
     segmenter = Segmenter(lively.lively_model(), batch_size=2)
-    return evaluate(segmenter, SCENES, ranks=ranks, journal=journal)
+    return evaluate(segmenter, SCENES, ranks=ranks, folder=folder)
 
 
 def values(found):
@@ -36,7 +37,8 @@ def test_every_rank_has_the_scores_of_all(tmp_path):
         assert told["miou"] == alone.scores.miou
         np.testing.assert_array_equal(told["confusion"].numpy(), alone.confusion)
         assert told["values"] == repr(values(alone))
-    journal = Journal(tmp_path / "journal", {})
+    segmenter = Segmenter(lively.lively_model())
+    journal = Journal(tmp_path / "journal", Measurement.of(segmenter, SCENES))
     assert sorted(one.index for one in journal.done) == [0, 1, 2, 3, 4]
     files = sorted(path.name for path in (tmp_path / "journal").iterdir())
     assert files == [f"images-{rank}.jsonl" for rank in range(WORLD_SIZE)]
@@ -45,7 +47,7 @@ def test_every_rank_has_the_scores_of_all(tmp_path):
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     with session("cpu") as ranks:
-        found = measured(ranks, Journal(folder / "journal", {}, rank=ranks.rank))
+        found = measured(ranks, folder / "journal")
         told = {
             "miou": found.scores.miou,
             "confusion": torch.from_numpy(found.confusion),
