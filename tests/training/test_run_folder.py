@@ -68,8 +68,8 @@ def test_a_run_set_back_by_hand_keeps_what_it_writes(run, save):
 
 
 def test_a_run_that_a_kill_left_untidy_is_tidied(run, config):
-    (run.path / ".step-000003").mkdir()
-    (run.path / "..step-000003-a1").mkdir()
+    (run.path / ".partial-01234567-step-000003").mkdir()
+    (run.path / ".partial-89abcdef-.partial-01234567-step-000003").mkdir()
     run.prepare(config, fresh=False)
     assert list(run.path.glob(".*step-*")) == []
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from groupvit import files
 from groupvit.errors import InputError
 from groupvit.evaluation import compare
 from groupvit.evaluation.compare import StoredEvaluation
@@ -56,5 +57,5 @@ def write(folder: Path, facts: Facts, *, overwrite: bool) -> list[str]:
     else:
         left_out = []
         checkpoint.save(folder, model, origin, background=background, overwrite=overwrite)
-    (folder / CARD_FILE).write_text(card(facts), encoding="utf-8")
+    files.write_text(folder / CARD_FILE, card(facts))
     return left_out

@@ -1,8 +1,6 @@
 """Our checkpoint folder: `config.json` (architecture, origin) and `model.safetensors`."""
 
 import json
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from groupvit import files
 from groupvit.config import from_values, to_values
 from groupvit.errors import InputError
 from groupvit.model.config import GroupViTConfig
@@ -102,18 +101,10 @@ def new_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
     """
     try:
         check_free(folder, overwrite=overwrite)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    except OSError as error:
-        raise InputError(f"{folder} cannot be written: {error.strerror}") from error
-    try:
-        yield beside
-        beside.chmod(0o755)
-        _replace(folder, beside)
+        with files.new_folder(folder) as beside:
+            yield beside
     except (OSError, SafetensorError) as error:
         raise InputError(f"{folder} cannot be written: {error}") from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
 
 
 def check_free(folder: Path, *, overwrite: bool) -> None:
@@ -128,24 +119,6 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
         raise InputError(f"{folder} exists already; choose another folder or pass --overwrite")
     if folder.exists() and not (folder / CONFIG_FILE).exists():
         raise InputError(f"{folder} is no model folder, so it is not replaced; choose another")
-
-
-def _replace(folder: Path, beside: Path) -> None:
-    """Rename `beside` to `folder`; what was there goes only after the new one has come."""
-    if not folder.exists():
-        beside.rename(folder)
-        return
-    old = Path(f"{beside}-old")
-    folder.rename(old)
-    try:
-        beside.rename(folder)
-    except OSError:
-        old.rename(folder)
-        raise
-    if old.is_dir() and not old.is_symlink():
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        old.unlink()
 
 
 def read_config(folder: Path) -> dict[str, Any]:
