@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 
 from groupvit.cli import main
 from groupvit.errors import InputError
-from groupvit.evaluation.journal import fingerprint
+from groupvit.evaluation.measurement import fingerprint
 from groupvit.exported import graphs, writing
 from groupvit.exported.network import ExportedNetwork
 from groupvit.segmentation.segmenter import Segmenter

@@ -1,13 +1,13 @@
 """The model card: what a checkpoint records of itself, in words and for machines."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
 from groupvit.config import to_values
+from groupvit.evaluation.compare import StoredEvaluation
 from groupvit.training.config import TrainingConfig
 from groupvit.weights.checkpoint import LoadedModel
 
@@ -28,7 +28,7 @@ class Facts:
     """Who loads the files: `groupvit` or `huggingface`."""
     training: TrainingConfig | None
     """The settings of its run, if they are known."""
-    evaluations: Sequence[Mapping[str, Any]]
+    evaluations: Sequence[StoredEvaluation]
     """What `groupvit evaluate` wrote of it."""
 
 
@@ -55,11 +55,11 @@ def _values(facts: Facts) -> ModelCardData:
     results = [
         EvalResult(
             task_type=REPOSITORY_TASK,
-            dataset_type=one["benchmark"],
-            dataset_name=one["benchmark"],
+            dataset_type=one.measurement.benchmark,
+            dataset_name=one.measurement.benchmark,
             metric_type="mean_iou",
-            metric_name=f"mIoU (protocol {one['protocol']})",
-            metric_value=round(one["scores"]["miou"], 4),
+            metric_name=f"mIoU (protocol {one.measurement.protocol})",
+            metric_value=round(one.miou, 4),
         )
         for one in facts.evaluations
     ]
@@ -133,17 +133,17 @@ def _training(facts: Facts) -> str:
     )
 
 
-def _scores(evaluations: Sequence[Mapping[str, Any]]) -> str:
+def _scores(evaluations: Sequence[StoredEvaluation]) -> str:
     if not evaluations:
         return "None was measured for this card; `groupvit evaluate` measures them."
     rows = [
         (
-            one["benchmark"],
-            f"{one['num_images']:,}",
-            one["protocol"],
-            "; ".join(deviation["told"] for deviation in one["deviations"]) or "none",
-            _percent(one["scores"]["miou"]),
-            _percent(one["oracles"][-1]["miou"]),
+            one.measurement.benchmark,
+            f"{one.num_images:,}",
+            one.measurement.protocol,
+            "; ".join(deviation.description for deviation in one.measurement.deviations) or "none",
+            _percent(one.miou),
+            _percent(one.oracle_mious[-1]),
         )
         for one in evaluations
     ]

@@ -43,7 +43,7 @@ class ObjectiveConfig:
     patch_nouns_weight, and one of the weights of segments."""
     background_layer_weight: float = 0.0
     """Weight of the loss by which parts that match no noun of the caption belong to the background;
-    needs model.background, and one of the weights of segments or patches."""
+    needs model.background_layer, and one of the weights of segments or patches."""
     mutual_information_weight: float = 0.0
     """Weight, in every stage, of minus the information that the groups hold of the tokens."""
 
@@ -123,7 +123,7 @@ class TrainingConfig:
     """Folder of the run; the same command continues a run that lies there."""
     start: str = ""
     """Model to start from: a folder, a file of weights or a hub id; empty: drawn from the seed. A
-    background that it has not learned begins anew; one that model.background leaves out is left."""
+    background that it has not learned begins anew; one that model.background_layer leaves out is left."""
     freeze: tuple[Frozen, ...] = ()
     """Parts that stay as they are: text (encoder and projector), all-but-groups."""
     steps: int = 210_000

@@ -5,7 +5,7 @@ from PIL import Image
 
 from groupvit.distributed import session
 from groupvit.errors import InputError
-from groupvit.evaluation.classification import Item, classify, find_items
+from groupvit.probes.classification import Item, classify, find_items
 from groupvit.segmentation.segmenter import Segmenter
 from tests import lively
 
@@ -66,7 +66,7 @@ def test_accuracy_is_the_share_of_images_whose_name_is_near(segmenter, folder):
     for label, name in enumerate(names):
         right = (order[:, 0] == labels)[labels == label]
         assert found.by_class[name] == pytest.approx(right.float().mean().item())
-    assert (found.num_images, found.damaged) == (len(items), 0)
+    assert (found.num_images, found.num_damaged) == (len(items), 0)
 
 
 def test_classes_of_one_name_are_one(segmenter, folder):
@@ -76,7 +76,7 @@ def test_classes_of_one_name_are_one(segmenter, folder):
     assert classify(segmenter, doubled, [*names, *names]) == plain
 
 
-def test_a_name_that_is_level_counts_as_nearer(segmenter, folder, monkeypatch):
+def test_a_tie_counts_as_nearer(segmenter, folder, monkeypatch):
     names, items = find_items(folder)
     alike = torch.ones(len(names), segmenter.model.config.embedding_dim)
     monkeypatch.setattr(Segmenter, "embed_words", lambda *_: alike)
@@ -88,7 +88,7 @@ def test_damaged_images_are_left_out_and_counted(segmenter, tmp_path):
     (tmp_path / "dog/0.png").write_bytes(b"nothing")
     names, items = find_items(tmp_path)
     found = classify(segmenter, items, names)
-    assert (found.num_images, found.damaged) == (len(NAMES) - 1, 1)
+    assert (found.num_images, found.num_damaged) == (len(NAMES) - 1, 1)
     assert "dog" not in found.by_class
     for item in items:
         item.path.write_bytes(b"nothing")
