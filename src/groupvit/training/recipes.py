@@ -11,12 +11,12 @@ from groupvit.config import from_values, read_toml
 from groupvit.data.config import AugmentationConfig, DataConfig
 from groupvit.errors import InputError
 from groupvit.model.config import (
-    GroupingConfig,
     GroupViTConfig,
     ImageEncoderConfig,
     StageConfig,
     TextEncoderConfig,
 )
+from groupvit.model.inference import InferenceConfig
 from groupvit.training.config import ObjectiveConfig, OptimConfig, TrainingConfig
 
 PAPER = TrainingConfig()
@@ -44,18 +44,18 @@ LEVELS = TrainingConfig(
         caption_weight=0.5,
         multi_label_weight=0.0,
         segment_nouns_weight=1.0,
-        token_nouns_weight=1.0,
-        naming_weight=0.1,
-        painting_weight=1.0,
-        grouping_weight=0.1,
+        patch_nouns_weight=1.0,
+        partial_label_weight=0.1,
+        segment_distillation_weight=1.0,
+        mutual_information_weight=0.1,
         every_stage=True,
     ),
+    inference=InferenceConfig(short_side=160, naming="levels"),
     model=GroupViTConfig(
         embedding_dim=128,
         projector_dim=512,
         centered=True,
-        token_projector=True,
-        naming="levels",
+        patch_projector=True,
         text=TextEncoderConfig(
             vocabulary_size=8192, context_length=48, dim=128, depth=2, num_heads=4
         ),
@@ -63,7 +63,6 @@ LEVELS = TrainingConfig(
         # grouping), so that a segment can only be about the patches that it consists of.
         image=ImageEncoderConfig(
             image_size=112,
-            segment_size=160,
             patch_size=8,
             dim=128,
             num_heads=4,
@@ -71,14 +70,7 @@ LEVELS = TrainingConfig(
             stem="convolutions",
             positions=False,
             pooling="embeddings",
-            grouping=GroupingConfig(
-                assignment="soft",
-                similarity="centered",
-                look=False,
-                residual=False,
-                mix=False,
-                token_std=1.0,
-            ),
+            grouping="soft",
             stages=(
                 StageConfig(depth=0, num_group_tokens=48, num_groups=48),
                 StageConfig(depth=1, num_group_tokens=24, num_groups=24),
