@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from groupvit.data.augmentation import Augmentation
+from groupvit.data.augmentation import augment
 from groupvit.data.batch import Batch
 from groupvit.distributed import Ranks
 from groupvit.errors import InputError
@@ -84,7 +84,6 @@ class TrainingState:
             with_segments=config.objective.of_segments,
         )
         self._heads = ranks.wrap(heads)
-        self._augment = Augmentation(config.data.augmentation)
         self._generator = torch.Generator(ranks.device)
 
     @property
@@ -179,7 +178,7 @@ class TrainingState:
         return forward_backward(
             self._towers,
             self._heads,
-            self._augment(moved.images, generator=self._generator),
+            augment(moved.images, self.config.data.augmentation, generator=self._generator),
             moved,
             self.config.objective,
             self.ranks,
