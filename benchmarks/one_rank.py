@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import median
 
 import torch
+from groupvit.training.towers import Heads, Towers
 
 from benchmarks.contest import in_turn
 from benchmarks.learning import CLIP, OPTIM, PAIRS, drawn_batch
@@ -16,7 +17,6 @@ from groupvit.segmentation.preparation import normalize
 from groupvit.training import batch_norm, optim
 from groupvit.training.config import ObjectiveConfig
 from groupvit.training.step import forward_backward
-from groupvit.training.towers import Heads, Towers
 from groupvit.weights import catalogue
 
 ROUNDS = 4

@@ -1,12 +1,11 @@
 """Writes a model as the folder that `transformers` loads, its preprocessing included."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from groupvit.errors import InputError
 from groupvit.imaging import DEVIATION, MEAN
-from groupvit.model.config import GroupingConfig, GroupViTConfig
+from groupvit.model.config import GroupViTConfig
 from groupvit.model.groupvit import GroupViT
 from groupvit.text.tokenizer import VOCABULARY_SIZE, read_byte_pairs
 from groupvit.weights.checkpoint import CONFIG_FILE, as_json, write_folder
@@ -71,19 +70,16 @@ def architecture(config: GroupViTConfig) -> dict[str, Any]:
 
 
 def _refuse_ours(config: GroupViTConfig) -> None:
-    """Refuse what only our own layout can say."""
-    image, grouping, paper = config.image, config.image.grouping, GroupingConfig()
+    """Refuse an architecture that only our own layout can hold."""
+    image = config.image
     beyond = {
-        "soft assignment": grouping.assignment == "soft",
-        "other grouping blocks": replace(grouping, assignment="hard", noise=True)
-        != replace(paper, token_std=grouping.token_std),
+        "soft grouping block": image.grouping == "soft",
         "convolutional stem": image.stem == "convolutions",
         "missing positions": not image.positions,
         "pooling of embeddings": image.pooling == "embeddings",
         "centered projectors": config.centered,
-        "projector of patches": config.token_projector,
-        "learned background": config.background,
-        "naming by levels": config.naming == "levels",
+        "projector of patches": config.patch_projector,
+        "learned background": config.background_layer,
         "stage without blocks": any(stage.depth == 0 for stage in image.stages),
     }
     for name, used in beyond.items():
