@@ -146,7 +146,7 @@ def test_where_nothing_can_be_written_indexes_stay_in_memory(path, monkeypatch, 
 def test_processes_may_begin_at_different_shards(path, readings):
     paths = [write_tar(path.with_name(f"{n}.tar"), sample(n)) for n in range(3)]
     told = []
-    shards = prepare(*paths, first=2, progress=lambda done, total: told.append((done, total)))
+    shards = prepare(*paths, first=2, on_progress=lambda done, total: told.append((done, total)))
     assert [shard.path for shard in shards] == paths
     assert [Path(path).name for path in readings] == ["2.tar", "0.tar", "1.tar"]
     assert told == [(1, 3), (2, 3), (3, 3)]

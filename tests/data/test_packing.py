@@ -29,9 +29,9 @@ def pair(folder, number, data, captions=None):
     return Pair(path, captions or (f"dog {number}", f"cat {number}"))
 
 
-def packed(pairs, out, *, overwrite=False, progress=None, **settings):
+def packed(pairs, out, *, overwrite=False, on_progress=None, **settings):
     config = PackingConfig(**{"shard_size": 2} | settings)
-    return pack(pairs, out, config, overwrite=overwrite, progress=progress)
+    return pack(pairs, out, config, overwrite=overwrite, on_progress=on_progress)
 
 
 def contents(result):
@@ -133,13 +133,13 @@ def test_a_stopped_run_leaves_nothing(pairs, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        packed(pairs, tmp_path / "out", progress=stop)
+        packed(pairs, tmp_path / "out", on_progress=stop)
     assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_progress_counts_every_pair(pairs, tmp_path):
     told = []
-    packed(pairs, tmp_path / "out", progress=lambda done, total: told.append((done, total)))
+    packed(pairs, tmp_path / "out", on_progress=lambda done, total: told.append((done, total)))
     assert told == [(number, 5) for number in range(1, 6)]
 
 

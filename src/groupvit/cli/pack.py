@@ -71,7 +71,7 @@ def pack(
     )
     pairs = _pairs(source, coco, images, image_column, caption_column)
     with counted("pairs") as progress:
-        packed = write(pairs, out, config, overwrite=overwrite, progress=progress)
+        packed = write(pairs, out, config, overwrite=overwrite, on_progress=progress)
     _tell(console, packed, out / f"{name}.skipped.txt")
     return 0
 

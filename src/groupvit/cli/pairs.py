@@ -47,9 +47,9 @@ def pairs(
     from groupvit.progress import counted
 
     with counted("shards indexed") as progress:
-        prepared = index.prepare(patterns.expand(shards), nouns, progress=progress)
+        prepared = index.prepare(patterns.expand(shards), nouns, on_progress=progress)
     with counted("shards read") as progress:
-        report = reports.report(prepared, progress=progress)
+        report = reports.report(prepared, on_progress=progress)
     console = Console(highlight=False, soft_wrap=True)
     for table in _tables(report):
         console.print(table)
