@@ -45,7 +45,7 @@ def test_a_report_measures_images_and_captions(shards):
     assert (found.words.smallest, found.words.median, found.words.largest) == (2, 5, 8)
 
 
-def test_a_report_lists_the_commonest_nouns_first(shards):
+def test_a_report_lists_the_most_frequent_nouns_first(shards):
     nouns = report(shards).nouns
     assert next(iter(nouns)) in ("dog", "number", "hill")
     assert nouns["dog"] == 5
@@ -70,6 +70,6 @@ def test_a_sheet_shows_every_sample_of_a_few(shards):
 
 
 def test_progress_counts_shards(shards):
-    told = []
-    report(shards, on_progress=lambda done, total: told.append((done, total)))
-    assert told == [(1, 2), (2, 2)]
+    calls = []
+    report(shards, on_progress=lambda done, total: calls.append((done, total)))
+    assert calls == [(1, 2), (2, 2)]
