@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from groupvit.data.augmentation import Augmentation
+from groupvit.data.augmentation import augment
 from groupvit.data.batch import Batch
 from groupvit.distributed import Ranks
 from groupvit.errors import InputError
@@ -91,7 +91,6 @@ class TrainingState:
             model.image_encoder.compile()
             model.text_encoder.compile()
         self._passes = passes_of(model, ranks, config.objective, chunk=config.chunk)
-        self._augment = Augmentation(config.data.augmentation)
         self._generator = torch.Generator(ranks.device)
 
     @property
@@ -186,7 +185,7 @@ class TrainingState:
         moved = _on(self.ranks.device, batch)
         return forward_backward(
             self._passes,
-            self._augment(moved.images, generator=self._generator),
+            augment(moved.images, self.config.data.augmentation, generator=self._generator),
             moved,
             self.config.objective,
             self.ranks,

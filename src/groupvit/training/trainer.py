@@ -103,7 +103,7 @@ def _batches(config: TrainingConfig, ranks: Ranks, console: Console) -> Batches:
             rank=ranks.rank,
             world_size=ranks.world_size,
             context_length=config.model.text.context_length,
-            progress=lambda done, total: status.update(f"reading the shards: {done} of {total}"),
+            on_progress=lambda done, total: status.update(f"reading the shards: {done} of {total}"),
         )
 
 
