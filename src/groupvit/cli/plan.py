@@ -11,7 +11,7 @@ from rich.table import Table
 
 from groupvit.cli.settings import RecipeName, SettingsFile, given, page
 from groupvit.errors import InputError
-from groupvit.training.accelerators import DEVICES, EFFICIENCY, LINK
+from groupvit.training.accelerators import ACCELERATORS, EFFICIENCY, LINK
 from groupvit.training.config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def command(arguments: Sequence[str]) -> Callable[..., int]:
         config = found.settings(settings, config, image_size)
         _check(devices, kind, efficiency, link)
         console = Console(highlight=False)
-        device = DEVICES.get(kind)
+        device = ACCELERATORS.get(kind)
         with console.status("counting the operations of a step"):
             result = planning.plan(
                 config, device, devices=devices, efficiency=efficiency, link=link

@@ -116,7 +116,7 @@ def page(
         shown = " ".join(value) if isinstance(value, tuple) else value
         default = "" if shown == "" else f" (default: {shown})"
         rows[f"--{setting.replace('_', '-')} {metavar}"] = text + default
-    return PAGE.format(command=command, summary=summary, rows=_table(rows | own))
+    return PAGE.format(command=command, summary=summary, rows=_table({**rows, **own}))
 
 
 def _table(rows: Mapping[str, str]) -> str:
