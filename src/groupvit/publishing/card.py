@@ -121,7 +121,7 @@ def _training(facts: Facts) -> str:
     recipe = [
         ("pairs", shards or "none named"),
         ("steps", f"{settings.steps:,} of {data.batch_size} pairs on each rank"),
-        ("images", f"{data.image_size} px"),
+        ("images", f"{settings.image_size} px"),
         ("nouns as prompts", str(data.num_prompts)),
         ("highest learning rate", f"{optim.lr:g}"),
         ("seed", str(settings.seed)),
