@@ -70,7 +70,7 @@ def opened(data: bytes) -> Iterator[Image.Image]:
 def decode(
     data: bytes, config: DataConfig, generator: random.Random, *, image_size: int
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """A random crop of an encoded image, resized to a square of this side: RGB, 0 to 255.
+    """A random crop of an encoded image, resized to a square of this size: RGB, 0 to 255.
 
     EXIF orientation is applied and transparent pixels are white, as in `groupvit.imaging.read`,
     which prepares images for inference.
@@ -86,7 +86,8 @@ def decode(
         box = draw_box(*source.size, config, generator)
         if plain:
             box = _reduce(image, box, image_size)
-        crop = source.resize((image_size, image_size), Image.Resampling.BILINEAR, box=box)
+        size = image_size, image_size
+        crop = source.resize(size, Image.Resampling.BILINEAR, box=box)
         return np.asarray(crop.convert("RGB"))
 
 

@@ -109,7 +109,7 @@ class Batches:
         tokens = self._tokenizer(texts, context_length=self._context_length)
         return Batch(
             images=torch.from_numpy(images),
-            tokens=tokens.unflatten(0, (size, -1)),
+            tokens=tokens.view(size, -1, tokens.shape[1]),
             prompt_nouns=torch.tensor(prompt_nouns, dtype=torch.int64),
             caption_nouns=torch.tensor(caption_nouns),
             damaged=damaged,
