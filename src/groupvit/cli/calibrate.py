@@ -1,20 +1,24 @@
 """`groupvit calibrate`: background thresholds from images."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 from groupvit.cli import json_file
 from groupvit.cli.benchmarks import ROOT, open_benchmark
 from groupvit.cli.options import Flag, ModelOptions, Words, warn_if_untrained
+from groupvit.progress import counted
+from groupvit.text.background import Background
+from groupvit.text.prompts import parse_labels
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from groupvit.background.calibration import Calibration
     from groupvit.model.groupvit import GroupViT
-    from groupvit.text.background import Background
     from groupvit.weights.checkpoint import Origin
 
 BAR_LENGTH = 40
@@ -57,16 +61,9 @@ def calibrate(
             auto and groupvit evaluate use.
         overwrite: Replace existing files and folders.
     """
-    from dataclasses import asdict
-
-    from rich.console import Console
-
     from groupvit import imaging
     from groupvit.background.calibration import calibrate as calibrate_with_masks
     from groupvit.background.calibration import calibrate_without_masks
-    from groupvit.progress import counted
-    from groupvit.text.background import Background
-    from groupvit.text.prompts import parse_labels
     from groupvit.weights import checkpoint
 
     console = Console(highlight=False, soft_wrap=True)
@@ -108,7 +105,7 @@ def save(
     folder: Path,
     model: "GroupViT",
     origin: "Origin | None",
-    background: "Background | None" = None,
+    background: Background | None = None,
     *,
     overwrite: bool,
 ) -> None:
@@ -120,10 +117,7 @@ def save(
     checkpoint.save(folder, model, origin, background=background, overwrite=overwrite)
 
 
-def _table(found: "Calibration", certainty: str) -> "Table":
-    from rich.markup import escape
-    from rich.table import Table
-
+def _table(found: "Calibration", certainty: str) -> Table:
     table = Table(show_header=False, box=None, padding=(0, 2))
     table.add_row("background below", f"[bold]{found.threshold:.3f}[/] ({certainty})")
     for label, threshold in found.thresholds.items():
@@ -134,10 +128,8 @@ def _table(found: "Calibration", certainty: str) -> "Table":
     return table
 
 
-def _curve(found: "Calibration") -> "Table":
+def _curve(found: "Calibration") -> Table:
     """Table of the mIoU by threshold, where it changes."""
-    from rich.table import Table
-
     best = max(miou for _, miou in found.curve)
     changing = [
         (threshold, miou)

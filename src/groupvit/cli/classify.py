@@ -1,17 +1,21 @@
 """`groupvit classify`: zero-shot classification of images in one folder per class."""
 
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 from groupvit.cli import json_file
 from groupvit.cli.options import Flag, warn_if_untrained
 from groupvit.errors import InputError
+from groupvit.progress import counted
+from groupvit.text import prompts
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from groupvit.probes.classification import Classification
 
 Folder = tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="FOLDER")]]
@@ -47,17 +51,11 @@ def classify(
         out: JSON file for the results.
         overwrite: Replace an existing file.
     """
-    from dataclasses import asdict, replace
-
-    from rich.console import Console
-
     from groupvit.distributed import session
     from groupvit.probes.classification import classify as run
     from groupvit.probes.classification import find_items
-    from groupvit.progress import counted
     from groupvit.segmentation.protocol import OURS
     from groupvit.segmentation.segmenter import Segmenter
-    from groupvit.text import prompts
 
     json_file.check(out, overwrite=overwrite)
     folders, items = find_items(folder)
@@ -84,12 +82,10 @@ def classify(
 
 def _names(given: str, folders: list[str]) -> list[str]:
     """Name of every class."""
-    from groupvit.text.prompts import imagenet_classes
-
     if given == "folders":
         return [name.replace("_", " ") for name in folders]
     if given == "imagenet":
-        names, source = list(imagenet_classes()), "the list of ImageNet"
+        names, source = list(prompts.imagenet_classes()), "the list of ImageNet"
     else:
         try:
             names = Path(given).read_text("utf-8-sig").split("\n")
@@ -105,10 +101,7 @@ def _names(given: str, folders: list[str]) -> list[str]:
     return names
 
 
-def _table(found: "Classification") -> "Table":
-    from rich.markup import escape
-    from rich.table import Table
-
+def _table(found: "Classification") -> Table:
     table = Table(show_header=False, box=None, padding=(0, 2))
     for k, accuracy in found.accuracy.items():
         table.add_row(f"top {k}", f"[bold]{100 * accuracy:.1f} %[/]")

@@ -4,9 +4,13 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
+from rich.console import Console
+from rich.table import Table
 
 from groupvit.cli.options import Images, ModelOptions, Words, warn_if_untrained
 from groupvit.errors import InputError
+from groupvit.progress import counted
+from groupvit.text.prompts import parse_labels
 
 PAGE = "concepts.html"
 
@@ -29,15 +33,10 @@ def concepts(
         examples: Number of regions per group token.
         out: Folder for concepts.html, a single file; an existing one is replaced.
     """
-    from rich.console import Console
-    from rich.table import Table
-
     from groupvit import imaging
     from groupvit.pages.document import make_folder, write_page
     from groupvit.probes.concepts import concepts as find_concepts
     from groupvit.probes.concepts_page import concepts_page
-    from groupvit.progress import counted
-    from groupvit.text.prompts import parse_labels
 
     parse_labels(labels)  # refuse bad labels before anything is loaded
     if examples < 1:

@@ -1,16 +1,19 @@
 """`groupvit retrieve`: recall of captions by images, and of images by captions."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
+from rich import box
+from rich.console import Console
+from rich.table import Table
 
 from groupvit.cli import json_file
 from groupvit.cli.options import Flag, warn_if_untrained
+from groupvit.progress import counted
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from groupvit.probes.retrieval import Retrieval
 
 Shards = tyro.conf.Positional[
@@ -41,13 +44,8 @@ def retrieve(
         out: JSON file for the results.
         overwrite: Replace an existing file.
     """
-    from dataclasses import asdict
-
-    from rich.console import Console
-
     from groupvit.data import index, patterns
     from groupvit.probes.retrieval import retrieval
-    from groupvit.progress import counted
     from groupvit.segmentation.devices import usable
     from groupvit.weights import catalogue
 
@@ -72,10 +70,7 @@ def retrieve(
     return 0
 
 
-def _table(found: "Retrieval") -> "Table":
-    from rich import box
-    from rich.table import Table
-
+def _table(found: "Retrieval") -> Table:
     table = Table(box=box.SIMPLE, title="recall [%]", title_justify="left")
     table.add_column("")
     for k in found.captions.at:

@@ -77,7 +77,7 @@ class Measurement:
         protocol = segmenter.protocol
         labels = prescribed_labels(benchmark, protocol)
         used = _background(segmenter, benchmark, labels, background)
-        clustered = isinstance(segmenter, ClusteringSegmenter)
+        clustering = segmenter.clustering if isinstance(segmenter, ClusteringSegmenter) else None
         return cls(
             weights=segmenter.origin.source if segmenter.origin else None,
             fingerprint=fingerprint(segmenter.network),
@@ -85,7 +85,7 @@ class Measurement:
             protocol=protocol.name,
             deviations=deviations(protocol, benchmark.key),
             naming=segmenter.naming,
-            clusters=str(segmenter.clustering) if clustered else None,
+            clusters=str(clustering) if clustering else None,
             labels=labels,
             background=used,
             certainty=segmenter.certainty if used else None,
@@ -158,7 +158,7 @@ def class_names(benchmark: Benchmark) -> tuple[str, ...]:
 def prescribed_labels(benchmark: Benchmark, protocol: Protocol) -> tuple[str, ...]:
     """Labels of the classes of a benchmark, some of which a protocol renames."""
     renamed = protocol.conditions_on(benchmark.key).words
-    return tuple(renamed.get(label, label) for label in benchmark.labels)
+    return tuple(map(renamed.get, benchmark.labels, benchmark.labels))
 
 
 def deviations(protocol: Protocol, benchmark: str = "") -> tuple[Deviation, ...]:

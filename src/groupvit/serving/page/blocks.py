@@ -182,7 +182,7 @@ def examples() -> list[dict[str, Any]]:
     scenes = Scenes(num=max(EXAMPLES) + 1, size=EXAMPLE_SIZE)
     found = []
     for index in EXAMPLES:
-        page = scenes.page(index)
+        page = scenes.draw(index)
         shares = [(page.mask == label).mean() for label in range(len(CLASSES))]
         seen = [name for name, share in zip(CLASSES, shares, strict=True) if share > NAMED]
         image = layers.data_url(Image.fromarray(page.image), "PNG")
