@@ -37,7 +37,7 @@ def settings(start: str, seed: int, weight: float, given: argparse.Namespace) ->
     return replace(
         config,
         model=replace(config.model, background=weight > 0),
-        objective=replace(config.objective, background_weight=weight),
+        objective=replace(config.objective, background_layer_weight=weight),
         optim=replace(config.optim, lr=3e-4, warmup_steps=20),
         out=str(given.out / f"{'with' if weight else 'without'}-{seed - FIRST_SEED}"),
         start=start,

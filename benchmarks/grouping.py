@@ -62,8 +62,8 @@ def objective(**changes: object) -> Change:
         losses = replace(config.objective, **changes)  # type: ignore[arg-type]
         model = replace(
             config.model,
-            token_projector=losses.token_nouns_weight > 0,
-            background=losses.background_weight > 0,
+            patch_projector=losses.patch_nouns_weight > 0,
+            background=losses.background_layer_weight > 0,
         )
         return replace(config, objective=losses, model=model)
 
@@ -94,7 +94,7 @@ def paper(config: TrainingConfig) -> TrainingConfig:
         config.model,
         centered=released.centered,
         naming=released.naming,
-        token_projector=released.token_projector,
+        patch_projector=released.patch_projector,
     )
     return replace(config, model=model, objective=ObjectiveConfig())
 
@@ -112,9 +112,9 @@ def both(*changes: Change) -> Change:
 
 NO_NOUNS = {
     "segment_nouns_weight": 0.0,
-    "token_nouns_weight": 0.0,
-    "naming_weight": 0.0,
-    "painting_weight": 0.0,
+    "patch_nouns_weight": 0.0,
+    "partial_label_weight": 0.0,
+    "segment_distillation_weight": 0.0,
 }
 VARIANTS: dict[str, Change] = {
     "ours": both(),
@@ -128,14 +128,14 @@ VARIANTS: dict[str, Change] = {
     "ours, group tokens mixed": grouping(mix=True),
     "ours, small group tokens": grouping(token_std=0.02),
     "ours, projectors not centered": centered(projectors=False),
-    "ours, no term of grouping": objective(grouping_weight=0.0),
-    "ours, no nouns on patches": objective(token_nouns_weight=0.0, painting_weight=0.0),
+    "ours, no term of grouping": objective(mutual_information_weight=0.0),
+    "ours, no nouns on patches": objective(patch_nouns_weight=0.0, segment_distillation_weight=0.0),
     "ours, no nouns on segments": objective(
-        segment_nouns_weight=0.0, naming_weight=0.0, painting_weight=0.0
+        segment_nouns_weight=0.0, partial_label_weight=0.0, segment_distillation_weight=0.0
     ),
-    "ours, no naming": objective(naming_weight=0.0),
-    "ours, and a background": objective(background_weight=0.1),
-    "ours, no painting": objective(painting_weight=0.0),
+    "ours, no naming": objective(partial_label_weight=0.0),
+    "ours, and a background": objective(background_layer_weight=0.1),
+    "ours, no painting": objective(segment_distillation_weight=0.0),
     "ours, multi-label loss for the nouns": objective(multi_label_weight=1.0, **NO_NOUNS),
     "ours, caption alone": objective(**NO_NOUNS),
     "ours, hard, multi-label loss for the nouns": both(
@@ -156,7 +156,7 @@ VARIANTS: dict[str, Change] = {
     "paper, one stage": both(paper, stages(24, depths=(2, 2))),
     "paper, 16 and 8 groups": both(paper, stages(16, 8, depths=(2, 1, 1))),
     "paper, 64 and 8 groups": both(paper, stages(64, 8, depths=(2, 1, 1))),
-    "paper, with the term of grouping": both(paper, objective(grouping_weight=0.1)),
+    "paper, with the term of grouping": both(paper, objective(mutual_information_weight=0.1)),
     "paper, nouns on segments": both(
         paper, objective(multi_label_weight=0.0, segment_nouns_weight=1.0)
     ),

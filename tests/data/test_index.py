@@ -1,6 +1,5 @@
 import logging
 import os
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -130,14 +129,15 @@ def test_nothing_else_is_left_beside_a_shard(path):
 
 
 def test_where_nothing_can_be_written_indexes_stay_in_memory(path, monkeypatch, caplog):
-    def refuse(*, prefix, dir):  # noqa: A002
-        raise PermissionError(13, "Permission denied", f"{dir}/{prefix}")
+    def refuse(_, path, **__):
+        raise PermissionError(13, "Permission denied", str(path))
 
     other = write_tar(path.with_name("b.tar"), sample(9))
-    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    monkeypatch.setattr(index, "save_file", refuse)
     first, second = prepare(path, other)
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert "kept in memory" in caplog.text
+    assert "a.tar.index cannot be written: Permission denied" in caplog.text
     assert Reader(first).captions(1)[0].nouns == ("cat", "number")
     assert Reader(second).captions(0)[0].text == "a cat near number 9"
     assert not index.index_path(path).exists()

@@ -9,7 +9,7 @@ import torch
 
 from groupvit.errors import InputError
 from groupvit.training import checkpoints, optim
-from groupvit.training.checkpoints import Progress, Saved
+from groupvit.training.checkpoints import Progress, Snapshot
 from groupvit.training.config import OptimConfig
 from groupvit.training.ema import EMA
 from groupvit.weights import checkpoint
@@ -34,7 +34,7 @@ def make(tiny_model):
         model = copy.deepcopy(tiny_model)
         average = EMA(model, 0.9) if averaged else None
         optimizer = optim.optimizer_of(model, OptimConfig())
-        return Saved(model, optimizer, average, Progress(global_batch_size=4))
+        return Snapshot(model, optimizer, average, Progress(global_batch_size=4))
 
     return make
 
@@ -57,7 +57,7 @@ def test_a_checkpoint_is_a_model_folder_that_holds_the_average(make, tmp_path):
     state = make()
     learn(state)
     checkpoints.write(tmp_path / "step-1", state, run="runs/a")
-    model, origin, _ = checkpoint.load(tmp_path / "step-1")
+    model, origin, *_ = checkpoint.load(tmp_path / "step-1")
     assert origin.source == "trained in runs/a for 1 steps"
     for name, value in model.state_dict().items():
         assert torch.equal(value, state.average.model.state_dict()[name])
@@ -88,8 +88,9 @@ def test_another_global_batch_is_refused(make, tmp_path):
 def test_what_a_killed_writer_left_is_replaced(make, tmp_path):
     checkpoints.write(tmp_path / "step-0", make(), run="a test")
     (tmp_path / "step-0" / "complete").unlink()
-    (tmp_path / ".step-0").mkdir()
-    (tmp_path / ".step-0" / "model.safetensors").write_text("half")
+    left_over = tmp_path / ".partial-01234567-step-0"
+    left_over.mkdir()
+    (left_over / "model.safetensors").write_text("half")
     checkpoints.write(tmp_path / "step-0", make(), run="a test")
     checkpoints.read(tmp_path / "step-0", make())
     assert [path.name for path in tmp_path.iterdir()] == ["step-0"]
@@ -99,10 +100,18 @@ def full(*_, **__):
     raise OSError(28, "No space left on device")
 
 
-@pytest.mark.parametrize("step", ["save_file", "Path.write_text", "Path.touch", "os.fsync"])
+@pytest.mark.parametrize(
+    "step",
+    [
+        "training.checkpoints.save_file",
+        "training.checkpoints.Path.write_text",
+        "training.checkpoints.Path.touch",
+        "files.os.fsync",
+    ],
+)
 def test_a_full_disk_leaves_nothing_behind(make, tmp_path, monkeypatch, step):
     state = make()
-    monkeypatch.setattr(f"groupvit.training.checkpoints.{step}", full)
+    monkeypatch.setattr(f"groupvit.{step}", full)
     with pytest.raises(InputError, match=r"step-1 cannot be written: .*No space left"):
         checkpoints.write(tmp_path / "step-1", state, run="a test")
     assert list(tmp_path.iterdir()) == []

@@ -7,7 +7,7 @@ import pytest
 from groupvit.errors import InputError
 from groupvit.model.groupvit import GroupViT
 from groupvit.training import optim
-from groupvit.training.checkpoints import Progress, Saved
+from groupvit.training.checkpoints import Progress, Snapshot
 from groupvit.training.run_folder import RunFolder
 
 
@@ -27,7 +27,7 @@ def save(run, config):
 
     def save(step, *, best=False, keep=2):
         progress = Progress(global_batch_size=4, step=step)
-        return run.save(Saved(model, optimizer, None, progress), best=best, keep=keep)
+        return run.save(Snapshot(model, optimizer, None, progress), best=best, keep=keep)
 
     return save
 
@@ -68,8 +68,8 @@ def test_a_run_set_back_by_hand_keeps_what_it_writes(run, save):
 
 
 def test_a_run_that_a_kill_left_untidy_is_tidied(run, config):
-    (run.path / ".step-000003").mkdir()
-    (run.path / "..step-000003-a1").mkdir()
+    (run.path / ".partial-01234567-step-000003").mkdir()
+    (run.path / ".partial-89abcdef-.partial-01234567-step-000003").mkdir()
     run.prepare(config, fresh=False)
     assert list(run.path.glob(".*step-*")) == []
 

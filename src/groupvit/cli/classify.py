@@ -13,7 +13,8 @@ from groupvit.cli import json_file
 from groupvit.cli.options import Flag, warn_if_untrained
 from groupvit.errors import InputError
 from groupvit.progress import counted
-from groupvit.text import prompts
+from groupvit.text.prompts import imagenet_classes
+from groupvit.text.templates import load_templates
 
 if TYPE_CHECKING:
     from groupvit.probes.classification import Classification
@@ -60,7 +61,7 @@ def classify(
     json_file.check(out, overwrite=overwrite)
     folders, items = find_items(folder)
     class_names = _names(names, folders)
-    protocol = replace(OURS, templates=prompts.templates(templates))
+    protocol = replace(OURS, templates=load_templates(templates))
     with session(device) as ranks:
         console = Console(highlight=False, soft_wrap=True, quiet=not ranks.is_main)
         with console.status(f"loading {model}"):
@@ -85,7 +86,7 @@ def _names(given: str, folders: list[str]) -> list[str]:
     if given == "folders":
         return [name.replace("_", " ") for name in folders]
     if given == "imagenet":
-        names, source = list(prompts.imagenet_classes()), "the list of ImageNet"
+        names, source = list(imagenet_classes()), "the list of ImageNet"
     else:
         try:
             names = Path(given).read_text("utf-8-sig").split("\n")

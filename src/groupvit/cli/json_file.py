@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from groupvit import files
 from groupvit.errors import InputError
 
 
@@ -29,8 +30,4 @@ def write(path: Path, values: dict[str, Any]) -> None:
     Raises:
         InputError: The file cannot be written.
     """
-    text = json.dumps(values, ensure_ascii=False, indent=2) + "\n"
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
+    files.write_text(path, json.dumps(values, ensure_ascii=False, indent=2) + "\n")

@@ -55,17 +55,20 @@ def pairs(
         console.print(table)
     if json is not None:
         text = dumps(asdict(report), indent=2, ensure_ascii=False) + "\n"
-        _write(json, lambda: json.write_text(text, "utf-8"))
+        _write(json, lambda path: path.write_text(text, "utf-8"))
     if sheet is not None:
         image = reports.sheet(prepared)
-        _write(sheet, lambda: image.save(sheet))
+        _write(sheet, image.save)
     return 0
 
 
-def _write(path: Path, save: "Callable[[], object]") -> None:
+def _write(path: Path, save: "Callable[[Path], object]") -> None:
+    from groupvit import files
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save()
+        with files.new_file(path) as beside:
+            save(beside)
     except (OSError, ValueError) as error:  # the latter for suffixes that Pillow does not know
         raise InputError(f"{path} cannot be written: {error}") from error
 

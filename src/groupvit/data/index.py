@@ -14,8 +14,6 @@ damaged. An index that does not fit its tar file is made anew.
 
 import json
 import logging
-import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -25,6 +23,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from groupvit import files
 from groupvit.data import tar_samples
 from groupvit.data.config import Nouns
 from groupvit.errors import InputError
@@ -88,7 +87,7 @@ def prepare(
     """
     shards: dict[int, Shard] = {}
     finder: NounFinder | None = None
-    unwritten: OSError | None = None
+    unwritten: str | None = None
     for done, number in enumerate([*range(first, len(paths)), *range(first)], start=1):
         shard = _read(paths[number], nouns)
         if shard is None:
@@ -100,11 +99,7 @@ def prepare(
         if progress is not None:
             progress(done, len(paths))
     if unwritten is not None:
-        logger.warning(
-            "indexes are kept in memory, as %s cannot be written: %s",
-            unwritten.filename,
-            unwritten.strerror,
-        )
+        logger.warning("indexes are kept in memory, as %s", unwritten)
     return [shards[number] for number in range(len(paths))]
 
 
@@ -139,7 +134,7 @@ def _read(path: Path, nouns: Nouns | None) -> Shard | None:
     )
 
 
-def _make(path: Path, nouns: Nouns, finder: NounFinder) -> tuple[Shard, OSError | None]:
+def _make(path: Path, nouns: Nouns, finder: NounFinder) -> tuple[Shard, str | None]:
     """The shard, and why its index could not be written if so."""
     stamp = _stamp(path, nouns)
     contents = tar_samples.read(path)
@@ -176,19 +171,14 @@ def _joined(parts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     return np.frombuffer(b"".join(encoded), dtype=np.uint8), starts
 
 
-def _write(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> OSError | None:
-    """Write beside and rename, as other processes may write the same index."""
+def _write(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> str | None:
+    """Write the index, as other processes may do too; returns why that was not possible."""
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    except OSError as error:
-        return error
-    os.close(handle)
-    beside = Path(name)
-    try:
-        save_file(tensors, beside, metadata=metadata)
-        beside.chmod(0o644)
-        beside.replace(path)
-    except (OSError, SafetensorError) as error:
-        beside.unlink(missing_ok=True)
-        return error if isinstance(error, OSError) else OSError(0, str(error), str(path))
+        with files.new_file(path) as beside:
+            save_file(tensors, beside, metadata=metadata)
+            beside.chmod(0o644)
+    except SafetensorError as error:
+        return f"{path} cannot be written: {error}"
+    except InputError as error:
+        return str(error)
     return None

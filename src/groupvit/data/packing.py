@@ -4,9 +4,7 @@ import io
 import os
 import random
 import re
-import shutil
 import tarfile
-import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -16,7 +14,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from groupvit import imaging
+from groupvit import files, imaging
 from groupvit.data import index
 from groupvit.data.config import Nouns
 from groupvit.data.index import Progress, Shard
@@ -111,12 +109,7 @@ def pack(
     old = _there(out, config.name)
     if old and not overwrite:
         raise InputError(f"{old[0]} exists already; choose another name or pass --overwrite")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{config.name}-", dir=out))
-    except OSError as error:
-        raise InputError(f"{out} cannot be written: {error.strerror}") from error
-    try:
+    with files.temporary_folder(out, config.name) as beside:
         skipped = _write(pairs, beside, config, progress)
         paths = sorted(beside.glob("*.tar"))
         if not paths:
@@ -124,10 +117,6 @@ def pack(
             raise InputError(f"none of the {len(pairs):,} pairs can be used{reason}")
         index.prepare(paths, config.nouns)
         _replace(old, beside, out)
-    except OSError as error:
-        raise InputError(f"{out} cannot be written: {error.strerror}") from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     _list_skipped(skipped, out / f"{config.name}.skipped.txt")
     return Packed(index.prepare([out / path.name for path in paths], config.nouns), skipped)
 
@@ -217,7 +206,7 @@ def _replace(old: Sequence[Path], beside: Path, out: Path) -> None:
     new = sorted(beside.iterdir())
     names = {path.name for path in new}
     for path in new:
-        path.replace(out / path.name)
+        files.replace(path, out / path.name)
     for path in old:
         if path.name not in names:
             path.unlink()
@@ -228,4 +217,4 @@ def _list_skipped(skipped: Sequence[Skipped], path: Path) -> None:
         path.unlink()
     if skipped:
         lines = [f"{one.image}\t{one.reason}\n" for one in skipped]
-        path.write_text("".join(lines), encoding="utf-8", errors="replace")
+        files.write_text(path, "".join(lines), errors="replace")

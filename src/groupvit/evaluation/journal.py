@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from groupvit import files
 from groupvit.errors import InputError
 from groupvit.evaluation.measurement import Measurement
 from groupvit.evaluation.per_image import ImageCounts
@@ -39,7 +40,7 @@ class Journal:
             # The first line, or all lines but a half last one.
             whole = "".join(_whole_lines(self._file)) or json.dumps(conditions) + "\n"
             if not self._file.exists() or self._file.read_text("utf-8") != whole:
-                self._file.write_text(whole, encoding="utf-8")
+                files.write_text(self._file, whole)
         except OSError as error:
             raise InputError(f"--out {folder} cannot be written: {error.strerror}") from error
 

@@ -3,7 +3,6 @@
 import base64
 import html
 import io
-import os
 from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from groupvit.errors import InputError
+from groupvit.files import write_text
 
 COLORS = 256
 """Of an image in a page: a third of the bytes, and no difference to be seen."""
@@ -89,10 +89,4 @@ def write_page(page: Path, content: str) -> None:
     Raises:
         InputError: It cannot be written.
     """
-    beside = page.with_name(f".partial-{os.getpid()}-{page.name}")
-    try:
-        beside.write_text(content, encoding="utf-8")
-        beside.replace(page)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise InputError(f"{page} cannot be written: {error.strerror or error}") from error
+    write_text(page, content)

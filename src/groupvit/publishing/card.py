@@ -95,7 +95,7 @@ def _architecture(loaded: LoadedModel) -> str:
     count = sum(parameter.numel() for parameter in loaded.model.parameters())
     background = (
         "learned: how near a word must be, part by part"
-        if loaded.model.background is not None
+        if loaded.model.background_layer is not None
         else "by thresholds or words"
     )
     rows = {
@@ -103,7 +103,7 @@ def _architecture(loaded: LoadedModel) -> str:
         "images in training": f"{image.image_size} px, patches of {image.patch_size} px",
         "blocks": " + ".join(str(stage.depth) for stage in image.stages) + f" of width {image.dim}",
         "groups": ", then ".join(map(str, groups)),
-        "what takes the words": config.naming,
+        "what takes the words": loaded.inference.naming,
         "background": background,
         "text": f"{config.text.depth} blocks of width {config.text.dim}, "
         f"{config.text.context_length} tokens, {config.text.vocabulary_size:,} of a vocabulary",
@@ -162,9 +162,9 @@ def _limits(facts: Facts) -> str:
         "and places; do not let it decide about people.",
         f"It cannot outline what is smaller than a patch of {image.patch_size} px.",
     ]
-    if facts.loaded.model.config.naming == "segments":
+    if facts.loaded.inference.naming == "segments":
         points.append(f"It tells at most {groups[-1]} things apart in one window.")
-    if facts.loaded.model.background is None:
+    if facts.loaded.model.background_layer is None:
         points.append("It has not learned what belongs to no word; set a threshold or give words.")
     return "\n".join(f"- {point}" for point in points)
 

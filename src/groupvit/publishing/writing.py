@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from groupvit import files
 from groupvit.errors import InputError
 from groupvit.evaluation import compare
 from groupvit.evaluation.compare import StoredEvaluation
@@ -50,11 +51,18 @@ def write(folder: Path, facts: Facts, *, overwrite: bool) -> list[str]:
         InputError: The folder exists and may not be replaced, cannot be written, or the layout has
             no place for this architecture.
     """
-    model, origin, background = facts.loaded
+    model, origin, inference, background = facts.loaded
     if facts.layout == "huggingface":
         left_out = hugging_face.save(folder, model, overwrite=overwrite)
     else:
         left_out = []
-        checkpoint.save(folder, model, origin, background=background, overwrite=overwrite)
-    (folder / CARD_FILE).write_text(card(facts), encoding="utf-8")
+        checkpoint.save(
+            folder,
+            model,
+            origin,
+            inference=inference,
+            background=background,
+            overwrite=overwrite,
+        )
+    files.write_text(folder / CARD_FILE, card(facts))
     return left_out

@@ -4,13 +4,13 @@ import multiprocessing
 import os
 import shutil
 import signal
-import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
 from multiprocessing.sharedctypes import Synchronized
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
+from groupvit import files
 from groupvit.errors import InputError
 from groupvit.storybook.scene import CLASSES
 from groupvit.storybook.sheet import draw_sheet
@@ -48,20 +48,11 @@ def write(
     if workers is not None and workers < 1:
         raise InputError(f"workers is {workers}; give at least 1")
     _check_free(out, overwrite=overwrite)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=".storybook-", dir=out))
-    except OSError as error:
-        raise InputError(f"{out} cannot be written: {error.strerror}") from error
-    try:
+    with files.temporary_folder(out, "storybook") as beside:
         (beside / PAIRS).mkdir()
         counts = _work(parts(beside, book), workers or os.cpu_count() or 1, on_progress or _ignore)
         draw_sheet(book.seed).save(beside / SHEET)
         _replace(out, beside)
-    except OSError as error:
-        raise InputError(f"{out} cannot be written: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     return dict(zip(CLASSES, (counts / book.num).tolist(), strict=True))
 
 
@@ -90,10 +81,10 @@ def _is_ours(path: Path) -> bool:
 def _replace(out: Path, beside: Path) -> None:
     for name in (PAIRS, TEST, SHEET):
         old, new = out / name, beside / name
-        if old.is_dir():
-            shutil.rmtree(old)
         if new.exists():
-            new.replace(old)
+            files.replace(new, old)
+        elif old.is_dir():
+            shutil.rmtree(old)
 
 
 def _work(work: Sequence[Part], workers: int, on_progress: Callable[[int], object]) -> Counts:

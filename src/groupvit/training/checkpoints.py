@@ -8,7 +8,6 @@ the trainer seeds every step from the step's number. `complete` is written last.
 
 import json
 import math
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,9 +19,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim import AdamW
 
+from groupvit import files
 from groupvit.config import from_values, to_values
 from groupvit.errors import InputError
 from groupvit.model.groupvit import GroupViT
+from groupvit.model.inference import DEFAULT_INFERENCE, InferenceConfig
 from groupvit.training import optim
 from groupvit.training.ema import EMA
 from groupvit.weights import checkpoint
@@ -70,13 +71,14 @@ class Progress:
         return improved
 
 
-class Saved(NamedTuple):
+class Snapshot(NamedTuple):
     """Everything that a checkpoint holds."""
 
     model: GroupViT
     optimizer: AdamW
     average: EMA | None
     progress: Progress
+    inference: InferenceConfig = DEFAULT_INFERENCE
 
     @property
     def evaluated(self) -> GroupViT:
@@ -84,33 +86,25 @@ class Saved(NamedTuple):
         return self.average.model if self.average else self.model
 
 
-def write(folder: Path, state: Saved, *, run: str) -> None:
+def write(folder: Path, state: Snapshot, *, run: str) -> None:
     """Write a checkpoint folder beside its place, and move it there once all of it is on disk.
 
     Raises:
         InputError: The disk refuses; what was there before stays.
     """
-    beside = folder.with_name(f".{folder.name}")
+    origin = Origin(source=f"trained in {run} for {state.progress.step} steps")
     try:
-        remove(beside)
-        origin = Origin(source=f"trained in {run} for {state.progress.step} steps")
-        checkpoint.save(beside, state.evaluated, origin)
-        save_file(_tensors(state), beside / TENSORS_FILE, metadata={"format": "pt"})
-        counters = checkpoint.as_json(to_values(state.progress))
-        (beside / COUNTERS_FILE).write_text(counters, encoding="utf-8")
-        for path in beside.iterdir():
-            flush(path)
-        (beside / COMPLETE_FILE).touch()
-        flush(beside)
-        remove(folder)
-        beside.rename(folder)
-        flush(folder.parent)
-    except (OSError, SafetensorError, InputError) as error:
-        shutil.rmtree(beside, ignore_errors=True)
+        with files.new_folder(folder) as beside:
+            checkpoint.save(beside, state.evaluated, origin, inference=state.inference)
+            save_file(_tensors(state), beside / TENSORS_FILE, metadata={"format": "pt"})
+            counters = checkpoint.as_json(to_values(state.progress))
+            (beside / COUNTERS_FILE).write_text(counters, encoding="utf-8")
+            (beside / COMPLETE_FILE).touch()
+    except (SafetensorError, InputError) as error:
         raise InputError(f"{folder} cannot be written: {error.__cause__ or error}") from error
 
 
-def read(folder: Path, state: Saved) -> Saved:
+def read(folder: Path, state: Snapshot) -> Snapshot:
     """The state that the checkpoint holds; model, optimizer and average are changed in place.
 
     Raises:
@@ -154,23 +148,7 @@ def remove(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-def flush(path: Path) -> None:
-    """Wait until the file or folder is on disk; a power cut after this does not harm it."""
-    if path.is_dir():
-        if os.name == "posix":  # elsewhere folders cannot be opened, and need not be
-            _synchronize(os.open(path, os.O_RDONLY))
-    else:
-        _synchronize(os.open(path, os.O_RDWR))
-
-
-def _synchronize(descriptor: int) -> None:
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _tensors(state: Saved) -> dict[str, Tensor]:
+def _tensors(state: Snapshot) -> dict[str, Tensor]:
     remembered = optim.state_of(state.optimizer)
     tensors = {OPTIMIZER + name: tensor for name, tensor in remembered.items()}
     if state.average:

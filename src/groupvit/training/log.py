@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 from rich.console import Console
 
+from groupvit import files
 from groupvit.errors import InputError
 from groupvit.progress import bar
 
@@ -179,12 +180,9 @@ def trim(path: Path, step: int) -> None:
     """
     if not path.exists():
         return
-    beside = path.with_name(f".{path.name}")
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-        kept = [line + "\n" for line in lines if _step(line) <= step]
-        beside.write_text("".join(kept), encoding="utf-8")
-        beside.replace(path)
+        files.write_text(path, "".join(line + "\n" for line in lines if _step(line) <= step))
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}") from error
 

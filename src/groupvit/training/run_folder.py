@@ -9,10 +9,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from groupvit import files
 from groupvit.config import differences, from_values, to_values
 from groupvit.errors import InputError
 from groupvit.training import checkpoints
-from groupvit.training.checkpoints import Saved
+from groupvit.training.checkpoints import Snapshot
 from groupvit.training.config import TrainingConfig
 from groupvit.weights.checkpoint import as_json
 
@@ -64,10 +65,9 @@ class RunFolder:
             if self.path.exists() and any(self.path.glob("[!.]*")):
                 self._check_settings(config)
             self.path.mkdir(parents=True, exist_ok=True)
-            for left_over in self.path.glob(".*step-*"):  # of a run that was killed
-                shutil.rmtree(left_over)
+            files.remove_leftovers(self.path)  # of a run that was killed
             values = {"format": FORMAT, "settings": to_values(config)}
-            self._write(CONFIG_FILE, as_json(values))
+            files.write_text(self.path / CONFIG_FILE, as_json(values))
         except OSError as error:
             raise InputError(
                 f"the run folder {self.path} cannot be written: {error.strerror or error}"
@@ -99,7 +99,7 @@ class RunFolder:
         """The checkpoint with the highest score."""
         return self._named(BEST)
 
-    def save(self, state: Saved, *, best: bool, keep: int) -> Path:
+    def save(self, state: Snapshot, *, best: bool, keep: int) -> Path:
         """Write a checkpoint, let `latest` and, if it is the best, `best` name it, delete old ones.
 
         Raises:
@@ -108,9 +108,9 @@ class RunFolder:
         folder = self.path / f"step-{state.progress.step:06d}"
         try:
             checkpoints.write(folder, state, run=self.path.name)
-            self._write(LATEST, f"{folder.name}\n")
+            files.write_text(self.path / LATEST, f"{folder.name}\n")
             if best:
-                self._write(BEST, f"{folder.name}\n")
+                files.write_text(self.path / BEST, f"{folder.name}\n")
             self._thin_out(keep)
         except (OSError, InputError) as error:
             raise InputError(f"{error}; {self.way_on()}") from error
@@ -129,13 +129,6 @@ class RunFolder:
         except FileNotFoundError:
             return None
         return self.path / name
-
-    def _write(self, name: str, text: str) -> None:
-        """Replace a small file in one step."""
-        beside = self.path / f".{name}"
-        beside.write_text(text, encoding="utf-8")
-        checkpoints.flush(beside)
-        beside.replace(self.path / name)
 
     def _thin_out(self, keep: int) -> None:
         """Delete all checkpoints but the newest ones and those that a file names."""

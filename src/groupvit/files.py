@@ -1,0 +1,155 @@
+"""Files and folders that appear whole: written beside their place, flushed to disk, then renamed.
+
+Whatever fails in between, the place holds the old content or the new, never a part of it.
+"""
+
+import glob
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from groupvit.errors import InputError
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Path of a temporary file beside `path`, with the same suffix; renamed to it at the end.
+
+    Several processes may write the same file: one of them is last, and the file is whole.
+
+    Raises:
+        InputError: The file cannot be written; then what was at `path` stays.
+    """
+    beside = _beside(path)
+    with _refusals(path):
+        try:
+            yield beside
+            replace(beside, path)
+        finally:
+            _delete(beside)
+
+
+def write_text(path: Path, text: str, *, errors: str = "strict") -> None:
+    """Write a UTF-8 file; see `new_file`."""
+    with new_file(path) as beside:
+        beside.write_text(text, encoding="utf-8", errors=errors)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Temporary folder beside `path`, which takes its place at the end; parents are made.
+
+    Only one process at a time may write a folder.
+
+    Raises:
+        InputError: The folder cannot be written; then what was at `path` stays.
+    """
+    with _refusals(path), _folder_beside(path) as beside:
+        yield beside
+        replace(beside, path)
+
+
+@contextmanager
+def temporary_folder(parent: Path, name: str) -> Iterator[Path]:
+    """Hidden folder in `parent`, deleted at the end; for several outputs that belong together.
+
+    Args:
+        parent: Folder of the outputs; made if missing.
+        name: Name of the outputs: only one process at a time may write them.
+
+    Raises:
+        InputError: `parent` cannot be written.
+    """
+    with _refusals(parent), _folder_beside(parent / name) as beside:
+        yield beside
+
+
+def replace(new: Path, path: Path) -> None:
+    """Flush a file or folder and rename it to `path`; an old one is deleted after that.
+
+    Raises:
+        OSError: The disk refuses, or a file would replace a folder or a folder a file; what was at
+            `path` stays.
+    """
+    for inner in sorted(new.rglob("*")) if new.is_dir() else ():
+        flush(inner)
+    flush(new)
+    if not new.is_dir():
+        new.replace(path)
+    elif not path.is_dir():
+        new.rename(path)
+    else:  # a folder that holds something cannot be renamed over
+        old = new.with_name(f"{new.name}-old")
+        path.rename(old)
+        try:
+            new.rename(path)
+        except OSError:
+            old.rename(path)
+            raise
+        _delete(old)
+    flush(path.parent)
+
+
+def flush(path: Path) -> None:
+    """Wait until a file, or the list of names in a folder, is on disk and survives a power cut."""
+    folder = path.is_dir()
+    if folder and os.name != "posix":  # elsewhere folders cannot be opened, and need not be
+        return
+    descriptor = os.open(path, os.O_RDONLY if folder else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_leftovers(folder: Path, name: str | None = None) -> None:
+    """Delete the temporary files and folders in `folder` whose process was killed.
+
+    Only for a folder, or a name in it, that no other process is writing now.
+
+    Args:
+        folder: Where they lie.
+        name: Name of the file or folder that they were to become; None: any.
+    """
+    for left_over in folder.glob(_PREFIX.format("?" * 8) + (glob.escape(name) if name else "*")):
+        _delete(left_over)
+
+
+_PREFIX = ".partial-{}-"
+"""Hidden, so that no search for images or shards finds it; the suffix stays at the end."""
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(_PREFIX.format(secrets.token_hex(4)) + path.name)
+
+
+@contextmanager
+def _folder_beside(path: Path) -> Iterator[Path]:
+    beside = _beside(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(path.parent, path.name)
+    try:
+        beside.mkdir()
+        yield beside
+    finally:
+        _delete(beside)
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
+
+
+@contextmanager
+def _refusals(path: Path) -> Iterator[None]:
+    """Turn what the disk refuses into a message that names `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
