@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
+from groupvit.devices import usable
 from groupvit.errors import InputError
 
 CPU = torch.device("cpu")
@@ -206,7 +207,11 @@ def session(device: str) -> Iterator[Ranks]:
         int(os.environ.get(name, default))
         for name, default in (("RANK", 0), ("LOCAL_RANK", 0), ("WORLD_SIZE", 1))
     )
-    place = _place(device, local_rank)
+    place = usable(
+        device,
+        index=local_rank,
+        advice="start at most one process for each GPU, or try cpu",
+    )
     if place.type == "cuda":
         torch.cuda.set_device(place)
     ranks = Ranks(rank, local_rank, world_size, place)
@@ -220,18 +225,3 @@ def session(device: str) -> Iterator[Ranks]:
         yield ranks
     finally:
         dist.destroy_process_group()
-
-
-def _place(device: str, local_rank: int) -> torch.device:
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda":
-        device = f"cuda:{local_rank}"
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise InputError(
-            f"the device {device!r} cannot be used here; start at most one process for each GPU, "
-            "or try cpu"
-        ) from error
-    return torch.device(device)

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import tyro
 
-from groupvit.cli.options import Images, ModelOptions, Words, warn_if_untrained
+from groupvit.cli.models import load_model
+from groupvit.cli.options import Images, ModelOptions, Words
 from groupvit.errors import InputError
 
 PAGE = "concepts.html"
@@ -32,7 +33,7 @@ def concepts(
     from rich.console import Console
     from rich.table import Table
 
-    from groupvit import imaging as files
+    from groupvit import image_files
     from groupvit.evaluation.concepts import concepts as look
     from groupvit.evaluation.reports.concepts import concepts_page
     from groupvit.pages.document import make_folder, write_page
@@ -42,12 +43,10 @@ def concepts(
     parse_labels(labels)  # refuse bad words before anything is loaded
     if examples < 1:
         raise InputError(f"--examples is {examples}; give at least 1")
-    paths = [one.path for one in files.find(images)]
+    paths = [one.path for one in image_files.find(images)]
     make_folder(out)
     console = Console(highlight=False, soft_wrap=True)
-    with console.status(f"loading {options.model}"):
-        segmenter = options.segmenter()
-    warn_if_untrained(console, segmenter.origin)
+    segmenter = load_model(console, options.model, options.segmenter)
     with counted("images") as progress:
         found = look(segmenter, paths, labels, num_examples=examples, on_progress=progress)
     write_page(out / PAGE, concepts_page(found, model=options.model, num_images=len(paths)))

@@ -81,10 +81,16 @@ class ClusteringSegmenter(Segmenter):
 
 def _clustered(window: GroupedWindow, clustering: Clustering) -> GroupedWindow:
     """The window with clusters of its patches as the groups of its only stage."""
-    members = cluster(window.patch_embeddings, clustering)
+    members = cluster(window.patch_embeddings(), clustering)
     shares = F.one_hot(members, int(members.max()) + 1).float().mT
-    segments = F.normalize(shares @ window.patch_embeddings, dim=-1)
-    return replace(window, assignments=(shares,), segments=segments, patches=None)
+    segments = F.normalize(shares @ window.patch_embeddings(), dim=-1)
+    return replace(
+        window,
+        assignments=(shares,),
+        segments=segments,
+        naming="segments",
+        naming_embeddings=segments,
+    )
 
 
 def cluster(

@@ -129,9 +129,9 @@ def _count(
     most: int,
 ) -> None:
     """Add what the groups of a window took."""
-    meanings = window.patch_embeddings
+    meanings = window.patch_embeddings()
     for stage in range(window.num_stages):
-        shares = window.shares(stage)
+        shares = window.patch_assignment(stage)
         certainty, winner = shares.max(dim=0)
         image, groups = _shown(grouped, window, stage)
         for group in winner.unique().tolist():  # type: ignore[no-untyped-call]
@@ -153,7 +153,7 @@ def _shown(
     """A window and the group of every pixel of it, both small."""
     place = grouped.in_image(window.box)
     step = max(1, -(-max(place.height, place.width) // LONGEST))
-    image = grouped.image[place.rows, place.columns][::step, ::step]
+    image = grouped.image[place.slices][::step, ::step]
     return image.copy(), window.group_map(stage, image.shape[:2])
 
 

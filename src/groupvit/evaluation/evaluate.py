@@ -12,7 +12,7 @@ from groupvit.evaluation.evaluation import Evaluation, summed
 from groupvit.evaluation.journal import Journal
 from groupvit.evaluation.per_image import Counts, count
 from groupvit.segmentation.groups import GroupedImage
-from groupvit.segmentation.protocol import Conditions
+from groupvit.segmentation.protocol import BenchmarkSettings
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.text.background import Background
 from groupvit.text.prompts import BACKGROUND, parse_label
@@ -41,7 +41,7 @@ def asked(benchmark: Benchmark, segmenter: Segmenter, given: Background | None =
     Raises:
         InputError: There is a threshold, but no background.
     """
-    conditions = segmenter.protocol.conditions_on(benchmark.key)
+    conditions = segmenter.protocol.settings_for(benchmark.key)
     labels = tuple(conditions.words.get(label, label) for label in benchmark.labels)
     if benchmark.has_background:
         prescribed = _prescribed(conditions, segmenter, labels)
@@ -53,10 +53,12 @@ def asked(benchmark: Benchmark, segmenter: Segmenter, given: Background | None =
     return Question(labels, None)
 
 
-def _prescribed(conditions: Conditions, segmenter: Segmenter, labels: Sequence[str]) -> Background:
+def _prescribed(
+    conditions: BenchmarkSettings, segmenter: Segmenter, labels: Sequence[str]
+) -> Background:
     """The background of the protocol, which may leave its threshold to the model."""
     if conditions.threshold is None:
-        return replace(segmenter.usual_background(labels), words=conditions.background_words)
+        return replace(segmenter.default_background(labels), words=conditions.background_words)
     return Background(threshold=conditions.threshold, words=conditions.background_words)
 
 

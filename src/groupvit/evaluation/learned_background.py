@@ -34,9 +34,9 @@ from groupvit.evaluation.evaluate import OnProgress, asked
 from groupvit.evaluation.scores import IGNORED
 from groupvit.model.groupvit import GroupViT
 from groupvit.segmentation.groups import GroupedImage
-from groupvit.segmentation.scoring import best_word
+from groupvit.segmentation.labels import parse
+from groupvit.segmentation.scoring import max_over_synonyms
 from groupvit.segmentation.segmenter import Segmenter
-from groupvit.segmentation.vocabulary import query
 from groupvit.text.nouns import singular
 from groupvit.weights import checkpoint
 
@@ -94,7 +94,7 @@ def by_masks(
             f"the classes of {benchmark.name} begin with no background, so that there is nothing "
             "to learn"
         )
-    wanted = query(asked(benchmark, segmenter).labels, None)
+    wanted = parse(asked(benchmark, segmenter).labels)
     words = segmenter.embed_words(wanted.words)
     found: list[Examples] = []
     for index in range(len(benchmark)):
@@ -102,7 +102,7 @@ def by_masks(
         [grouped] = segmenter.group([sample.image])
         parts, truth = _with_truth(grouped, sample)
         counted = torch.from_numpy(truth != IGNORED)
-        best = best_word(parts @ words.mT, wanted).max(dim=1)
+        best = max_over_synonyms(parts @ words.mT, wanted).max(dim=1)
         there = best.indices.cpu() + 1 == torch.from_numpy(truth)
         found.append(Examples(parts.cpu()[counted], best.values.cpu()[counted], there[counted]))
         if on_progress is not None:
@@ -218,7 +218,7 @@ def _by_caption(
     own: Bool[Tensor, " noun"],
     generator: torch.Generator,
 ) -> Examples:
-    parts = torch.cat([window.patch_embeddings for window in grouped.windows])
+    parts = torch.cat([window.patch_embeddings() for window in grouped.windows])
     some = parts[torch.randperm(len(parts), generator=generator)[:PARTS]]
     cosines = some @ words.mT
     best = cosines.masked_fill(~own, -torch.inf).amax(dim=1)
@@ -239,7 +239,9 @@ def _with_truth(
             )
         )
         truth.append(sample.mask[rows[:, None], columns].ravel().astype(np.int64))
-    return torch.cat([window.patch_embeddings for window in grouped.windows]), np.concatenate(truth)
+    return torch.cat([window.patch_embeddings() for window in grouped.windows]), np.concatenate(
+        truth
+    )
 
 
 def _nouns(

@@ -30,7 +30,7 @@ class Deviation(NamedTuple):
 
 def deviations(protocol: Protocol, benchmark: str = "") -> list[Deviation]:
     """The settings in which a protocol is not the known one of its name, on a benchmark's key."""
-    original = PROTOCOLS[protocol.name].on(benchmark)
+    original = PROTOCOLS[protocol.name].resized_for(benchmark)
     pairs = {
         field.name: (getattr(protocol, field.name), getattr(original, field.name))
         for field in fields(Protocol)
