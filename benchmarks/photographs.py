@@ -21,7 +21,7 @@ from groupvit.config import load_toml
 from groupvit.data import index, patterns
 from groupvit.evaluation.benchmarks.folder import read_folder
 from groupvit.evaluation.evaluate import evaluate
-from groupvit.evaluation.retrieval import retrieval
+from groupvit.probes.retrieval import retrieval
 from groupvit.segmentation.protocol import OURS
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.training.config import TrainingConfig
@@ -55,13 +55,15 @@ def measure(name: str, seed: int, given: argparse.Namespace) -> dict[str, float]
 
 def scored(run: Path, given: argparse.Namespace) -> dict[str, float]:
     """Recall on the test shards and, if there is a folder for it, the mIoU."""
-    model, _ = catalogue.load(str(run))
+    model, _, inference, _ = catalogue.load(str(run))
     found = retrieval(model.eval(), index.prepare(patterns.expand([given.test]), None))
     measured = {f"captions at {k}": share for k, share in found.captions.at.items()}
     measured |= {f"images at {k}": share for k, share in found.images.at.items()}
     if given.voc:
         protocol = replace(OURS, certainty="score", threshold=THRESHOLD)
-        scores = evaluate(Segmenter(model, protocol=protocol), read_folder(given.voc))
+        scores = evaluate(
+            Segmenter(model, inference=inference, protocol=protocol), read_folder(given.voc)
+        )
         measured |= {"mIoU": scores.scores.miou, "oracle mIoU": scores.oracle.miou}
     return measured
 

@@ -21,15 +21,16 @@ import numpy as np
 from tables import Table
 
 from groupvit import Background
+from groupvit.background.calibration import calibrate, calibrate_without_masks
+from groupvit.background.learned_layer import learn_from_captions, learn_from_masks
 from groupvit.data import index, patterns
 from groupvit.data.index import Shard
 from groupvit.evaluation.benchmarks.benchmark import Sample
 from groupvit.evaluation.benchmarks.scenes import CALIBRATION_SEED, Scenes
-from groupvit.evaluation.calibration import calibrate, calibrate_blindly
-from groupvit.evaluation.evaluate import Question, asked
-from groupvit.evaluation.learned_background import by_captions, by_masks
+from groupvit.evaluation.measurement import Measurement
 from groupvit.evaluation.scores import overlap, scores_of
 from groupvit.model.groupvit import GroupViT
+from groupvit.model.inference import InferenceConfig
 from groupvit.segmentation.protocol import GROUPVIT, OURS, Protocol
 from groupvit.segmentation.refinement import Refinement
 from groupvit.segmentation.segmenter import Segmenter
@@ -40,10 +41,14 @@ from groupvit.weights import catalogue
 MEASURED = {"mIoU [%]": 100.0, "threshold [%]": 100.0, "ms": 1000.0}
 SCORES, COSINES, MARGINS = (replace(OURS, certainty=certainty) for certainty in get_args(Certainty))
 REFINED = replace(COSINES, refinement=Refinement())
-LEARNT = replace(MARGINS, refinement=Refinement())
+REFINED_MARGINS = replace(MARGINS, refinement=Refinement())
 WINDOWS = replace(OURS, short_side=168, window=112, stride=56)
 SIDES = (96, 112, 128)
 SMALL = replace(GROUPVIT, short_side=112)
+
+
+INFERENCE = InferenceConfig(short_side=112, naming="levels")
+"""Settings of the storybook recipes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,8 +107,8 @@ BACKGROUNDS = {
     "by cosines, refined": Way(protocol=REFINED),
     "by cosines, refined, `calibrate`, each label": Way(protocol=REFINED, fit="each"),
     "by cosines, refined, and words for the background": Way(protocol=REFINED, words=STUFF),
-    "`learn-background` from captions, refined": Way(protocol=LEARNT, learned="captions"),
-    "`learn-background` from masks, refined": Way(protocol=LEARNT, learned="masks"),
+    "`learn-background` from captions, refined": Way(protocol=REFINED_MARGINS, learned="captions"),
+    "`learn-background` from masks, refined": Way(protocol=REFINED_MARGINS, learned="masks"),
 }
 
 
@@ -132,7 +137,9 @@ def background(segmenter: Segmenter, way: Way, num: int) -> Background | None:
         return Background(words=way.words) if way.words else None
     if way.fit == "blind":
         images = [others[place].image for place in range(num)]
-        return Background(threshold=calibrate_blindly(segmenter, images, others.labels).threshold)
+        return Background(
+            threshold=calibrate_without_masks(segmenter, images, others.labels).threshold
+        )
     found = calibrate(segmenter, others)
     thresholds = found.thresholds if way.fit == "each" else {}
     return Background(threshold=found.threshold, thresholds=thresholds)
@@ -142,20 +149,20 @@ def learned(model: GroupViT, way: Way, num: int, shards: Sequence[Shard]) -> Gro
     """The model, with a background if the way wants one."""
     if not way.learned:
         return model
-    segmenter = Segmenter(model)
+    segmenter = Segmenter(model, inference=INFERENCE)
     if way.learned == "captions":
-        return by_captions(segmenter, shards).model
+        return learn_from_captions(segmenter, shards).model
     scenes = Scenes(num=num, seed=CALIBRATION_SEED, only_things=True)
-    return by_masks(segmenter, Half(scenes) if way.learned == "half" else scenes).model
+    return learn_from_masks(segmenter, Half(scenes) if way.learned == "half" else scenes).model
 
 
 def labeled(
-    segmenters: Sequence[Segmenter], way: Way, sample: Sample, question: Question
+    segmenters: Sequence[Segmenter], way: Way, sample: Sample, measurement: Measurement
 ) -> np.ndarray:
     """The label map of an image, seen by one segmenter, or by several on average."""
-    there = np.unique(sample.mask) if way.only_present else np.arange(len(question.labels))
-    labels = [question.labels[place] for place in there]
-    asked_for = {"background": question.background, "top_labels": way.top_labels}
+    there = np.unique(sample.mask) if way.only_present else np.arange(len(measurement.labels))
+    labels = [measurement.labels[place] for place in there]
+    asked_for = {"background": measurement.background, "top_labels": way.top_labels}
     results = [segmenter(sample.image, labels, **asked_for) for segmenter in segmenters]
     if len(results) == 1 and not way.flips:
         return there[results[0].label_map] if way.only_present else results[0].label_map
@@ -175,20 +182,24 @@ def measure(
     """The mIoU of one model by one way, the threshold, and the seconds for an image."""
     model = learned(model, way, num // 5, shards)
     protocols = [replace(way.protocol, short_side=side) for side in way.sides] or [way.protocol]
-    segmenters = [Segmenter(model, protocol=protocol) for protocol in protocols]
+    segmenters = [
+        Segmenter(model, inference=INFERENCE, protocol=protocol) for protocol in protocols
+    ]
     scenes = Scenes(num=num, only_things=only_things)
     behind = background(segmenters[0], way, num // 5) if only_things else None
-    question = asked(scenes, segmenters[0], behind)
+    measurement = Measurement.of(segmenters[0], scenes, behind)
     size = (len(scenes.labels) + only_things,) * 2
     table, seconds = np.zeros(size, np.int64), 0.0
     for place in range(num):
         sample = scenes[place]
         start = time.perf_counter()
-        found = labeled(segmenters, way, sample, question)
+        found = labeled(segmenters, way, sample, measurement)
         seconds += time.perf_counter() - start
         table += overlap(sample.mask, found.astype(np.uint8), size)
     miou = scores_of(table, [""] * len(table)).miou
-    threshold = {"threshold [%]": question.background.threshold} if question.background else {}
+    threshold = (
+        {"threshold [%]": measurement.background.threshold} if measurement.background else {}
+    )
     return {"mIoU [%]": miou, **threshold, "ms": seconds / num}
 
 

@@ -15,6 +15,9 @@ from rich.progress import (
 )
 from rich.text import Text
 
+OnProgress = Callable[[int, int], object]
+"""Callback of long work: number of parts that are done, and of all parts."""
+
 
 class Rate(ProgressColumn):
     """Parts per second, of late."""

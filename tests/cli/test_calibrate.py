@@ -19,8 +19,8 @@ def calibrated(run, model, tmp_path):
     code, printed, _ = run("calibrate", folder, "--model", model, "--out", out)
     assert code == 0
     assert f"use it with --background-file {out}" in printed
-    assert "mIoU on them" in printed
-    assert "mIoU over one threshold" in printed
+    assert "mIoU on these images" in printed
+    assert "mIoU by one threshold" in printed
     assert "\u2588" in printed
     return out
 
@@ -106,7 +106,7 @@ def test_a_background_is_learned_from_captions(run, model, photos, pairs, tmp_pa
     arguments = ("learn-background", pairs, out, "--model", model)
     code, printed, told = run(*arguments)
     assert (code, told) == (0, "")
-    assert "a word that was asked for" in printed
+    assert "with a label present" in printed
     assert "exists already" in run(*arguments)[2]
     assert "--pairs is 0" in run(*arguments, "--pairs", "0", "--overwrite")[2]
     assert "no noun stands in 5" in run(*arguments, "--pairs", "3", "--overwrite")[2]
@@ -125,7 +125,7 @@ def test_a_background_is_learned_from_masks(run, model, tmp_path):
             Image.new("L", (24, 24)).save(path)
     code, printed, _ = run("learn-background", folder, tmp_path / "learned", "--model", model)
     assert code == 0
-    assert "told rightly" in printed
+    assert "balanced accuracy" in printed
     code, printed, _ = run("evaluate", folder, "--model", tmp_path / "learned")
     assert "background below 0 (margin)" in printed
     plain = write_folder(tmp_path / "plain", num=1)

@@ -53,7 +53,7 @@ def test_a_run_that_was_done_is_not_done_again(evaluate, tmp_path):
     code, printed, _ = evaluate("--out", tmp_path / "out")
     assert code == 0
     assert "1 in" in printed
-    assert "2 done before" in printed
+    assert "2 from the journal" in printed
 
 
 def test_another_measurement_needs_another_folder_or_leave(evaluate, tmp_path):
@@ -112,7 +112,7 @@ def test_a_published_benchmark_is_found_under_its_root(run, model, tmp_path):
 @pytest.mark.parametrize(
     ("name", "complaint"),
     [
-        ((), "name a BENCHMARK: a folder, or one of those that --list shows"),
+        ((), "name a BENCHMARK: a folder, or a key that --list shows"),
         (("nowhere",), "no folder nowhere, and no benchmark of that name; known are voc, voc20"),
         (("ade20k", "--root", "nowhere"), "ADE20K val is expected as nowhere/ade/ADEChallenge"),
     ],
@@ -136,7 +136,7 @@ def test_refinement_and_naming_are_told_and_written(evaluate, tmp_path):
     assert code == 0
     told = "naming levels instead of none, refinement PAMR (10 steps, up to 24 pixels) instead"
     assert told in printed
-    assert "words are taken by levels" in printed
+    assert "naming by levels" in printed
     values = json.loads((out / "scores.json").read_text())
     assert values["naming"] == "levels"
     assert evaluate("--limit", 1, "--out", tmp_path / "plain")[0] == 0
@@ -172,5 +172,5 @@ def test_a_folder_that_cannot_be_written_is_named(evaluate, folder):
 def test_groups_may_be_clusters_instead(evaluate):
     code, printed, _ = evaluate("--clusters", "kmeans", "--num-clusters", 3)
     assert code == 0
-    assert "words are taken by clusters (kmeans, 3 groups)" in printed
+    assert "naming by clusters (kmeans, 3 groups)" in printed
     assert "oracle of stage 2" not in printed

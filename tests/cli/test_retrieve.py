@@ -13,7 +13,7 @@ def shards(tmp_path):
 def test_recall_is_shown_both_ways(run, shards, model):
     code, printed, complaint = run("retrieve", shards, "--model", model)
     assert (code, complaint) == (0, "")
-    shown = ("images find captions", "captions find images", "at 10", "median rank")
+    shown = ("captions by image", "images by caption", "at 10", "median rank")
     for part in (*shown, "8 images, 16 captions"):
         assert part in printed
     assert "damaged" not in printed

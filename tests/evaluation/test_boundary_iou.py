@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groupvit.evaluation.boundary_iou import border_overlap
+from groupvit.evaluation.boundary_iou import boundary_overlap
 from groupvit.evaluation.scores import IGNORED
 
 NUM_LABELS = 3
@@ -32,7 +32,7 @@ def slow_region(labels, label, counted, distance):
 @given(maps(st.integers(0, 2) | st.just(IGNORED)), maps(st.integers(0, 2)))
 def test_regions_are_those_that_a_count_pixel_by_pixel_finds(truth, prediction):
     counted = truth != IGNORED
-    found = border_overlap(truth, prediction, NUM_LABELS)
+    found = boundary_overlap(truth, prediction, NUM_LABELS)
     for label in range(NUM_LABELS):
         right = slow_region(truth, label, counted, 1)
         said = slow_region(prediction, label, counted, 1)
@@ -44,12 +44,12 @@ def test_regions_are_two_hundredths_of_the_diagonal_wide():
     truth[:, 60:] = 1
     shifted = np.roll(truth, 3, axis=1)
     shifted[:, :3] = 0
-    both, either = border_overlap(truth, shifted, 2)[0]
+    both, either = boundary_overlap(truth, shifted, 2)[0]
     inside = 90 * 60 - (90 - 6) * (60 - 6)  # of the left half, all sides
     assert either > both > 0
-    assert border_overlap(truth, truth, 2)[0].tolist() == [inside, inside]
+    assert boundary_overlap(truth, truth, 2)[0].tolist() == [inside, inside]
 
 
 def test_maps_that_agree_share_all_their_borders():
     truth = np.arange(12, dtype=np.uint8).reshape(3, 4) % 3
-    assert (border_overlap(truth, truth.astype(np.uint16), 3)[:, 0] == 4).all()
+    assert (boundary_overlap(truth, truth.astype(np.uint16), 3)[:, 0] == 4).all()

@@ -13,7 +13,7 @@ import torch
 from huggingface_hub import ModelCard
 
 from groupvit.cli import main
-from groupvit.evaluation.journal import fingerprint
+from groupvit.evaluation.measurement import fingerprint
 from groupvit.weights import catalogue
 from tests.data.pairs import write_shards
 from tests.training.conftest import SETTINGS
@@ -36,16 +36,25 @@ def evaluation(tmp_path):
             "benchmark": "storybook, seed 2022, 80 px",
             "num_images": 500,
             "protocol": "ours",
-            "deviations": [{"told": "refinement 10 instead of none"}],
+            "weights": "a test",
+            "deviations": [
+                {
+                    "name": "refinement",
+                    "value": 10,
+                    "original": None,
+                    "description": "refinement 10 instead of none",
+                }
+            ],
             "naming": "levels",
             "clusters": None,
-            "words": ["sky", "sea"],
+            "labels": ["sky", "sea"],
             "certainty": None,
             "background_threshold": None,
             "background_thresholds": {},
             "background_words": [],
             "dtype": "float32",
-            "scores": {"miou": 0.85},
+            "scores": {"miou": 0.85, "pixel_accuracy": 0.9, "iou": {"sky": 0.9, "sea": 0.8}},
+            "boundary": {"miou": 0.6},
             "oracles": [{"miou": 0.8}, {"miou": 0.9}],
         }
         folder = tmp_path / "evaluation"

@@ -1,4 +1,4 @@
-"""`groupvit evaluate --list`, and what stands behind the name of a benchmark."""
+"""`groupvit evaluate --list`, and benchmarks by their names on the command line."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,19 +10,20 @@ if TYPE_CHECKING:
     from groupvit.evaluation.benchmarks.benchmark import Benchmark
 
 ROOT = Path("data")
+"""Default folder of published benchmarks."""
 DRAWN = {
-    "storybook": "drawn scenes, 23 classes: always there",
-    "storybook-things": "the same, 15 classes and background (stuff)",
+    "storybook": "drawn scenes, 23 classes; needs no files",
+    "storybook-things": "the same scenes, 15 classes and background (stuff)",
 }
-"""Benchmarks that need no files."""
+"""Benchmarks of drawn scenes, with a description."""
 
 
 def show_benchmarks(*, root: Path = ROOT, list: Flag = False) -> int:  # noqa: A002, ARG001
-    """Show the published benchmarks, whether they are there, and what is expected on disk.
+    """List the published benchmarks, their expected files, and whether they are present.
 
     Args:
-        root: Folder in which they lie.
-        list: This.
+        root: Folder of published benchmarks.
+        list: List the benchmarks.
     """
     from rich.console import Console
 
@@ -31,16 +32,16 @@ def show_benchmarks(*, root: Path = ROOT, list: Flag = False) -> int:  # noqa: A
     console = Console(highlight=False, soft_wrap=True)
     for one in PUBLISHED.values():
         try:
-            there = f"[green]{len(one.open(root)):,} images[/]"
+            present = f"[green]{len(one.open(root)):,} images[/]"
         except InputError:
-            there = f"not under {root}/"
+            present = f"not under {root}/"
         classes = f"{len(one.labels)} classes{' and background' if one.has_background else ''}"
-        console.print(f"[bold]{one.key}[/]  {one.title}, {classes}: {there}")
+        console.print(f"[bold]{one.key}[/]  {one.title}, {classes}: {present}")
         console.print(f"    expected  {root}/{one.expected}", markup=False, style="dim")
         console.print(f"    from      {one.source}", markup=False, style="dim")
-    for key, told in DRAWN.items():
-        console.print(f"[bold]{key}[/]  {told}")
-    console.print("or a folder of your own with images/, masks/ and classes.txt")
+    for key, description in DRAWN.items():
+        console.print(f"[bold]{key}[/]  {description}")
+    console.print("or your own folder with images/, masks/ and classes.txt")
     return 0
 
 
@@ -50,19 +51,19 @@ def open_benchmark(
     parts: tuple[Path | None, Path | None, Path | None],
     num_scenes: int,
     *,
-    calibrates: bool = False,
+    for_calibration: bool = False,
 ) -> "Benchmark":
-    """The benchmark that a person means.
+    """Open a benchmark by its name on the command line.
 
     Args:
-        name: A key, or a folder.
-        root: Where published benchmarks lie.
-        parts: Instead of a name, folders of images and masks, and the list of classes.
-        num_scenes: How many are drawn for the storybook.
-        calibrates: Whether they are to calibrate with, not to measure on: others then.
+        name: Key of a benchmark, or a folder.
+        root: Folder of published benchmarks.
+        parts: Folders of images and of masks, and file of classes, in place of a name.
+        num_scenes: Number of drawn scenes of the storybook.
+        for_calibration: Draw other scenes than those of evaluations.
 
     Raises:
-        InputError: There is no such thing, or files of it are missing.
+        InputError: There is no such benchmark, or files of it are missing.
     """
     from groupvit.evaluation.benchmarks.folder import read_folder, read_parts
     from groupvit.evaluation.benchmarks.published import PUBLISHED
@@ -72,17 +73,15 @@ def open_benchmark(
     if images and masks and classes and not name:
         return read_parts(images, masks, classes, name=str(images))
     if any(parts):
-        raise InputError(
-            "--images, --masks and --classes belong together, and stand in place of a BENCHMARK"
-        )
+        raise InputError("--images, --masks and --classes belong together, and replace BENCHMARK")
     if name in PUBLISHED:
         return PUBLISHED[name].open(root)
     if name in DRAWN:
-        seed = CALIBRATION_SEED if calibrates else SEED
+        seed = CALIBRATION_SEED if for_calibration else SEED
         return Scenes(num=num_scenes, seed=seed, only_things=name == "storybook-things")
     if not name:
-        raise InputError("name a BENCHMARK: a folder, or one of those that --list shows")
+        raise InputError("name a BENCHMARK: a folder, or a key that --list shows")
     if not Path(name).is_dir():
-        known = ", ".join((*PUBLISHED, *DRAWN))
-        raise InputError(f"no folder {name}, and no benchmark of that name; known are {known}")
+        keys = ", ".join((*PUBLISHED, *DRAWN))
+        raise InputError(f"no folder {name}, and no benchmark of that name; known are {keys}")
     return read_folder(name)

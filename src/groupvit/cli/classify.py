@@ -1,4 +1,4 @@
-"""`groupvit classify`: zero-shot classification of images that lie in folders of classes."""
+"""`groupvit classify`: zero-shot classification of images in one folder per class."""
 
 from functools import partial
 from pathlib import Path
@@ -14,11 +14,11 @@ from groupvit.errors import InputError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from groupvit.evaluation.classification import Classification
+    from groupvit.probes.classification import Classification
 
 Folder = tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="FOLDER")]]
 WORST = 5
-"""How many classes are shown that are called by their names least."""
+"""Number of classes with the lowest accuracy that are shown."""
 
 
 def classify(
@@ -33,38 +33,38 @@ def classify(
     out: Path | None = None,
     overwrite: Flag = False,
 ) -> int:
-    """Call images by the nearest of all class names, without having learned any class.
+    """Classify images by the nearest class name, zero-shot.
 
-    Every image counts once, whatever the number of processes under torchrun.
+    Every image counts once, also under torchrun.
 
     Args:
-        folder: Holds a folder with images for each class.
+        folder: Folder with one folder of images per class.
         model: A bundled name, a folder, a training run, a file of weights, or a hub id.
-        names: What classes are called. folders: as their folders are, with _ as a space; imagenet:
-            CLIP's 1,000 names, for its folders n01440764 and so on; or a text file with a name in
-            each line, in the order of the folders.
-        templates: Sentences around a name: simple, subset (7, as published), full (80), or a file.
+        names: Names of the classes. folders: names of their folders, with _ as a space; imagenet:
+            CLIP's 1,000 names, for folders n01440764 and so on; or a text file with one name per
+            line, in the order of the folders.
+        templates: Prompt templates: simple, subset (7, as published), full (80), or a file.
         revision: Branch, tag or commit of a model on the hub.
-        device: Where to compute: auto, cpu, cuda, cuda:1, mps.
-        out: A JSON file for the numbers.
-        overwrite: Replace that file if it exists.
+        device: Device of the computation: auto, cpu, cuda, cuda:1, mps.
+        out: JSON file for the results.
+        overwrite: Replace an existing file.
     """
     from dataclasses import asdict, replace
 
     from rich.console import Console
 
     from groupvit.distributed import session
-    from groupvit.evaluation.classification import classify as run
-    from groupvit.evaluation.classification import find_items
+    from groupvit.probes.classification import classify as run
+    from groupvit.probes.classification import find_items
     from groupvit.progress import counted
     from groupvit.segmentation.protocol import OURS
     from groupvit.segmentation.segmenter import Segmenter
-    from groupvit.text import prompts
+    from groupvit.text.templates import load_templates
 
     json_file.check(out, overwrite=overwrite)
     folders, items = find_items(folder)
-    called = _names(names, folders)
-    protocol = replace(OURS, templates=prompts.templates(templates))
+    class_names = _names(names, folders)
+    protocol = replace(OURS, templates=load_templates(templates))
     with session(device) as ranks:
         console = Console(highlight=False, soft_wrap=True, quiet=not ranks.is_main)
         load = partial(
@@ -72,19 +72,19 @@ def classify(
         )
         segmenter = load_model(console, model, load)
         with counted("images") as progress:
-            told = progress if ranks.is_main else None
-            found = run(segmenter, items, called, ranks=ranks, on_progress=told)
+            on_progress = progress if ranks.is_main else None
+            found = run(segmenter, items, class_names, ranks=ranks, on_progress=on_progress)
         console.print(_table(found))
         if out is not None and ranks.is_main:
             source = segmenter.origin.source if segmenter.origin else None
-            asked = {"folder": str(folder), "names": names, "templates": templates}
-            json_file.write(out, {"model": model, "weights": source, **asked, **asdict(found)})
+            given = {"folder": str(folder), "names": names, "templates": templates}
+            json_file.write(out, {"model": model, "weights": source, **given, **asdict(found)})
             console.print(f"wrote {out}", markup=False)
     return 0
 
 
 def _names(given: str, folders: list[str]) -> list[str]:
-    """The name of every class."""
+    """Name of every class."""
     from groupvit.text.prompts import imagenet_classes
 
     if given == "folders":
@@ -111,12 +111,12 @@ def _table(found: "Classification") -> "Table":
     from rich.table import Table
 
     table = Table(show_header=False, box=None, padding=(0, 2))
-    for cutoff, share in found.accuracy.items():
-        table.add_row(f"top {cutoff}", f"[bold]{100 * share:.1f} %[/]")
-    left_out = f", {found.damaged:,} left out as damaged" if found.damaged else ""
+    for k, accuracy in found.accuracy.items():
+        table.add_row(f"top {k}", f"[bold]{100 * accuracy:.1f} %[/]")
+    left_out = f", {found.num_damaged:,} skipped as damaged" if found.num_damaged else ""
     table.add_row("images", f"{found.num_images:,}{left_out}")
     table.add_row("classes", f"{len(found.by_class):,}")
     worst = sorted(found.by_class.items(), key=lambda one: one[1])[:WORST]
-    told = ", ".join(f"{escape(name)} {share:.0%}" for name, share in worst)
-    table.add_row("worst", told)
+    listed = ", ".join(f"{escape(name)} {accuracy:.0%}" for name, accuracy in worst)
+    table.add_row("worst", listed)
     return table

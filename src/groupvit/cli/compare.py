@@ -1,8 +1,8 @@
-"""`groupvit compare`: evaluations side by side."""
+"""`groupvit compare`: scores of several evaluations side by side."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -12,20 +12,22 @@ from groupvit.errors import InputError
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from groupvit.evaluation.compare import StoredEvaluation
+
 Evaluations = tyro.conf.Positional[
     Annotated[tuple[Path, ...], tyro.conf.arg(metavar="EVALUATION EVALUATION [...]")]
 ]
 
 
 def compare(evaluations: Evaluations, /, *, anyway: Flag = False) -> int:
-    """Put scores side by side, with the gain of each over the first.
+    """Show scores side by side, with the gain of each evaluation over the first.
 
-    Numbers compare only if they were measured alike: on the same images, by the same protocol.
-    Where they were not, the command says in what they differ, and stops.
+    Scores compare only under the same conditions: the same images, by the same protocol.
+    Otherwise the command lists the differences and stops.
 
     Args:
-        evaluations: Folders that `groupvit evaluate --out` wrote, or the scores.json in them.
-        anyway: Compare in spite of different conditions; they are told.
+        evaluations: Folders of `groupvit evaluate --out`, or the scores.json in them.
+        anyway: Show scores under different conditions, with the differences.
     """
     from rich.console import Console
 
@@ -36,52 +38,46 @@ def compare(evaluations: Evaluations, /, *, anyway: Flag = False) -> int:
     found = [read(path) for path in evaluations]
     different = differences(found)
     if different and not anyway:
-        told = "; ".join(f"{one.condition} ({' / '.join(one.values)})" for one in different)
+        listed = "; ".join(f"{one.condition} ({' / '.join(one.values)})" for one in different)
         raise InputError(
-            f"these were not measured alike, but differ in {told}; measure them alike, or pass "
-            "--anyway to see them side by side"
+            f"the conditions of these evaluations differ in {listed}; evaluate under the same "
+            "conditions, or pass --anyway to see the scores side by side"
         )
     console = Console(highlight=False, soft_wrap=True)
     names = [str(path) for path in evaluations]
     if different:
-        console.print("[yellow]not measured alike: no gain can be read from these numbers[/]")
+        console.print("[yellow]different conditions: these scores do not compare[/]")
         rows = {one.condition: list(one.values) for one in different}
-        console.print(_table("in what they differ", names, rows))
+        console.print(_table("different conditions", names, rows))
     console.print(_table("scores [%]", names, _means(found)))
     console.print(_table("IoU by class [%]", names, _classes(found)))
     return 0
 
 
-def _means(found: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
-    stages = range(min(len(one["oracles"]) for one in found))
+def _means(found: Sequence["StoredEvaluation"]) -> dict[str, list[str]]:
+    stages = range(min(len(one.oracle_mious) for one in found))
     rows = {
-        "mIoU": [one["scores"]["miou"] for one in found],
-        **{
-            f"oracle, stage {stage + 1}": [one["oracles"][stage]["miou"] for one in found]
-            for stage in stages
-        },
-        "boundary mIoU": [one["borders"]["miou"] for one in found],
-        "pixel accuracy": [one["scores"]["pixel_accuracy"] for one in found],
+        "mIoU": [one.miou for one in found],
+        **{f"oracle, stage {k + 1}": [one.oracle_mious[k] for one in found] for k in stages},
+        "boundary mIoU": [one.boundary_miou for one in found],
+        "pixel accuracy": [one.pixel_accuracy for one in found],
     }
     return {name: _gains(values) for name, values in rows.items()}
 
 
-def _classes(found: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
-    labels = list(found[0]["scores"]["iou"])
-    return {name: _gains([one["scores"]["iou"].get(name) for one in found]) for name in labels}
+def _classes(found: Sequence["StoredEvaluation"]) -> dict[str, list[str]]:
+    return {name: _gains([one.iou.get(name) for one in found]) for name in found[0].iou}
 
 
 def _gains(values: Sequence[float | None]) -> list[str]:
+    from groupvit.evaluation.reports.markdown import percent
+
     first, *others = values
-    return [_percent(first), *(f"{_percent(value)} {_gain(value, first)}" for value in others)]
+    return [percent(first), *(f"{percent(value)} {_gain(value, first)}" for value in others)]
 
 
 def _gain(value: float | None, first: float | None) -> str:
     return "" if value is None or first is None else f"({100 * (value - first):+.1f})"
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f}"
 
 
 def _table(title: str, names: Sequence[str], rows: Mapping[str, Sequence[str]]) -> "Table":

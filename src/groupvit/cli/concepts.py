@@ -1,4 +1,4 @@
-"""`groupvit concepts`: what the group tokens of a model stand for."""
+"""`groupvit concepts`: regions and nearest words of the group tokens of a model."""
 
 from pathlib import Path
 from typing import Annotated
@@ -21,26 +21,26 @@ def concepts(
     examples: int = 6,
     out: Path = Path("out"),
 ) -> int:
-    """Show for every group token the regions that chose it most, and the words nearest to them.
+    """Show the regions that every group token is assigned, and the nearest words.
 
     Args:
-        images: Image files, folders, or patterns such as "photos/*.jpg"; some hundreds are good.
-        options: Which model, and how it looks at images.
-        labels: Words by which group tokens may be told.
-        examples: Regions shown for each.
-        out: Folder for concepts.html, one file that needs no other; an older one is replaced.
+        images: Image files, folders, or patterns such as "photos/*.jpg"; a few hundred are enough.
+        options: Model and protocol.
+        labels: Candidates for the nearest words.
+        examples: Number of regions per group token.
+        out: Folder for concepts.html, a single file; an existing one is replaced.
     """
     from rich.console import Console
     from rich.table import Table
 
     from groupvit import image_files
-    from groupvit.evaluation.concepts import concepts as look
-    from groupvit.evaluation.reports.concepts import concepts_page
     from groupvit.pages.document import make_folder, write_page
+    from groupvit.probes.concepts import concepts as find_concepts
+    from groupvit.probes.concepts_page import concepts_page
     from groupvit.progress import counted
     from groupvit.text.prompts import parse_labels
 
-    parse_labels(labels)  # refuse bad words before anything is loaded
+    parse_labels(labels)  # refuse bad labels before anything is loaded
     if examples < 1:
         raise InputError(f"--examples is {examples}; give at least 1")
     paths = [one.path for one in image_files.find(images)]
@@ -48,7 +48,7 @@ def concepts(
     console = Console(highlight=False, soft_wrap=True)
     segmenter = load_model(console, options.model, options.segmenter)
     with counted("images") as progress:
-        found = look(segmenter, paths, labels, num_examples=examples, on_progress=progress)
+        found = find_concepts(segmenter, paths, labels, num_examples=examples, on_progress=progress)
     write_page(out / PAGE, concepts_page(found, model=options.model, num_images=len(paths)))
     table = Table(box=None, padding=(0, 2))
     for column in ("stage", "group", "nearest words", "patches"):

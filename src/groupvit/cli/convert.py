@@ -35,9 +35,11 @@ def convert(
 
     console = Console(highlight=False)
     load = partial(catalogue.load, source, revision=revision)
-    model, origin, background = load_model(console, source, load)
+    model, origin, inference, background = load_model(console, source, load)
     if to == "groupvit":
-        checkpoint.save(out, model, origin, background=background, overwrite=overwrite)
+        checkpoint.save(
+            out, model, origin, inference=inference, background=background, overwrite=overwrite
+        )
     else:
         for name in hugging_face.save(out, model, overwrite=overwrite):
             console.print(f"left out, as that layout has no place for it: {name}")

@@ -1,4 +1,4 @@
-"""`groupvit learn-background`: how near a word must be to a part of an image to be seen there."""
+"""`groupvit learn-background`: a background layer, learned for an existing model."""
 
 from functools import partial
 from pathlib import Path
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from groupvit.background.learned_layer import LearnedLayer
     from groupvit.evaluation.benchmarks.benchmark import Benchmark
-    from groupvit.evaluation.learned_background import Learned
     from groupvit.segmentation.segmenter import Segmenter
 
 Source = tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="SHARDS|BENCHMARK")]]
@@ -35,22 +35,21 @@ def learn_background(
     scenes: int = 40,
     overwrite: Flag = False,
 ) -> int:
-    """Teach a model where its background begins, from captions alone, or from masks.
+    """Learn a background layer for a model, from captions alone or from masks.
 
-    A small layer learns how near a word must be to a part of an image to be seen there; the rest
-    of the model stays as it is. Some hundreds of images with captions are enough, and no mask is
-    needed (their nouns are found by the extra "train"); or a few dozen with masks. It takes about
-    a minute.
+    A small layer learns the cosine that a label must exceed at every part of an image; the rest of
+    the model does not change. A few hundred images with captions are enough (their nouns need
+    pip install "groupvit[train]"), or a few dozen images with masks. It takes about a minute.
 
     Args:
-        source: Tar shards of images and captions, "pairs/train-{000000..000003}.tar"; or images
-            with masks, as groupvit evaluate takes them, with a background.
-        out: Folder for the model with its background.
-        options: Which model, and how it looks at images.
-        pairs: How many pairs of the shards are looked at, evenly spread.
-        root: Folder in which published benchmarks lie.
-        scenes: How many scenes are drawn for storybook-things, of a storybook of their own.
-        overwrite: Replace that folder if it exists.
+        source: Tar shards of image-caption pairs, "pairs/train-{000000..000003}.tar"; or a
+            benchmark with a background, as for groupvit evaluate.
+        out: Folder for the model with the layer.
+        options: Model and protocol.
+        pairs: Number of pairs of the shards to use, evenly spread.
+        root: Folder of published benchmarks.
+        scenes: Number of drawn scenes of storybook-things, none of which groupvit evaluate uses.
+        overwrite: Replace an existing folder.
     """
     from rich.console import Console
 
@@ -61,50 +60,51 @@ def learn_background(
     if pairs < 1:
         raise InputError(f"--pairs is {pairs}; give at least 1")
     if source.endswith(".tar"):
-        segmenter, found = _by_captions(source, options, console, pairs)
+        segmenter, found = _from_captions(source, options, console, pairs)
     else:
-        benchmark = open_benchmark(source, root, (None, None, None), scenes, calibrates=True)
-        segmenter, found = _by_masks(benchmark, options, console)
+        benchmark = open_benchmark(source, root, (None, None, None), scenes, for_calibration=True)
+        segmenter, found = _from_masks(benchmark, options, console)
     console.print(_table(found))
-    save(out, found.model, segmenter.origin, overwrite=overwrite)
+    save(out, segmenter, found.model, overwrite=overwrite)
     console.print(f"wrote {out}; {USE.format(out)}", markup=False)
     return 0
 
 
-def _by_captions(
+def _from_captions(
     source: str, options: ModelOptions, console: "Console", pairs: int
-) -> tuple["Segmenter", "Learned"]:
+) -> tuple["Segmenter", "LearnedLayer"]:
+    from groupvit.background.learned_layer import learn_from_captions
     from groupvit.data import index, patterns
-    from groupvit.evaluation.learned_background import by_captions
     from groupvit.progress import counted
 
     with counted("shards indexed") as progress:
         shards = index.prepare(patterns.expand([source]), None, progress=progress)
     segmenter = _load(options, console)
     with counted("images") as progress:
-        return segmenter, by_captions(segmenter, shards, num_pairs=pairs, on_progress=progress)
+        learned = learn_from_captions(segmenter, shards, num_pairs=pairs, on_progress=progress)
+    return segmenter, learned
 
 
-def _by_masks(
+def _from_masks(
     benchmark: "Benchmark", options: ModelOptions, console: "Console"
-) -> tuple["Segmenter", "Learned"]:
-    from groupvit.evaluation.learned_background import by_masks
+) -> tuple["Segmenter", "LearnedLayer"]:
+    from groupvit.background.learned_layer import learn_from_masks
     from groupvit.progress import counted
 
     segmenter = _load(options, console, benchmark.key)
     with counted("images") as progress:
-        return segmenter, by_masks(segmenter, benchmark, on_progress=progress)
+        return segmenter, learn_from_masks(segmenter, benchmark, on_progress=progress)
 
 
 def _load(options: ModelOptions, console: "Console", benchmark: str = "") -> "Segmenter":
     return load_model(console, options.model, partial(options.segmenter, benchmark=benchmark))
 
 
-def _table(found: "Learned") -> "Table":
+def _table(found: "LearnedLayer") -> "Table":
     from rich.table import Table
 
     table = Table(show_header=False, box=None, padding=(0, 2))
     table.add_row("learned from", f"{found.num_examples:,} parts of images")
-    table.add_row("a word that was asked for", f"is in {100 * found.there:.0f} % of them")
-    table.add_row("told rightly", f"{100 * found.accuracy:.1f} %, with and without a word alike")
+    table.add_row("with a label present", f"{100 * found.present:.0f} %")
+    table.add_row("balanced accuracy", f"{100 * found.accuracy:.1f} %")
     return table

@@ -1,4 +1,4 @@
-"""`groupvit retrieve`: how well images find their captions, and captions their images."""
+"""`groupvit retrieve`: recall of captions by images, and of images by captions."""
 
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from groupvit.cli.options import Flag
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from groupvit.evaluation.retrieval import Retrieval
+    from groupvit.probes.retrieval import Retrieval
 
 Shards = tyro.conf.Positional[
     Annotated[tuple[str, ...], tyro.conf.arg(metavar="SHARD [SHARD ...]")]
@@ -30,18 +30,18 @@ def retrieve(
     out: Path | None = None,
     overwrite: Flag = False,
 ) -> int:
-    """Search among the images and captions of tar shards, each by the other.
+    """Retrieve captions by images and images by captions, among the pairs of tar shards.
 
-    Recall at k is the share of questions that have a right answer among the first k. An image
-    with several captions is content with any of them.
+    Recall at k is the fraction of queries with a right answer among the first k. For an image with
+    several captions, any of them is right.
 
     Args:
         shards: Tar files; ranges in braces are expanded: "pairs/test-{000000..000003}.tar".
         model: A bundled name, a folder, a training run, a file of weights, or a hub id.
         revision: Branch, tag or commit of a model on the hub.
-        device: Where to compute: auto, cpu, cuda, cuda:1, mps.
-        out: A JSON file for the numbers.
-        overwrite: Replace that file if it exists.
+        device: Device of the computation: auto, cpu, cuda, cuda:1, mps.
+        out: JSON file for the results.
+        overwrite: Replace an existing file.
     """
     from dataclasses import asdict
 
@@ -49,7 +49,7 @@ def retrieve(
 
     from groupvit.data import index, patterns
     from groupvit.devices import usable
-    from groupvit.evaluation.retrieval import retrieval
+    from groupvit.probes.retrieval import retrieval
     from groupvit.progress import counted
     from groupvit.weights import catalogue
 
@@ -65,15 +65,11 @@ def retrieve(
     console.print(_table(found))
     console.print(
         f"{found.num_images:,} images, {found.num_captions:,} captions"
-        + (f", {found.damaged:,} images left out as damaged" if found.damaged else "")
+        + (f", {found.num_damaged:,} images skipped as damaged" if found.num_damaged else "")
     )
     if out is not None:
-        values = {
-            "model": model,
-            "weights": loaded.origin.source,
-            "shards": shards,
-            **asdict(found),
-        }
+        source = loaded.origin.source
+        values = {"model": model, "weights": source, "shards": shards, **asdict(found)}
         json_file.write(out, values)
         console.print(f"wrote {out}", markup=False)
     return 0
@@ -85,14 +81,14 @@ def _table(found: "Retrieval") -> "Table":
 
     table = Table(box=box.SIMPLE, title="recall [%]", title_justify="left")
     table.add_column("")
-    for cutoff in found.captions.at:
-        table.add_column(f"at {cutoff}", justify="right")
+    for k in found.captions.at:
+        table.add_column(f"at {k}", justify="right")
     table.add_column("median rank", justify="right")
-    questions = {
-        "images find captions": found.captions,
-        "captions find images": found.images,
+    directions = {
+        "captions by image": found.captions,
+        "images by caption": found.images,
     }
-    for name, recall in questions.items():
-        cells = [f"{100 * share:.1f}" for share in recall.at.values()]
+    for name, recall in directions.items():
+        cells = [f"{100 * value:.1f}" for value in recall.at.values()]
         table.add_row(name, *cells, f"{recall.median_rank:,.0f}")
     return table

@@ -1,1 +1,1 @@
-"""How well a model segments what it was never shown masks of."""
+"""Evaluation of models on benchmarks: images with masks."""

@@ -1,63 +1,89 @@
-"""Evaluations side by side: what they score, and whether they were measured alike."""
+"""Comparison of evaluations: their scores, and the conditions in which they differ."""
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from groupvit.errors import InputError
+from groupvit.evaluation.measurement import Measurement
 from groupvit.evaluation.reports.writing import SCORES
 
-CONDITIONS = (
-    *("benchmark", "num_images", "protocol", "deviations", "naming", "clusters", "words"),
-    *("certainty", "background_threshold", "background_thresholds", "background_words", "dtype"),
-)
-"""What must be equal, or numbers do not compare."""
+_MODEL = ("weights", "fingerprint")
+"""Values of a measurement that may differ: models are compared."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEvaluation:
+    """Part of an evaluation that `scores.json` holds and comparisons and cards show."""
+
+    measurement: Measurement
+    num_images: int
+    miou: float
+    """Mean IoU, like all scores in [0, 1]."""
+    pixel_accuracy: float
+    boundary_miou: float
+    oracle_mious: tuple[float, ...]
+    """Per stage, first to last: mIoU of the oracle."""
+    iou: Mapping[str, float | None]
+    """IoU by class; None for a class that occurs nowhere."""
 
 
 class Difference(NamedTuple):
-    """A condition that is not the same everywhere."""
+    """Condition that is not the same in all evaluations."""
 
     condition: str
     values: tuple[str, ...]
-    """One for each evaluation."""
+    """One value for each evaluation."""
 
 
-def read(path: Path) -> dict[str, Any]:
-    """The values of an evaluation: a folder that `groupvit evaluate --out` wrote, or its JSON.
+def read(path: Path) -> StoredEvaluation:
+    """Read an evaluation: a folder of `groupvit evaluate --out`, or the `scores.json` in it.
 
     Raises:
-        InputError: It is none of these.
+        InputError: It is neither.
     """
     file = path / SCORES if path.is_dir() else path
     try:
-        values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        missing = [name for name in (*CONDITIONS, "scores", "oracles") if name not in values]
+        values = json.loads(file.read_text(encoding="utf-8"))
+        return StoredEvaluation(
+            measurement=Measurement.from_values(values),
+            num_images=values["num_images"],
+            miou=values["scores"]["miou"],
+            pixel_accuracy=values["scores"]["pixel_accuracy"],
+            boundary_miou=values["boundary"]["miou"],
+            oracle_mious=tuple(oracle["miou"] for oracle in values["oracles"]),
+            iou=values["scores"]["iou"],
+        )
     except FileNotFoundError:
         raise InputError(f"no file {file}; make it with groupvit evaluate --out") from None
+    except KeyError as error:
+        raise InputError(f"{file} is no evaluation: it lacks {error.args[0]}") from None
     except (OSError, ValueError, TypeError) as error:
         raise InputError(f"{file} is no evaluation: {error}") from None
-    if missing:
-        raise InputError(f"{file} is no evaluation: it lacks {missing[0]}")
-    return values
 
 
-def differences(evaluations: Sequence[Mapping[str, Any]]) -> list[Difference]:
-    """The conditions that are not the same for all evaluations."""
-    found = []
-    for name in CONDITIONS:
-        values = [one[name] for one in evaluations]
-        if any(value != values[0] for value in values):
-            found.append(Difference(name.replace("_", " "), tuple(map(_told, values))))
-    return found
+def differences(evaluations: Sequence[StoredEvaluation]) -> list[Difference]:
+    """Conditions that are not the same in all evaluations; scores then do not compare."""
+    conditions = [
+        {**one.measurement.to_values(), "num_images": one.num_images} for one in evaluations
+    ]
+    return [
+        Difference(name.replace("_", " "), tuple(_brief(one[name]) for one in conditions))
+        for name, first in conditions[0].items()
+        if name not in _MODEL and any(one[name] != first for one in conditions)
+    ]
 
 
-def _told(value: object) -> str:
-    """Deviations are told in words, lists by their number."""
-    if isinstance(value, list) and any(isinstance(one, dict) for one in value):
-        return ", ".join(one["told"] for one in value)
+def _brief(value: Any) -> str:
+    """Value in a sentence: deviations by their descriptions, other collections by their size."""
+    if value is None or value in ([], {}):
+        return "none"
     if isinstance(value, dict):
-        return f"{len(value)} labels by their own" if value else "none"
-    if isinstance(value, list):
-        return f"{len(value)} words" if value else "none"
-    return "none" if value is None else str(value)
+        return f"{len(value)} labels with their own"
+    if not isinstance(value, list):
+        return str(value)
+    if isinstance(value[0], dict):
+        return ", ".join(one["description"] for one in value)
+    return f"{len(value)} words"

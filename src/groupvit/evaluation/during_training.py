@@ -1,4 +1,4 @@
-"""A quick look at a model while it trains."""
+"""Evaluation on a few images while a model trains."""
 
 from pathlib import Path
 
@@ -8,21 +8,28 @@ from torch.autograd.graph import increment_version
 from groupvit.evaluation.benchmarks.folder import read_folder
 from groupvit.evaluation.evaluate import evaluate
 from groupvit.model.groupvit import GroupViT
+from groupvit.model.inference import InferenceConfig
 from groupvit.segmentation.segmenter import Segmenter
 
 
 def quick_scores(
-    model: GroupViT, folder: Path, *, limit: int, device: str | torch.device
+    model: GroupViT,
+    folder: Path,
+    *,
+    inference: InferenceConfig,
+    limit: int,
+    device: str | torch.device,
 ) -> dict[str, float]:
-    """The mIoU, and that of the oracle, on the first images of a folder, by the protocol `ours`.
+    """Scores on the first images of a folder, by the protocol `ours`.
 
-    The model's mode and all states of randomness stay as they were.
+    Training or evaluation mode of every module and all random states stay as they were.
 
     Args:
         model: The network, on the device.
-        folder: With `images/`, `masks/` and `classes.txt`.
-        limit: How many images, the first by name; 0: all.
-        device: Where to compute.
+        folder: Folder with `images/`, `masks/` and `classes.txt`.
+        inference: Settings of segmentation.
+        limit: Number of images, the first by name; 0: all.
+        device: Device of the computation.
 
     Returns:
         `miou` and `oracle_miou`, in [0, 1].
@@ -31,15 +38,12 @@ def quick_scores(
         InputError: The folder is no benchmark, or a file in it cannot be used.
     """
     benchmark = read_folder(folder)
-    # A fused optimizer does not; without it, what the model remembers of older weights would count.
+    # Caches of the model follow the version of its weights, which fused optimizers do not raise.
     increment_version(model.parameters())
     modes = {module: module.training for module in model.modules()}
     try:
-        found = evaluate(
-            Segmenter(model, device=device),
-            benchmark,
-            limit=limit or None,
-        )
+        segmenter = Segmenter(model, inference=inference, device=device)
+        found = evaluate(segmenter, benchmark, limit=limit or None)
     finally:
         for module, training in modes.items():
             module.training = training

@@ -1,81 +1,83 @@
-"""What a benchmark comes to, summed over its images."""
+"""Result of an evaluation: sums over the images of a benchmark."""
 
-import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
 
-from groupvit.evaluation.per_image import Counts, total
-from groupvit.evaluation.scores import Scores, scores_of, shares
+from groupvit.evaluation.measurement import Measurement
+from groupvit.evaluation.per_image import ImageCounts, sum_tables
+from groupvit.evaluation.scores import Scores, mean_of_known, ratios, scores_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageScore:
-    """How one image went."""
+    """Scores of one image."""
 
     index: int
-    """Which image of the benchmark."""
+    """Index of the image in the benchmark."""
     name: str
-    """What reports call it."""
+    """Name of the image in reports."""
     miou: float
-    """Mean IoU of the classes that its truth or its label map has, [0, 1]."""
+    """Mean IoU of the classes in its mask or its label map, [0, 1]."""
     pixel_accuracy: float
-    """Share of its pixels that are right, [0, 1]."""
+    """Fraction of its pixels with the right label, [0, 1]."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Evaluation:
-    """How well a model does on a benchmark."""
+    """Scores of a model on a benchmark."""
 
+    measurement: Measurement
+    """Conditions of the scores."""
     scores: Scores
-    """Of the label maps."""
+    """Scores of the label maps."""
     oracles: tuple[Scores, ...]
-    """For each stage, the first first: what its groups would score with the right words."""
+    """Per stage, first to last: scores if every group had its best label (the oracle)."""
     groups_used: tuple[float, ...]
-    """For each stage, how many groups have pixels of their own in an image, on average."""
-    jaccard: tuple[float, ...]
-    """For each stage, the IoU of that group which fits a class best, on average over the classes in
-    images, whatever its word (mask probing; GroupViT, appendix C.2)."""
-    border_iou: tuple[float | None, ...]
-    """Of each class the IoU of boundary regions; None for a class that has none."""
+    """Per stage: mean number of groups that have pixels in an image."""
+    best_group_iou: tuple[float, ...]
+    """Per stage: IoU of the group that fits a class best, whatever its label; mean over all
+    classes in all images, without the background (mask probing; GroupViT, appendix C.2)."""
+    boundary_iou: tuple[float | None, ...]
+    """Per class: IoU of boundary regions; None for a class without any."""
     confusion: Int64[np.ndarray, "label label"]
-    """Pixels by truth (rows) and prediction (columns)."""
+    """Number of pixels by mask (rows) and label map (columns)."""
     images: tuple[ImageScore, ...]
-    """Every image, in the order of the benchmark; those in which no pixel counts are left out."""
+    """Scores of every image, in the order of the benchmark, without images in which no pixel
+    counts."""
     num_images: int
-    """How many images were scored."""
+    """Number of images that were scored."""
     seconds: float
-    """How long that took, reading the files included."""
+    """Duration, reading of files included."""
     num_timed: int
-    """How many of them that time was for; the others were done before."""
+    """Number of images within this duration; the journal had the others."""
 
     @property
     def oracle(self) -> Scores:
-        """Of the groups that take the words: those of the last stage."""
+        """Oracle of the last stage."""
         return self.oracles[-1]
 
     @property
-    def border_miou(self) -> float:
-        """The mean of `border_iou`; not a number if no pixel counts."""
-        known = [value for value in self.border_iou if value is not None]
-        return math.fsum(known) / len(known) if known else math.nan
+    def boundary_miou(self) -> float:
+        """Mean of `boundary_iou`; NaN if no pixel counts."""
+        return mean_of_known(self.boundary_iou)
 
     def to_values(self) -> dict[str, Any]:
-        """All but single images as values for JSON; a class that occurs nowhere has None."""
+        """Values for JSON, without single images; None for a class that occurs nowhere."""
         labels = self.scores.labels
         return {
-            "scores": _values(self.scores),
-            "oracles": [_values(scores) for scores in self.oracles],
-            "borders": {
-                "miou": self.border_miou,
-                "iou": dict(zip(labels, self.border_iou, strict=True)),
+            **self.measurement.to_values(),
+            "scores": self.scores.to_values(),
+            "oracles": [scores.to_values() for scores in self.oracles],
+            "boundary": {
+                "miou": self.boundary_miou,
+                "iou": dict(zip(labels, self.boundary_iou, strict=True)),
             },
-            "jaccard": list(self.jaccard),
+            "best_group_iou": list(self.best_group_iou),
             "groups_used": list(self.groups_used),
             "confusion": self.confusion.tolist(),
             "num_images": self.num_images,
@@ -85,58 +87,52 @@ class Evaluation:
 
 
 def summed(
-    counts: Sequence[Counts], labels: tuple[str, ...], *, seconds: float, num_timed: int
+    counts: Sequence[ImageCounts],
+    classes: tuple[str, ...],
+    measurement: Measurement,
+    *,
+    seconds: float,
+    num_timed: int,
 ) -> Evaluation:
-    """The evaluation that the counts of all images come to, at least one.
+    """Evaluation from the counts of all images.
 
     Args:
-        counts: One for each image, in any order.
-        labels: Names of the classes, the background among them.
-        seconds: How long it took to count.
-        num_timed: How many of the images.
+        counts: Counts of at least one image, in any order.
+        classes: Names of the classes, the background first if there is one.
+        measurement: Conditions of the counts.
+        seconds: Duration of counting.
+        num_timed: Number of images within this duration.
     """
     counts = sorted(counts, key=lambda one: one.index)
-    table = partial(total, size=(len(labels), len(labels)))
-    stages = range(len(counts[0].oracles))
-    confusion = table([one.confusion for one in counts])
-    borders = total([one.borders for one in counts], (len(labels), 2))
+    size = len(classes), len(classes)
+    confusion = sum_tables([one.confusion for one in counts], size)
+    boundary = sum_tables([one.boundary for one in counts], (len(classes), 2))
+    # Stage by stage the values of all images.
+    oracles = zip(*(one.oracles for one in counts), strict=True)
+    groups_used = zip(*(one.groups_used for one in counts), strict=True)
+    best_group_iou = zip(*(one.best_group_iou for one in counts), strict=True)
     return Evaluation(
-        scores=scores_of(confusion, labels),
-        oracles=tuple(
-            scores_of(table([one.oracles[stage] for one in counts]), labels) for stage in stages
+        measurement=measurement,
+        scores=scores_of(confusion, classes),
+        oracles=tuple(scores_of(sum_tables(tables, size), classes) for tables in oracles),
+        groups_used=tuple(map(statistics.fmean, groups_used)),
+        best_group_iou=tuple(
+            mean_of_known([iou for image in stage for iou in image]) for stage in best_group_iou
         ),
-        groups_used=tuple(
-            statistics.fmean(one.groups_used[stage] for one in counts) for stage in stages
-        ),
-        jaccard=tuple(_mean([x for one in counts for x in one.jaccard[stage]]) for stage in stages),
-        border_iou=shares(borders[:, 0], borders[:, 1]),
+        boundary_iou=ratios(boundary[:, 0], boundary[:, 1]),
         confusion=confusion,
-        images=tuple(_image(one, table([one.confusion])) for one in counts if len(one.confusion)),
+        images=tuple(_image_score(one, size) for one in counts if len(one.confusion)),
         num_images=len(counts),
         seconds=seconds,
         num_timed=num_timed,
     )
 
 
-def _image(counts: Counts, table: Int64[np.ndarray, "label label"]) -> ImageScore:
-    scores = scores_of(table, [""] * len(table))
+def _image_score(counts: ImageCounts, size: tuple[int, int]) -> ImageScore:
+    scores = scores_of(sum_tables([counts.confusion], size), [""] * size[0])
     return ImageScore(
         index=counts.index,
         name=counts.name,
         miou=scores.miou,
         pixel_accuracy=scores.pixel_accuracy,
     )
-
-
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values) if values else math.nan
-
-
-def _values(scores: Scores) -> dict[str, Any]:
-    per_class = dict(zip(scores.labels, scores.iou, strict=True))
-    return {
-        "miou": scores.miou,
-        "mean_accuracy": scores.mean_accuracy,
-        "pixel_accuracy": scores.pixel_accuracy,
-        "iou": per_class,
-    }

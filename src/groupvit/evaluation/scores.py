@@ -1,91 +1,101 @@
-"""Scores of label maps against the truth: the IoU of classes, and means, as mmsegmentation's.
+"""Scores of label maps against masks: IoU of classes and means, as mmsegmentation defines them.
 
 Axes:
-    part: pieces that an image is divided into, such as labels or groups.
+    part: parts of an image, such as labels or groups.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int64, Shaped, UInt8
 
 IGNORED = 255
-"""Value of pixels in the truth that do not count."""
+"""Value of mask pixels that do not count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
-    """What a whole benchmark comes to; everything is a share in [0, 1]."""
+    """Scores of a whole benchmark, in [0, 1]."""
 
     labels: tuple[str, ...]
     """Names of the classes."""
     iou: tuple[float | None, ...]
-    """Of each class the pixels of truth and prediction together, over those of either, summed over
-    all images; None for a class that has no pixel in either, which no mean counts."""
+    """Per class: intersection over union of mask and prediction, both summed over all images;
+    None for a class without pixels in either, which no mean counts."""
     accuracy: tuple[float | None, ...]
-    """Of each class the pixels that are predicted as such; None for one without truth."""
+    """Per class: fraction of its mask pixels that are predicted; None without mask pixels."""
     pixel_accuracy: float
-    """The pixels that are right; not a number if none counts."""
+    """Fraction of all pixels that are predicted; NaN if no pixel counts."""
 
     @property
     def miou(self) -> float:
-        """The mean of `iou`; not a number if no pixel counts."""
-        return _mean(self.iou)
+        """Mean of `iou`; NaN if no pixel counts."""
+        return mean_of_known(self.iou)
 
     @property
     def mean_accuracy(self) -> float:
-        """The mean of `accuracy`; not a number if no pixel counts."""
-        return _mean(self.accuracy)
+        """Mean of `accuracy`; NaN if no pixel counts."""
+        return mean_of_known(self.accuracy)
+
+    def to_values(self) -> dict[str, Any]:
+        """Values for JSON: means, and IoU by class."""
+        return {
+            "miou": self.miou,
+            "mean_accuracy": self.mean_accuracy,
+            "pixel_accuracy": self.pixel_accuracy,
+            "iou": dict(zip(self.labels, self.iou, strict=True)),
+        }
 
 
-def scores_of(table: Int64[np.ndarray, "label label"], labels: Sequence[str]) -> Scores:
-    """The scores of pixels by truth (rows) and prediction (columns).
+def scores_of(confusion: Int64[np.ndarray, "label label"], labels: Sequence[str]) -> Scores:
+    """Scores from a confusion matrix.
 
     Args:
-        table: The sum of `overlap` over all images.
+        confusion: Pixels by mask (rows) and prediction (columns): `overlap`, summed over images.
         labels: Names of the classes.
     """
-    hits, truth = table.diagonal(), table.sum(axis=1)
+    hits, truth = confusion.diagonal(), confusion.sum(axis=1)
     return Scores(
         labels=tuple(labels),
-        iou=shares(hits, truth + table.sum(axis=0) - hits),
-        accuracy=shares(hits, truth),
-        pixel_accuracy=_mean(shares(hits.sum(keepdims=True), truth.sum(keepdims=True))),
+        iou=ratios(hits, truth + confusion.sum(axis=0) - hits),
+        accuracy=ratios(hits, truth),
+        pixel_accuracy=mean_of_known(ratios(hits.sum(keepdims=True), truth.sum(keepdims=True))),
     )
 
 
 def overlap(
-    truth: UInt8[np.ndarray, "height width"],
+    mask: UInt8[np.ndarray, "height width"],
     parts: Shaped[np.ndarray, "height width"],
     size: tuple[int, int],
 ) -> Int64[np.ndarray, "label part"]:
-    """How many pixels each class of the truth shares with each part; those of 255 are left out.
+    """Number of pixels that each class shares with each part; mask pixels of 255 do not count.
 
     Args:
-        truth: The class of every pixel.
-        parts: For each pixel the index of its part, such as a label or a group.
-        size: How many classes and parts there are.
+        mask: Class of every pixel.
+        parts: Index of every pixel's part, such as a label or a group.
+        size: Number of classes and of parts.
     """
-    counted = truth != IGNORED
-    pairs = truth[counted].astype(np.int64) * size[1] + parts[counted]
+    counted = mask != IGNORED
+    # One bin for each pair of class and part, row by row.
+    pairs = mask[counted].astype(np.int64) * size[1] + parts[counted]  # (pixel,)
     counts = np.bincount(pairs, minlength=size[0] * size[1])
     assert len(counts) == size[0] * size[1]
     return counts.astype(np.int64, copy=False).reshape(size)
 
 
-def shares(
+def ratios(
     parts: Int64[np.ndarray, " label"], wholes: Int64[np.ndarray, " label"]
 ) -> tuple[float | None, ...]:
-    """Parts of wholes; None where the whole is empty."""
-    return tuple(map(_share, parts.tolist(), wholes.tolist()))
+    """Parts divided by wholes; None where the whole is 0."""
+    # Python's division of whole numbers is exact beyond 53 bits, numpy's is not.
+    pairs = zip(parts.tolist(), wholes.tolist(), strict=True)
+    return tuple(part / whole if whole else None for part, whole in pairs)
 
 
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
-
-
-def _mean(values: Sequence[float | None]) -> float:
+def mean_of_known(values: Sequence[float | None]) -> float:
+    """Mean of the values that are not None; NaN if there is none."""
     known = [value for value in values if value is not None]
     return math.fsum(known) / len(known) if known else math.nan

@@ -1,13 +1,13 @@
 """The model card: what a checkpoint records of itself, in words and for machines."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
 from groupvit.config import to_values
+from groupvit.evaluation.compare import StoredEvaluation
 from groupvit.training.config import TrainingConfig
 from groupvit.weights.checkpoint import LoadedModel
 
@@ -28,7 +28,7 @@ class Facts:
     """Who loads the files: `groupvit` or `huggingface`."""
     training: TrainingConfig | None
     """The settings of its run, if they are known."""
-    evaluations: Sequence[Mapping[str, Any]]
+    evaluations: Sequence[StoredEvaluation]
     """What `groupvit evaluate` wrote of it."""
 
 
@@ -55,11 +55,11 @@ def _values(facts: Facts) -> ModelCardData:
     results = [
         EvalResult(
             task_type=REPOSITORY_TASK,
-            dataset_type=one["benchmark"],
-            dataset_name=one["benchmark"],
+            dataset_type=one.measurement.benchmark,
+            dataset_name=one.measurement.benchmark,
             metric_type="mean_iou",
-            metric_name=f"mIoU (protocol {one['protocol']})",
-            metric_value=round(one["scores"]["miou"], 4),
+            metric_name=f"mIoU (protocol {one.measurement.protocol})",
+            metric_value=round(one.miou, 4),
         )
         for one in facts.evaluations
     ]
@@ -95,7 +95,7 @@ def _architecture(loaded: LoadedModel) -> str:
     count = sum(parameter.numel() for parameter in loaded.model.parameters())
     background = (
         "learned: how near a word must be, part by part"
-        if loaded.model.background is not None
+        if loaded.model.background_layer is not None
         else "by thresholds or words"
     )
     rows = {
@@ -103,7 +103,7 @@ def _architecture(loaded: LoadedModel) -> str:
         "images in training": f"{image.image_size} px, patches of {image.patch_size} px",
         "blocks": " + ".join(str(stage.depth) for stage in image.stages) + f" of width {image.dim}",
         "groups": ", then ".join(map(str, groups)),
-        "what takes the words": config.naming,
+        "what takes the words": loaded.inference.naming,
         "background": background,
         "text": f"{config.text.depth} blocks of width {config.text.dim}, "
         f"{config.text.context_length} tokens, {config.text.vocabulary_size:,} of a vocabulary",
@@ -133,17 +133,17 @@ def _training(facts: Facts) -> str:
     )
 
 
-def _scores(evaluations: Sequence[Mapping[str, Any]]) -> str:
+def _scores(evaluations: Sequence[StoredEvaluation]) -> str:
     if not evaluations:
         return "None was measured for this card; `groupvit evaluate` measures them."
     rows = [
         (
-            one["benchmark"],
-            f"{one['num_images']:,}",
-            one["protocol"],
-            "; ".join(deviation["told"] for deviation in one["deviations"]) or "none",
-            _percent(one["scores"]["miou"]),
-            _percent(one["oracles"][-1]["miou"]),
+            one.measurement.benchmark,
+            f"{one.num_images:,}",
+            one.measurement.protocol,
+            "; ".join(deviation.description for deviation in one.measurement.deviations) or "none",
+            _percent(one.miou),
+            _percent(one.oracle_mious[-1]),
         )
         for one in evaluations
     ]
@@ -162,9 +162,9 @@ def _limits(facts: Facts) -> str:
         "and places; do not let it decide about people.",
         f"It cannot outline what is smaller than a patch of {image.patch_size} px.",
     ]
-    if facts.loaded.model.config.naming == "segments":
+    if facts.loaded.inference.naming == "segments":
         points.append(f"It tells at most {groups[-1]} things apart in one window.")
-    if facts.loaded.model.background is None:
+    if facts.loaded.model.background_layer is None:
         points.append("It has not learned what belongs to no word; set a threshold or give words.")
     return "\n".join(f"- {point}" for point in points)
 

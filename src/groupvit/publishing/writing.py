@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from groupvit import files
 from groupvit.errors import InputError
 from groupvit.evaluation import compare
-from groupvit.evaluation.journal import fingerprint
+from groupvit.evaluation.compare import StoredEvaluation
+from groupvit.evaluation.measurement import fingerprint
 from groupvit.publishing.card import Facts, card
 from groupvit.training.config import TrainingConfig
 from groupvit.training.run_folder import RunFolder
@@ -24,7 +25,7 @@ def settings_of(model: str) -> TrainingConfig | None:
     return RunFolder(folder).settings() if (folder / "latest").is_file() else None
 
 
-def read_evaluations(paths: Sequence[Path], loaded: LoadedModel) -> list[dict[str, Any]]:
+def read_evaluations(paths: Sequence[Path], loaded: LoadedModel) -> list[StoredEvaluation]:
     """What was measured of a model.
 
     Raises:
@@ -33,7 +34,7 @@ def read_evaluations(paths: Sequence[Path], loaded: LoadedModel) -> list[dict[st
     found = [compare.read(path) for path in paths]
     own = fingerprint(loaded.model) if paths else ""
     for path, one in zip(paths, found, strict=True):
-        if one.get("fingerprint") != own:
+        if one.measurement.fingerprint != own:
             raise InputError(f"{path} is the evaluation of other weights; evaluate this model")
     return found
 
@@ -50,11 +51,18 @@ def write(folder: Path, facts: Facts, *, overwrite: bool) -> list[str]:
         InputError: The folder exists and may not be replaced, cannot be written, or the layout has
             no place for this architecture.
     """
-    model, origin, background = facts.loaded
+    model, origin, inference, background = facts.loaded
     if facts.layout == "huggingface":
         left_out = hugging_face.save(folder, model, overwrite=overwrite)
     else:
         left_out = []
-        checkpoint.save(folder, model, origin, background=background, overwrite=overwrite)
+        checkpoint.save(
+            folder,
+            model,
+            origin,
+            inference=inference,
+            background=background,
+            overwrite=overwrite,
+        )
     files.write_text(folder / CARD_FILE, card(facts))
     return left_out

@@ -10,7 +10,8 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from groupvit.model.config import ImageEncoderConfig, Naming
+from groupvit.model.config import ImageEncoderConfig
+from groupvit.model.inference import Naming
 from groupvit.segmentation.groups import GroupedWindow
 from groupvit.segmentation.network import Network
 from groupvit.segmentation.preparation import normalize, resize, working_size
@@ -85,16 +86,17 @@ def _encode(
     if border == "cut":
         height, width = height // patch * patch, width // patch * patch
         pixels = pixels[:, :, :height, :width]
-    embedded = network.embed_image(normalize(pixels), by_patch=naming == "levels")
-    segments = embedded.segments.float()  # (window, group, embedding)
-    named = segments if embedded.patches is None else embedded.patches.float()
+    by_patch = naming == "levels"
+    embedded = network.embed_image(normalize(pixels), num_stages=None if by_patch else 1)
+    segments = embedded.segments[-1].float()  # (window, group, embedding)
+    named = embedded.patch_embeddings().float() if by_patch else segments
     windows = []
     for index, crop in enumerate(crops):
         window = GroupedWindow(
             box=crop.box,
             grid=(-(-height // patch), -(-width // patch)),
             assignments=tuple(map(itemgetter(index), embedded.assignments)),
-            embedding=embedded.embedding[index].float(),
+            embedding=embedded.image[index].float(),
             segments=segments[index],
             naming=naming,
             naming_embeddings=named[index],

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from groupvit import visualization
-from groupvit.model.config import Naming
+from groupvit.model.inference import Naming
 from groupvit.segmentation.refinement import Refinement, refine
 from groupvit.segmentation.windows import Box
 

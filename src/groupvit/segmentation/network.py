@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from groupvit.model.config import GroupViTConfig
-from groupvit.model.groupvit import EmbeddedImages
+from groupvit.model.features import Embedded
 
 
 @typing.runtime_checkable
@@ -30,14 +30,19 @@ class Network(typing.Protocol):
         ...
 
     @property
-    def background(self) -> nn.Module | None:
-        """Layer that gives the cosine threshold of a part, if it was learned."""
+    def background_layer(self) -> nn.Module | None:
+        """Layer that gives the cosine threshold of a part; None: it was not learned."""
         ...
 
     def embed_image(
-        self, images: Float[Tensor, "batch 3 height width"], *, by_patch: bool
-    ) -> EmbeddedImages:
-        """Group normalized images and embed them and their parts."""
+        self, images: Float[Tensor, "batch 3 height width"], *, num_stages: int | None = None
+    ) -> Embedded:
+        """Group normalized images and embed them, their patches and their segments.
+
+        Args:
+            images: Normalized colors.
+            num_stages: Number of last stages whose segments are embedded; None: all.
+        """
         ...
 
     def encode_text(self, tokens: Int[Tensor, "text position"]) -> Float[Tensor, "text embedding"]:

@@ -21,7 +21,7 @@ def working_size(
     Raises:
         InputError: Less than one patch would be left, where the protocol cuts borders off.
     """
-    short = protocol.short_side or config.segment_size or 2 * config.image_size
+    short = protocol.short_side or 2 * config.image_size
     factor = min(protocol.long_side / max(height, width), short / min(height, width))
     patch = config.patch_size
     if protocol.border == "fit":

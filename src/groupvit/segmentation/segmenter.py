@@ -19,8 +19,8 @@ from groupvit.errors import InputError
 from groupvit.exported.folder import is_exported
 from groupvit.exported.network import ExportedNetwork
 from groupvit.exported.runtimes import Runtime
-from groupvit.model.config import Naming
 from groupvit.model.groupvit import GroupViT
+from groupvit.model.inference import DEFAULT_INFERENCE, InferenceConfig, Naming
 from groupvit.model.precision import with_matrices_in
 from groupvit.segmentation import encoding
 from groupvit.segmentation import protocol as protocols
@@ -57,6 +57,7 @@ class Segmenter:
         network: Network,
         *,
         origin: Origin | None = None,
+        inference: InferenceConfig = DEFAULT_INFERENCE,
         background: Background | None = None,
         protocol: Protocol | str = OURS,
         device: str | torch.device = "cpu",
@@ -69,6 +70,7 @@ class Segmenter:
             network: Model, which is moved to the device and set to evaluation mode, or an exported
                 model.
             origin: Source of its weights.
+            inference: Settings that suit the model, used where the protocol leaves them open.
             background: Background thresholds that the model was calibrated to, if it was.
             protocol: Settings of resizing, windows and scoring: a name such as `ours` or
                 `groupvit`, or your own.
@@ -92,12 +94,14 @@ class Segmenter:
         self.network = self._network = network
         self.origin = origin
         self.calibrated = background
-        self.protocol = protocols.named(protocol) if isinstance(protocol, str) else protocol
-        self.naming: Naming = self.protocol.naming or network.config.naming
-        """Parts that labels are assigned to: as the protocol sets it, or else the model."""
+        self.inference = inference
+        chosen = protocols.named(protocol) if isinstance(protocol, str) else protocol
+        self.protocol = chosen.for_model(inference)
+        self.naming: Naming = self.protocol.naming or inference.naming
+        """Parts that labels are assigned to."""
         self.certainty: Certainty = self.protocol.certainty_of(network.config)
         """Value that background thresholds are compared with."""
-        if self.certainty == "margin" and network.background is None:
+        if self.certainty == "margin" and network.background_layer is None:
             raise InputError(
                 f"the protocol {self.protocol.name!r} needs margins, but this model has learned no "
                 "background; train one with groupvit learn-background"
@@ -142,6 +146,7 @@ class Segmenter:
             return cls(
                 exported,
                 origin=exported.settings.origin,
+                inference=exported.settings.inference,
                 background=exported.settings.background,
                 protocol=protocol,
                 device="cpu",
@@ -157,6 +162,7 @@ class Segmenter:
         return cls(
             loaded.model,
             origin=loaded.origin,
+            inference=loaded.inference,
             background=loaded.background,
             protocol=protocol,
             device=device,
@@ -194,10 +200,10 @@ class Segmenter:
 
     def learned_thresholds(self, parts: Float[Tensor, "*axes embedding"]) -> Float[Tensor, "*axes"]:
         """Cosine threshold of each part that the model has learned; 0 unless margins are used."""
-        if self.network.background is None or self.certainty != "margin":
+        if self.network.background_layer is None or self.certainty != "margin":
             return parts.new_zeros(parts.shape[:-1])
         with torch.inference_mode():
-            thresholds: Tensor = self.network.background(parts)[..., 0]
+            thresholds: Tensor = self.network.background_layer(parts)[..., 0]
             return thresholds
 
     @overload
@@ -363,8 +369,8 @@ class Segmenter:
             pixels: RGB, 0 to 255, with sides that are multiples of the patch size.
         """
         with self._inference():
-            embedded = self._network.embed_image(normalize(pixels.to(self.device)), by_patch=False)
-            return embedded.embedding.float()
+            embedded = self._network.embed_image(normalize(pixels.to(self.device)), num_stages=1)
+            return embedded.image.float()
 
     @contextmanager
     def _inference(self) -> Iterator[None]:

@@ -8,7 +8,7 @@ from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.benchmark import Benchmark
 from groupvit.evaluation.benchmarks.files import Files, identity
 from groupvit.evaluation.benchmarks.published import PUBLISHED
-from groupvit.evaluation.evaluate import asked, names
+from groupvit.evaluation.measurement import Measurement, class_names
 from groupvit.segmentation.labels import parse
 from groupvit.segmentation.protocol import PROTOCOLS
 from groupvit.segmentation.segmenter import Segmenter
@@ -29,13 +29,13 @@ def test_voc_is_read_in_the_order_of_its_list(tmp_path):
     assert [found[index].name for index in range(2)] == ["2007_000042.jpg", "2007_000033.jpg"]
     assert len(found) == 2
     assert row(tmp_path, "voc") == [0, 1, 15, 20, 255, 0]
-    assert names(found)[15] == "person"
+    assert class_names(found)[15] == "person"
 
 
 def test_without_background_its_pixels_do_not_count(tmp_path):
     layouts.voc(tmp_path, [0, 1, 15, 20, 255])
     assert row(tmp_path, "voc20") == [255, 0, 14, 19, 255, 255]
-    assert names(PUBLISHED["voc20"].open(tmp_path))[14] == "person"
+    assert class_names(PUBLISHED["voc20"].open(tmp_path))[14] == "person"
 
 
 def test_converted_masks_of_context_are_taken_as_they_are(tmp_path):
@@ -54,7 +54,7 @@ def test_context_is_painted_from_the_file_of_its_authors(tmp_path):
     layouts.context_json(tmp_path, regions, run_lengths=run_lengths)
     found = PUBLISHED["context"].open(tmp_path)
     assert len(found) == 1  # the other image is one for training
-    assert [names(found)[value] for value in found[0].mask[2]] == [
+    assert [class_names(found)[value] for value in found[0].mask[2]] == [
         *("aeroplane", "wood", "wood", "sky", "sky", "background")
     ]
 
@@ -84,7 +84,7 @@ def test_things_of_coco_are_counted_over_the_gaps_of_its_ids(tmp_path):
     # Values are ids less 1: person, bicycle, hair drier (89), toothbrush (90), a stuff, unlabeled.
     layouts.coco(tmp_path, [0, 1, 88, 89, 91, 255])
     found = PUBLISHED["coco-object"].open(tmp_path)
-    assert [names(found)[value] for value in row(tmp_path, "coco-object")] == [
+    assert [class_names(found)[value] for value in row(tmp_path, "coco-object")] == [
         *("person", "bicycle", "hair drier", "toothbrush", "background", "background")
     ]
 
@@ -111,7 +111,7 @@ def test_a_value_that_coco_never_gave_is_refused(tmp_path):
 def test_cityscapes_is_read_converted_or_as_it_comes(tmp_path, ending, values, classes):
     layouts.cityscapes(tmp_path, values, ending=ending)
     assert row(tmp_path, "cityscapes") == classes * 2
-    assert names(PUBLISHED["cityscapes"].open(tmp_path))[13] == "car"
+    assert class_names(PUBLISHED["cityscapes"].open(tmp_path))[13] == "car"
 
 
 def test_what_ade20k_calls_other_does_not_count(tmp_path):
@@ -153,10 +153,10 @@ def test_every_protocol_has_words_for_every_class(lively_model, key, count, prot
     one = PUBLISHED[key]
     described = {"key": key, "labels": one.labels, "has_background": one.has_background}
     empty = Files(name="", pairs=(), values=identity(1), listed="", **described)
-    question = asked(empty, Segmenter(lively_model, protocol=protocol))
-    assert len(one.labels) == len(question.labels) == count
-    assert len(parse(question.labels, question.background)) >= count
-    assert (question.background is not None) == one.has_background
+    found = Measurement.of(Segmenter(lively_model, protocol=protocol), empty)
+    assert len(one.labels) == len(found.labels) == count
+    assert len(parse(found.labels, found.background)) >= count
+    assert (found.background is not None) == one.has_background
 
 
 def test_protocols_rename_only_classes_that_there_are():

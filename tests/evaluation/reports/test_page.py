@@ -5,16 +5,16 @@ import numpy as np
 import pytest
 
 from groupvit.evaluation.benchmarks.scenes import Scenes
-from groupvit.evaluation.evaluate import asked, evaluate
+from groupvit.evaluation.evaluate import evaluate
 from groupvit.evaluation.evaluation import ImageScore
 from groupvit.evaluation.reports.images import choose, draw
 from groupvit.evaluation.reports.page import mistakes, page
-from groupvit.evaluation.reports.values import conditions
 from groupvit.evaluation.scores import scores_of
 from groupvit.segmentation.segmenter import Segmenter
 from tests.pages import CHECKS, Reader
 
 SCENES = Scenes(num=4, size=24, only_things=True)
+MODEL = "mine & <own>"
 
 
 @pytest.fixture(scope="module")
@@ -28,15 +28,9 @@ def found(segmenter):
 
 
 @pytest.fixture(scope="module")
-def values(segmenter):
-    return {"model": "mine & <own>", **conditions(segmenter, SCENES)}
-
-
-@pytest.fixture(scope="module")
-def text(segmenter, found, values):
-    question = asked(SCENES, segmenter)
-    shown = [draw(segmenter, SCENES, question, one) for one in choose(found.images, 3)]
-    return page(found, values, shown)
+def text(segmenter, found):
+    shown = [draw(segmenter, SCENES, found, one) for one in choose(found.images, 3)]
+    return page(found, shown, model=MODEL)
 
 
 @pytest.mark.parametrize("check", CHECKS)
@@ -44,14 +38,20 @@ def test_it_is_a_page_as_all_of_ours(text, check):
     check(text)
 
 
-def test_it_tells_what_was_measured_and_how(text, values):
-    for told in ("protocol ours", "background below 0.5", values["fingerprint"], SCENES.name):
+def test_it_tells_what_was_measured_and_how(text, found):
+    digest = found.measurement.fingerprint
+    for told in ("protocol ours", "background below 0.5", digest, SCENES.name):
         assert told in text
     assert "mine &amp; &lt;own&gt;" in text
 
 
 def test_the_numbers_are_those_of_the_evaluation(found, text):
-    for number in (found.scores.miou, found.border_miou, found.jaccard[-1], found.oracle.miou):
+    for number in (
+        found.scores.miou,
+        found.boundary_miou,
+        found.best_group_iou[-1],
+        found.oracle.miou,
+    ):
         assert f"{100 * number:.1f}\u00a0%" in text
 
 
@@ -62,10 +62,9 @@ def test_images_come_from_the_best_to_the_worst(text):
 
 
 def test_the_words_of_a_image_are_those_of_the_segmenter(segmenter, found):
-    question = asked(SCENES, segmenter)
-    score = found.images[1]
-    shown = draw(segmenter, SCENES, question, score)
-    result = segmenter(SCENES[1].image, question.labels, background=question.background)
+    score, measurement = found.images[1], found.measurement
+    shown = draw(segmenter, SCENES, found, score)
+    result = segmenter(SCENES[1].image, measurement.labels, background=measurement.background)
     words = {word.name: word.share for word in shown.panels[2].words}
     for index, name in enumerate(result.labels):
         assert words.get(name, 0) == pytest.approx((result.label_map == index).mean())
@@ -91,12 +90,12 @@ def test_the_commonest_mistake_comes_first(found):
     assert (second.truth, second.prediction) == ("sky", "sea")
 
 
-def test_without_a_mistake_none_is_told(found, values):
+def test_without_a_mistake_none_is_told(found):
     labels = ("sky", "sea")
     table = np.diag([3, 4])
     scores = scores_of(table, labels)
     perfect = replace(
-        found, confusion=table, scores=scores, oracles=(scores,) * 2, border_iou=(1.0, None)
+        found, confusion=table, scores=scores, oracles=(scores,) * 2, boundary_iou=(1.0, None)
     )
-    assert "every pixel is right" in page(perfect, values, [])
-    assert "No class is more than 5 points below" in page(perfect, values, [])
+    assert "every pixel is right" in page(perfect, [], model=MODEL)
+    assert "No class is more than 5 points below" in page(perfect, [], model=MODEL)

@@ -1,1 +1,1 @@
-"""What is measured on: images with masks, published, drawn, or your own."""
+"""Benchmarks: images with masks, published, drawn, or your own."""

@@ -1,1 +1,1 @@
-"""What is written down of an evaluation: values for machines, a table, and a page for people."""
+"""Reports of evaluations: JSON, a Markdown table, and an HTML page."""

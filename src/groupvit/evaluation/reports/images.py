@@ -1,4 +1,4 @@
-"""Images of a report: the best, some between, and the worst, each with truth and groups."""
+"""Images of a report, from best to worst, each with mask, labels, groups and oracle."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,8 +8,7 @@ from PIL import Image
 
 from groupvit import visualization
 from groupvit.evaluation.benchmarks.benchmark import Benchmark
-from groupvit.evaluation.evaluate import Question, names
-from groupvit.evaluation.evaluation import ImageScore
+from groupvit.evaluation.evaluation import Evaluation, ImageScore
 from groupvit.evaluation.oracle import oracle_map
 from groupvit.evaluation.scores import IGNORED
 from groupvit.pages.pieces import LabelMap, Panel, labeled
@@ -17,24 +16,24 @@ from groupvit.palette import colors
 from groupvit.segmentation.segmenter import Segmenter
 
 LONGEST = 320
-"""Images in a page have at most this on the longer side [pixels]."""
+"""Length of the longer side of images in a report [pixels], at most."""
 NOT_COUNTED = "not counted"
-"""What the pixels are called whose truth is unknown."""
+"""Name of mask pixels of 255."""
 
 
 class Shown(NamedTuple):
-    """An image of a report."""
+    """Image of a report."""
 
     score: ImageScore
     panels: tuple[Panel, ...]
 
 
 def choose(images: Sequence[ImageScore], num: int) -> list[ImageScore]:
-    """So many of them from the best to the worst, at equal steps of rank.
+    """Images from the best to the worst, at equal steps of rank.
 
     Args:
-        images: All of them.
-        num: How many, at least 0.
+        images: Scores of all images.
+        num: Number of images to choose, at least 0.
     """
     ranked = sorted(images, key=lambda one: (-one.miou, one.index))
     places = np.linspace(0, len(ranked) - 1, min(num, len(ranked))).round().astype(int)
@@ -42,13 +41,13 @@ def choose(images: Sequence[ImageScore], num: int) -> list[ImageScore]:
 
 
 def draw(
-    segmenter: Segmenter, benchmark: Benchmark, question: Question, score: ImageScore
+    segmenter: Segmenter, benchmark: Benchmark, evaluation: Evaluation, score: ImageScore
 ) -> Shown:
-    """Segment an image once more, and draw it beside truth, words, groups and their oracle."""
-    sample = benchmark[score.index]
+    """Segment an image again, and draw it beside its mask, labels, groups and their oracle."""
+    sample, measurement = benchmark[score.index], evaluation.measurement
     [grouped] = segmenter.group([sample.image])
-    result = segmenter.label(grouped, question.labels, background=question.background)
-    labels = names(benchmark)
+    result = segmenter.label(grouped, measurement.labels, background=measurement.background)
+    labels = evaluation.scores.labels
     groups = grouped.group_map(grouped.num_stages - 1)
     maps = {
         ("Truth", "never shown to the model"): np.where(
@@ -80,7 +79,7 @@ def draw(
 
 
 def _small(values: LabelMap, image: Image.Image) -> LabelMap:
-    """A map at the size of an image, each pixel that of its center."""
+    """Map at the size of an image; every pixel has the value at its center."""
     rows, columns = (
         ((np.arange(new) + 0.5) * old / new).astype(np.int64)
         for new, old in zip((image.height, image.width), values.shape, strict=True)

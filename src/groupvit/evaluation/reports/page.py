@@ -1,13 +1,12 @@
 """An evaluation as a page for people who have never heard of oracle mIoU."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from groupvit.evaluation.evaluation import Evaluation
 from groupvit.evaluation.reports.images import Shown
-from groupvit.evaluation.reports.markdown import described
 from groupvit.pages.document import document, section, text
 from groupvit.pages.pieces import Bar, Figure, article, bars, figures
 
@@ -26,36 +25,37 @@ class Mistake(NamedTuple):
     """Share of all pixels, [0, 1]."""
 
 
-def page(evaluation: Evaluation, values: Mapping[str, Any], shown: Sequence[Shown]) -> str:
-    """The whole page as text.
+def page(evaluation: Evaluation, shown: Sequence[Shown], *, model: str) -> str:
+    """HTML of the report.
 
     Args:
-        evaluation: The scores.
-        values: What `conditions` gives, and the `model` as the person calls it.
-        shown: Images, from the best to the worst.
+        evaluation: Scores and their conditions.
+        shown: Images, from best to worst.
+        model: Name of the model as the user gave it.
     """
     sections = (
         section("scores", "In short", (_reading(evaluation), figures(_numbers(evaluation)))),
         section("classes", "Class by class", (_gap(evaluation), bars(class_bars(evaluation)))),
         section("mistakes", "What is taken for what", (_mistakes(evaluation),)),
         section("images", "From the best image to the worst", map(_image, shown)),
-        section("how", "How it was measured", (_conditions(evaluation, values),)),
+        section("how", "How it was measured", (_conditions(evaluation),)),
     )
     return document(
-        f"{values['model']} on {values['benchmark']}",
-        header=_lead(evaluation, values),
+        f"{model} on {evaluation.measurement.benchmark}",
+        header=_lead(evaluation, model),
         main="\n".join(sections),
         skip=("images", "To the images"),
     )
 
 
-def _lead(evaluation: Evaluation, values: Mapping[str, Any]) -> str:
+def _lead(evaluation: Evaluation, model: str) -> str:
+    measurement = evaluation.measurement
     num_classes = len(evaluation.scores.labels)
     return (
-        f"<h1>How well {text(values['model'])} segments</h1>\n"
-        f'<p class="lead">{evaluation.num_images:,} images of {text(values["benchmark"])}, '
+        f"<h1>How well {text(model)} segments</h1>\n"
+        f'<p class="lead">{evaluation.num_images:,} images of {text(measurement.benchmark)}, '
         f"{num_classes} classes, all of which compete for every pixel.</p>\n"
-        f'<p class="muted">{text(described(values))}.</p>'
+        f'<p class="muted">{text(str(measurement))}.</p>'
     )
 
 
@@ -92,10 +92,10 @@ def _numbers(evaluation: Evaluation) -> list[Figure]:
             )
             for stage, (oracle, used) in reversed(stages)
         ),
-        Figure("boundary mIoU", _percent(evaluation.border_miou), "only along borders"),
+        Figure("boundary mIoU", _percent(evaluation.boundary_miou), "only along borders"),
         Figure(
             "best group",
-            _percent(evaluation.jaccard[-1]),
+            _percent(evaluation.best_group_iou[-1]),
             f"IoU of that group of stage {last} which fits a class best",
         ),
         Figure("pixel accuracy", _percent(scores.pixel_accuracy), "of the pixels are right"),
@@ -170,14 +170,15 @@ def _image(shown: Shown) -> str:
     return article(f"image-{score.index}", title, shown.panels)
 
 
-def _conditions(evaluation: Evaluation, values: Mapping[str, Any]) -> str:
+def _conditions(evaluation: Evaluation) -> str:
+    measurement, background = evaluation.measurement, evaluation.measurement.background
     rate = evaluation.num_timed / evaluation.seconds
     facts = {
-        "Weights": f"{values['weights']} (fingerprint {values['fingerprint']})",
-        "Protocol": described(values),
-        "Arithmetic": values["dtype"],
-        "Words": ", ".join(values["words"]),
-        "Words of the background": ", ".join(values["background_words"]),
+        "Weights": f"{measurement.weights} (fingerprint {measurement.fingerprint})",
+        "Protocol": str(measurement),
+        "Precision": measurement.dtype,
+        "Labels": ", ".join(measurement.labels),
+        "Background words": ", ".join(background.words) if background else "",
         "Time": f"{evaluation.num_timed:,} images in {evaluation.seconds:.0f} s ({rate:.1f}/s)",
     }
     items = "\n".join(

@@ -1,11 +1,9 @@
-"""Writes the folder of an evaluation: a page, a table, values, and the journal beside them."""
+"""Report of an evaluation: a page, a table and values, written beside the journal."""
 
 import json
 from pathlib import Path
-from typing import Any
 
 from groupvit.evaluation.benchmarks.benchmark import Benchmark
-from groupvit.evaluation.evaluate import asked
 from groupvit.evaluation.evaluation import Evaluation
 from groupvit.evaluation.journal import NAME
 from groupvit.evaluation.reports.images import choose, draw
@@ -13,14 +11,13 @@ from groupvit.evaluation.reports.markdown import markdown
 from groupvit.evaluation.reports.page import page
 from groupvit.pages.document import write_page
 from groupvit.segmentation.segmenter import Segmenter
-from groupvit.text.background import Background
 
 SCORES, TABLE, PAGE = "scores.json", "report.md", "report.html"
-"""What is written."""
+"""Files of a report."""
 
 
 def clear(out: Path) -> None:
-    """Take away what an older evaluation has left in a folder, and nothing else."""
+    """Delete the report and the journal of an earlier evaluation, and nothing else."""
     for file in (*out.glob(f"{NAME}-*.jsonl"), *(out / name for name in (SCORES, TABLE, PAGE))):
         file.unlink(missing_ok=True)
 
@@ -30,30 +27,28 @@ def write(
     segmenter: Segmenter,
     benchmark: Benchmark,
     evaluation: Evaluation,
-    values: dict[str, Any],
     *,
-    background: Background | None,
+    model: str,
     num_shown: int,
 ) -> None:
-    """Write everything but the journal.
+    """Write the report.
 
     Args:
-        out: The folder, which exists.
-        segmenter: The model, which segments the images of the page once more.
-        benchmark: What was measured.
-        evaluation: The scores.
-        values: What `conditions` gives, the scores, and the `model` as the person calls it.
-        background: As it was measured with.
-        num_shown: How many images the page shows.
+        out: Existing folder.
+        segmenter: Model, which segments the images of the page again: no evaluation holds images.
+        benchmark: Images with masks.
+        evaluation: Scores.
+        model: Name of the model as the user gave it.
+        num_shown: Number of images on the page.
 
     Raises:
         InputError: A file cannot be written.
     """
-    question = asked(benchmark, segmenter, background)
     shown = [
-        draw(segmenter, benchmark, question, score)
+        draw(segmenter, benchmark, evaluation, score)
         for score in choose(evaluation.images, num_shown)
     ]
+    values = {"model": model, **evaluation.to_values()}
     write_page(out / SCORES, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
-    write_page(out / TABLE, markdown(evaluation, values))
-    write_page(out / PAGE, page(evaluation, values, shown))
+    write_page(out / TABLE, markdown(evaluation))
+    write_page(out / PAGE, page(evaluation, shown, model=model))

@@ -1,6 +1,3 @@
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -8,10 +5,9 @@ from PIL import Image
 
 from groupvit.distributed import session
 from groupvit.errors import InputError
-from groupvit.evaluation.classification import Item, classify, find_items
+from groupvit.probes.classification import Item, classify, find_items
 from groupvit.segmentation.segmenter import Segmenter
 from tests import lively
-from tests.ranks import launch
 
 NAMES = ["dog", "cat", "sky", "grass", "car", "boat", "tree"]
 
@@ -70,7 +66,7 @@ def test_accuracy_is_the_share_of_images_whose_name_is_near(segmenter, folder):
     for label, name in enumerate(names):
         right = (order[:, 0] == labels)[labels == label]
         assert found.by_class[name] == pytest.approx(right.float().mean().item())
-    assert (found.num_images, found.damaged) == (len(items), 0)
+    assert (found.num_images, found.num_damaged) == (len(items), 0)
 
 
 def test_classes_of_one_name_are_one(segmenter, folder):
@@ -80,7 +76,7 @@ def test_classes_of_one_name_are_one(segmenter, folder):
     assert classify(segmenter, doubled, [*names, *names]) == plain
 
 
-def test_a_name_that_is_level_counts_as_nearer(segmenter, folder, monkeypatch):
+def test_a_tie_counts_as_nearer(segmenter, folder, monkeypatch):
     names, items = find_items(folder)
     alike = torch.ones(len(names), segmenter.model.config.embedding_dim)
     monkeypatch.setattr(Segmenter, "embed_words", lambda *_: alike)
@@ -92,7 +88,7 @@ def test_damaged_images_are_left_out_and_counted(segmenter, tmp_path):
     (tmp_path / "dog/0.png").write_bytes(b"nothing")
     names, items = find_items(tmp_path)
     found = classify(segmenter, items, names)
-    assert (found.num_images, found.damaged) == (len(NAMES) - 1, 1)
+    assert (found.num_images, found.num_damaged) == (len(NAMES) - 1, 1)
     assert "dog" not in found.by_class
     for item in items:
         item.path.write_bytes(b"nothing")
@@ -121,16 +117,18 @@ def test_what_is_no_folder_of_classes_is_refused(tmp_path, make, complaint):
         find_items(tmp_path / "photos")
 
 
-@pytest.mark.slow
-def test_two_ranks_count_every_image_once(segmenter, tmp_path):
-    names, items = find_items(write(tmp_path / "classes"))
-    alone = classify(segmenter, items, names)
-    assert launch(Path(__file__), tmp_path) == [repr(alone)] * 2
+def before_ranks(folder):
+    write(folder / "classes")
 
 
-if __name__ == "__main__":
-    out = Path(sys.argv[1])
+def on_each_rank(folder):
     with session("cpu") as ranks:
-        names, items = find_items(out / "classes")
-        model = Segmenter(lively.lively_model())
-        torch.save(repr(classify(model, items, names, ranks=ranks)), out / f"{ranks.rank}.pt")
+        names, items = find_items(folder / "classes")
+        return repr(classify(Segmenter(lively.lively_model()), items, names, ranks=ranks))
+
+
+@pytest.mark.slow
+def test_two_ranks_count_every_image_once(segmenter, folder, both_ranks):
+    names, items = find_items(folder)
+    alone = classify(segmenter, items, names)
+    assert both_ranks == [repr(alone)] * 2

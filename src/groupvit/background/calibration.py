@@ -1,8 +1,11 @@
-"""Calibration: where the background of a model begins, told by images.
+"""Calibration: background thresholds of a model, found on images.
 
-With a few images whose masks are known, one threshold for all labels, and one for each, are
-chosen so that the mIoU on them is highest. Without any mask, the threshold is that which parts
-certain from uncertain pixels best (Otsu 1979): it supposes that the images show both.
+With masks, a few dozen images give one threshold for all labels and one for each label, so that
+the mIoU on these images is highest. Without masks, one threshold separates certain from uncertain
+pixels best (Otsu 1979), which supposes that the images show both.
+
+Axes:
+    bin: intervals of certainty, from -1 to 1.
 """
 
 from collections.abc import Sequence
@@ -14,8 +17,9 @@ from jaxtyping import Float, Float64, Int64
 
 from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.benchmark import Benchmark
-from groupvit.evaluation.evaluate import OnProgress, asked
+from groupvit.evaluation.measurement import prescribed_labels
 from groupvit.evaluation.scores import IGNORED
+from groupvit.progress import OnProgress
 from groupvit.segmentation.groups import GroupedImage
 from groupvit.segmentation.labels import parse
 from groupvit.segmentation.score_map import assemble
@@ -23,42 +27,42 @@ from groupvit.segmentation.scoring import max_over_synonyms
 from groupvit.segmentation.segmenter import ImageInput, Segmenter
 
 NUM_BINS = 400
-"""Certainties are counted in so many steps from -1 to 1."""
-FEWEST = 3
-"""Images that must show a label before it has a threshold of its own."""
+"""Number of bins from -1 to 1 in which certainties are counted."""
+MIN_IMAGES = 3
+"""Minimum number of images that show a label with a threshold of its own."""
 ROUNDS = 3
-"""How often the thresholds of all labels are gone through."""
+"""Number of passes over the labels in which their thresholds are improved."""
 CURVE_STEP = 8
-"""Of the thresholds for all labels, every so many are told."""
+"""Step between bins of the curve."""
 EDGES: Float64[np.ndarray, " bin"] = np.linspace(-1, 1, NUM_BINS, endpoint=False)
-"""The certainties at which bins begin, which thresholds may take."""
+"""Lower edge of every bin: the candidates for thresholds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """Where the background begins."""
+    """Background thresholds of a model."""
 
     threshold: float
-    """For labels without one of their own."""
+    """Threshold of labels without one of their own."""
     thresholds: dict[str, float]
-    """For labels that enough images show; empty without masks."""
+    """Thresholds of the labels that enough images show; empty without masks."""
     num_images: int
-    """How many it was told by."""
+    """Number of images of the calibration."""
     miou: float | None
-    """On these images, by these thresholds, before any refinement; None without masks."""
+    """mIoU with these thresholds on these images, before refinement; None without masks."""
     curve: tuple[tuple[float, float], ...] = ()
-    """Thresholds for all labels, and the mIoU by each; empty without masks."""
+    """Threshold for all labels, and mIoU with it; empty without masks."""
 
 
 def calibrate(
     segmenter: Segmenter, benchmark: Benchmark, *, on_progress: OnProgress | None = None
 ) -> Calibration:
-    """Thresholds from images with masks.
+    """Calibrate on images with masks.
 
     Args:
-        segmenter: The model, and how it looks at images.
-        benchmark: Some dozens of images; its first class is the background.
-        on_progress: Told after every image.
+        segmenter: Model and protocol.
+        benchmark: A few dozen images; the first class is the background.
+        on_progress: Called after every image.
 
     Raises:
         InputError: The benchmark has no background, or an image or mask cannot be used.
@@ -68,9 +72,10 @@ def calibrate(
             f"the classes of {benchmark.name} begin with no background, so that there is nothing "
             "to calibrate"
         )
-    labels = asked(benchmark, segmenter).labels
+    labels = prescribed_labels(benchmark, segmenter.protocol)
+    # Pixels by class of the mask (the background first), best label, and bin of its certainty.
     table = np.zeros((len(labels) + 1, len(labels), NUM_BINS), np.int64)
-    shown = np.zeros(len(labels), np.int64)
+    shown = np.zeros(len(labels), np.int64)  # number of images that show each label
     for index in range(len(benchmark)):
         sample = benchmark[index]
         [grouped] = segmenter.group([sample.image])
@@ -82,24 +87,23 @@ def calibrate(
         shown[present[present > 0] - 1] += 1
         if on_progress is not None:
             on_progress(index + 1, len(benchmark))
-    names = parse(labels).names
-    return _fit(table, names, shown, len(benchmark))
+    return _fit(table, parse(labels).names, shown, len(benchmark))
 
 
-def calibrate_blindly(
+def calibrate_without_masks(
     segmenter: Segmenter,
     images: Sequence[ImageInput],
     labels: Sequence[str],
     *,
     on_progress: OnProgress | None = None,
 ) -> Calibration:
-    """One threshold from images without masks, some of which show the labels and some not.
+    """Calibrate one threshold on images, some of which show the labels and some do not.
 
     Args:
-        segmenter: The model, and how it looks at images.
+        segmenter: Model and protocol.
         images: Files, Pillow images or arrays.
-        labels: What is asked for.
-        on_progress: Told after every image.
+        labels: Labels, with synonyms as for segmentation.
+        on_progress: Called after every image.
 
     Raises:
         InputError: An image cannot be read, or a label is empty or given twice.
@@ -118,19 +122,23 @@ def calibrate_blindly(
 def certainties(
     segmenter: Segmenter, grouped: GroupedImage, labels: Sequence[str]
 ) -> tuple[Int64[np.ndarray, "height width"], Float[np.ndarray, "height width"]]:
-    """The best label of every pixel, and what is compared with its threshold: see `Certainty`."""
+    """Best label of every pixel, and the certainty that is compared with its threshold.
+
+    The certainty is the score of the label, its cosine, or its margin over the background layer:
+    see `groupvit.text.background.Certainty`.
+    """
     if segmenter.certainty == "score":
         dense = torch.from_numpy(segmenter.label(grouped, labels).scores)
     else:
         wanted = parse(labels)
         words = segmenter.embed_words(wanted.words)
-        tables = [
+        tables = [  # of every window, (part, label)
             max_over_synonyms(one.naming_embeddings @ words.mT, wanted)
             - segmenter.learned_thresholds(one.naming_embeddings)[:, None]
             for one in grouped.windows
         ]
         dense = assemble(grouped, tables, resized=segmenter.protocol.resized).dense()
-    certainty, best = dense.max(dim=0)
+    certainty, best = dense.max(dim=0)  # of (label, height, width)
     return best.cpu().numpy(), certainty.cpu().numpy()
 
 
@@ -145,27 +153,36 @@ def _fit(
     shown: Int64[np.ndarray, " label"],
     num_images: int,
 ) -> Calibration:
-    """The thresholds at which the mIoU is highest: one for all, then label by label."""
+    """Thresholds with the highest mIoU: one for all labels, then label by label.
+
+    Args:
+        table: Pixels by class of the mask (background first), best label, and certainty.
+        names: Names of the labels.
+        shown: Number of images that show each label.
+        num_images: Number of images.
+    """
     num_labels = len(names)
-    # [k, i]: what is counted of label k if its threshold is the i-th edge.
-    kept = table[:, :, ::-1].cumsum(axis=2)[:, :, ::-1]
-    right = np.stack([kept[k + 1, k] for k in range(num_labels)])
+    # A threshold at edge i keeps the label in bin i and above; below, pixels become background.
+    kept = table[:, :, ::-1].cumsum(axis=2)[:, :, ::-1]  # (truth, label, threshold)
+    right = np.stack([kept[k + 1, k] for k in range(num_labels)])  # (label, threshold)
     predicted = kept.sum(axis=0)
-    behind = table[0].sum(axis=1)[:, None] - kept[0]  # background that is left to it
-    given_up = predicted[:, :1] - predicted
-    truth = table.sum(axis=(1, 2))
+    background_right = table[0].sum(axis=1)[:, None] - kept[0]
+    background_predicted = predicted[:, :1] - predicted
+    truth = table.sum(axis=(1, 2))  # pixels of every class, background first
 
     def miou(at: Int64[np.ndarray, " label"]) -> float:
+        """MIoU with every label's threshold at this edge."""
         rows = np.arange(num_labels)
-        hits = np.append(behind[rows, at].sum(), right[rows, at])
-        said = np.append(given_up[rows, at].sum(), predicted[rows, at])
-        union = truth + said - hits
+        hits = np.append(background_right[rows, at].sum(), right[rows, at])
+        answers = np.append(background_predicted[rows, at].sum(), predicted[rows, at])
+        union = truth + answers - hits
         return float((hits / np.maximum(union, 1))[union > 0].mean())
 
     curve = [miou(np.full(num_labels, i)) for i in range(NUM_BINS)]
     common = int(np.argmax(curve))
     best = np.full(num_labels, common)
-    own: list[int] = np.flatnonzero(shown >= FEWEST).tolist()
+    own: list[int] = np.flatnonzero(shown >= MIN_IMAGES).tolist()
+    # Coordinate ascent: labels share the background, so that one threshold moves the others'.
     for _ in range(ROUNDS):
         for k in own:
             choices = [np.where(np.arange(num_labels) == k, i, best) for i in range(NUM_BINS)]
@@ -181,12 +198,16 @@ def _fit(
 
 
 def _otsu(counts: Int64[np.ndarray, " bin"]) -> int:
-    """The bin at which the part below and the part above differ most from each other."""
+    """First bin of the upper class where the variance between both classes is highest.
+
+    variance = weight below * weight above * (mean above - mean below)^2
+             = (mean * weight below - sum below)^2 / (weight below * weight above)
+    """
     weights, centers = counts / counts.sum(), EDGES + 1 / NUM_BINS
-    below = weights.cumsum() - weights
-    mean_below = (weights * centers).cumsum() - weights * centers
-    total = (weights * centers).sum()
+    below = weights.cumsum() - weights  # weight of all bins before each
+    sum_below = (weights * centers).cumsum() - weights * centers
+    mean = (weights * centers).sum()
     above = 1 - below
-    with np.errstate(divide="ignore", invalid="ignore"):
-        between = (total * below - mean_below) ** 2 / (below * above)
+    with np.errstate(divide="ignore", invalid="ignore"):  # where a class is empty
+        between = (mean * below - sum_below) ** 2 / (below * above)
     return int(np.nan_to_num(between, posinf=0.0).argmax())

@@ -7,9 +7,9 @@ import torch
 from groupvit import Background
 from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.scenes import Scenes
-from groupvit.evaluation.clusters import Clustering, ClusteringSegmenter, cluster
 from groupvit.evaluation.evaluate import evaluate
-from groupvit.evaluation.reports.values import conditions
+from groupvit.evaluation.measurement import Measurement
+from groupvit.probes.clusters import Clustering, ClusteringSegmenter, cluster
 from groupvit.segmentation.protocol import OURS
 from groupvit.segmentation.segmenter import Segmenter
 
@@ -83,9 +83,9 @@ def test_a_network_without_groups_is_clustered_too(tiny_config, build):
 
 
 def test_reports_tell_of_clusters(by_patch):
-    assert conditions(by_patch, SCENES)["clusters"] is None
+    assert Measurement.of(by_patch, SCENES).clusters is None
     clustered = ClusteringSegmenter(by_patch, Clustering(method="spectral", num_groups=3))
-    assert conditions(clustered, SCENES)["clusters"] == "spectral, 3 groups"
+    assert Measurement.of(clustered, SCENES).clusters == "spectral, 3 groups"
 
 
 def test_no_clusters_are_refused():

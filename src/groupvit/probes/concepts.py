@@ -1,12 +1,12 @@
-"""Concepts: for every group token the regions that chose it most, and the words nearest to them.
+"""Concepts: the regions that group tokens are assigned with most certainty, and the nearest words.
 
-The paper shows some of them (figure 7): group tokens of the first stage take parts and textures,
-those of the last whole things, each the same in image after image.
+The paper's figure 7 shows some: group tokens of the first stage take parts and textures, those of
+the last stage whole objects, consistently over images.
 """
 
 import heapq
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -18,59 +18,60 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from groupvit.errors import InputError
+from groupvit.progress import OnProgress
 from groupvit.segmentation.groups import GroupedImage, GroupedWindow
 from groupvit.segmentation.segmenter import Segmenter
 
 SMALLEST = 0.02
-"""Regions below this share of a window are no examples: a patch alone shows little."""
+"""Minimum area of an example, as a fraction of its window: a single patch shows little."""
 LONGEST = 160
-"""Examples have at most this on the longer side [pixels]."""
+"""Length of the longer side of an example [pixels], at most."""
 NUM_WORDS = 3
-"""How many words a concept is told by."""
+"""Number of words of a concept, at most."""
 
 
 class Example(NamedTuple):
-    """A region that chose a group token."""
+    """Region of an image that a group token was assigned."""
 
     name: str
-    """The image it lies in."""
+    """Name of the image."""
     certainty: float
-    """Mean share of the region's patches that the group took, [0, 1]."""
+    """Mean assignment of the region's patches to the group, [0, 1]."""
     image: UInt8[np.ndarray, "height width 3"]
-    """The image, or the window of it, small."""
+    """The window of the image, reduced."""
     region: Bool[np.ndarray, "height width"]
-    """Which of its pixels."""
+    """Pixels of the region."""
     embedding: Float[Tensor, " embedding"]
-    """The region in the space shared with text."""
+    """Embedding of the region in the space shared with text: mean over its patches."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Concept:
-    """What a group token stands for."""
+    """Group token with its regions and nearest words."""
 
     stage: int
     """Counted from 0."""
     group: int
     examples: tuple[Example, ...]
-    """The most certain first."""
+    """Most certain regions, in this order."""
     words: tuple[tuple[str, float], ...]
-    """Those nearest to the examples, with their cosines: one, and others that are positive."""
+    """Words nearest to the examples and their cosines: the first, and others above 0."""
     used: float
-    """Share of the windows in which it takes anything, [0, 1]."""
+    """Fraction of the windows in which it has patches, [0, 1]."""
     area: float
-    """Share of all patches that it takes, [0, 1]."""
+    """Fraction of all patches that it has, [0, 1]."""
 
 
 @dataclass(slots=True)
 class _Tally:
-    """What is known of one group token."""
+    """Examples and sums of one group token."""
 
     examples: list[tuple[float, int, Example]] = field(default_factory=list)
     used: int = 0
     area: float = 0.0
 
     def offer(self, example: Example, order: int, most: int) -> None:
-        """Keep it if it is among the most certain."""
+        """Keep an example if it is among the most certain; earlier ones win ties."""
         entry = (example.certainty, -order, example)
         if len(self.examples) < most:
             heapq.heappush(self.examples, entry)
@@ -84,19 +85,19 @@ def concepts(
     words: Sequence[str],
     *,
     num_examples: int = 6,
-    on_progress: Callable[[int, int], object] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> list[Concept]:
-    """Look for every group token through images, and tell what chose it.
+    """Find the regions and the nearest words of every group token.
 
     Args:
-        segmenter: The model.
-        images: Files.
-        words: What concepts may be told by.
-        num_examples: Regions kept for each group token.
-        on_progress: Told how many images are done, and of how many.
+        segmenter: Model and protocol.
+        images: Image files.
+        words: Candidates for the nearest words.
+        num_examples: Number of regions per group token.
+        on_progress: Called after every image.
 
     Returns:
-        Group tokens that were ever chosen, stage by stage, the one with most area first.
+        Group tokens that have patches anywhere, by stage, then by falling area.
 
     Raises:
         InputError: An image cannot be read, or a number is below 1.
@@ -128,11 +129,11 @@ def _count(
     orders: Iterator[int],
     most: int,
 ) -> None:
-    """Add what the groups of a window took."""
-    meanings = window.patch_embeddings()
+    """Add the regions of a window's groups."""
+    patch_embeddings = window.patch_embeddings()  # (token, embedding)
     for stage in range(window.num_stages):
-        shares = window.patch_assignment(stage)
-        certainty, winner = shares.max(dim=0)
+        assignment = window.patch_assignment(stage)
+        certainty, winner = assignment.max(dim=0)  # of (group, token)
         image, groups = _shown(grouped, window, stage)
         for group in winner.unique().tolist():  # type: ignore[no-untyped-call]
             won = winner == group
@@ -142,7 +143,7 @@ def _count(
             if won.float().mean() < SMALLEST:
                 continue
             region = (groups == group).cpu().numpy()
-            embedding = meanings[won].mean(dim=0)
+            embedding = patch_embeddings[won].mean(dim=0)
             example = Example(name, float(certainty[won].mean()), image, region, embedding)
             tally.offer(example, next(orders), most)
 
@@ -150,7 +151,7 @@ def _count(
 def _shown(
     grouped: GroupedImage, window: GroupedWindow, stage: int
 ) -> tuple[UInt8[np.ndarray, "height width 3"], Int[Tensor, "height width"]]:
-    """A window and the group of every pixel of it, both small."""
+    """Window of an image and the group of its every pixel, both reduced."""
     place = grouped.in_image(window.box)
     step = max(1, -(-max(place.height, place.width) // LONGEST))
     image = grouped.image[place.slices][::step, ::step]
@@ -171,8 +172,8 @@ def _concept(
         mean = F.normalize(torch.stack([one.embedding for one in examples]).mean(dim=0), dim=0)
         cosines = vocabulary @ mean
         first, *others = cosines.topk(min(NUM_WORDS, len(words))).indices.tolist()
-        told = [first, *(index for index in others if cosines[index] > 0)]
-        nearest = tuple((words[index], float(cosines[index])) for index in told)
+        kept = [first, *(index for index in others if cosines[index] > 0)]
+        nearest = tuple((words[index], float(cosines[index])) for index in kept)
     return Concept(
         stage=stage,
         group=group,

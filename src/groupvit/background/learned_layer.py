@@ -1,15 +1,15 @@
-"""A learned background: how near a word must be to a part of an image to be seen there.
+"""Background layer: the cosine that a label must exceed, learned for every part of an image.
 
-A word is seen at a part p if cos(p, word) > w . p + b. The layer (w, b) is learned while the
-network stays as it is, by logistic regression on examples: a part, a word, and
-whether the word is there.
+A label is present at a part p of an image if cos(p, label) > w . p + b. The layer (w, b) is
+learned by logistic regression, with the network frozen, from examples: a part, the label that fits
+it best, and whether this label is present.
 
-        z = logit scale * (cos(p, word) - w . p - b)
-        mean of the binary cross-entropy of z and «there» + DECAY * |logit scale * w|^2
+    z    = logit scale * (cos(p, label) - w . p - b)
+    loss = mean binary cross-entropy of z and presence + DECAY * |logit scale * w|^2
 
-Masks tell what is there. So do captions, if less surely. Of the nouns of an image's captions some
-are asked for, the others not. Where one of the former fits best of all nouns, it is there; where
-any other noun fits better, nothing is there that was asked for.
+Masks tell presence. Captions tell it less surely: some of the nouns of an image's captions, drawn
+at random, are the labels. Where one of these fits a part best of all nouns, it is present; where
+another noun fits better, no label is.
 """
 
 from collections import Counter
@@ -30,9 +30,10 @@ from groupvit.data.index import Shard
 from groupvit.data.shards import Shards
 from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.benchmark import Benchmark, Sample
-from groupvit.evaluation.evaluate import OnProgress, asked
+from groupvit.evaluation.measurement import prescribed_labels
 from groupvit.evaluation.scores import IGNORED
 from groupvit.model.groupvit import GroupViT
+from groupvit.progress import OnProgress
 from groupvit.segmentation.groups import GroupedImage
 from groupvit.segmentation.labels import parse
 from groupvit.segmentation.scoring import max_over_synonyms
@@ -41,50 +42,50 @@ from groupvit.text.nouns import singular
 from groupvit.weights import checkpoint
 
 DECAY = 1e-6
-"""What keeps w small; on drawn scenes little depends on it from 1e-7 to 1e-5."""
+"""Weight decay; on drawn scenes the result hardly changes from 1e-7 to 1e-5."""
 PARTS = 256
-"""Parts of an image with captions that are examples, drawn at random."""
-KEPT = 0.5
-"""Share of the nouns of an image's captions that are asked for, drawn at random."""
-FEWEST = 5
-"""Captions that must have a noun, or it does not count."""
+"""Number of parts of an image with captions that become examples, drawn at random."""
+LABEL_FRACTION = 0.5
+"""Fraction of the nouns of an image's captions that are labels, drawn at random."""
+MIN_CAPTIONS = 5
+"""Minimum number of images whose captions hold a noun; rarer nouns are ignored."""
 ITERATIONS = 200
-"""Of L-BFGS, at most."""
+"""Maximum number of iterations of L-BFGS."""
 
 
 class Examples(NamedTuple):
-    """What the layer is learned from."""
+    """Training examples of the layer."""
 
     parts: Float[Tensor, "example embedding"]
-    """L2-normalized, or means of such."""
+    """Embeddings of parts: L2-normalized, or means of such."""
     cosines: Float[Tensor, " example"]
-    """That of the part and the word which fits it best, of those that are asked for."""
-    there: Bool[Tensor, " example"]
-    """Whether this word is there."""
+    """Cosine of the part and its best label."""
+    present: Bool[Tensor, " example"]
+    """Whether this label is present."""
 
 
-class Learned(NamedTuple):
-    """A model with a learned background."""
+class LearnedLayer(NamedTuple):
+    """Model with a learned background layer."""
 
     model: GroupViT
-    """A copy with the layer."""
+    """Copy of the model with the layer."""
     num_examples: int
-    """Parts that it was learned from."""
-    there: float
-    """Share of them that show a word that was asked for, [0, 1]."""
+    """Number of examples that it was learned from."""
+    present: float
+    """Fraction of the examples whose best label is present, [0, 1]."""
     accuracy: float
-    """How many the layer tells right, of those with and of those without a word, on average."""
+    """Mean accuracy of the layer on examples with and without a present label, [0, 1]."""
 
 
-def by_masks(
+def learn_from_masks(
     segmenter: Segmenter, benchmark: Benchmark, *, on_progress: OnProgress | None = None
-) -> Learned:
-    """A background learned from images with masks, a few dozen.
+) -> LearnedLayer:
+    """Learn the layer from a few dozen images with masks.
 
     Args:
-        segmenter: The model, and how it looks at images.
-        benchmark: The images; the first class is the background.
-        on_progress: Told after every image.
+        segmenter: Model and protocol.
+        benchmark: Images with masks; the first class is the background.
+        on_progress: Called after every image.
 
     Raises:
         InputError: The benchmark has no background, or an image or mask cannot be used.
@@ -94,100 +95,106 @@ def by_masks(
             f"the classes of {benchmark.name} begin with no background, so that there is nothing "
             "to learn"
         )
-    wanted = parse(asked(benchmark, segmenter).labels)
-    words = segmenter.embed_words(wanted.words)
+    labels = parse(prescribed_labels(benchmark, segmenter.protocol))
+    words = segmenter.embed_words(labels.words)
     found: list[Examples] = []
     for index in range(len(benchmark)):
         sample = benchmark[index]
         [grouped] = segmenter.group([sample.image])
         parts, truth = _with_truth(grouped, sample)
         counted = torch.from_numpy(truth != IGNORED)
-        best = max_over_synonyms(parts @ words.mT, wanted).max(dim=1)
-        there = best.indices.cpu() + 1 == torch.from_numpy(truth)
-        found.append(Examples(parts.cpu()[counted], best.values.cpu()[counted], there[counted]))
+        best = max_over_synonyms(parts @ words.mT, labels).max(dim=1)  # of (part, label)
+        present = best.indices.cpu() + 1 == torch.from_numpy(truth)  # class 0 is the background
+        found.append(Examples(parts.cpu()[counted], best.values.cpu()[counted], present[counted]))
         if on_progress is not None:
             on_progress(index + 1, len(benchmark))
     return learn(segmenter.model, _joined(found))
 
 
-def by_captions(
+def learn_from_captions(
     segmenter: Segmenter,
     shards: Sequence[Shard],
     *,
     num_pairs: int = 500,
     on_progress: OnProgress | None = None,
-) -> Learned:
-    """A background learned from images with captions, some hundreds, without any mask.
+) -> LearnedLayer:
+    """Learn the layer from some hundreds of images with captions, without masks.
 
     Args:
-        segmenter: The model, and how it looks at images.
-        shards: Where the pairs lie, from `groupvit.data.index.prepare`.
-        num_pairs: How many are looked at, evenly spread; damaged images are passed over.
-        on_progress: Told after every image.
+        segmenter: Model and protocol.
+        shards: Shards of image-caption pairs, from `groupvit.data.index.prepare`.
+        num_pairs: Number of pairs to use, evenly spread; damaged images are skipped.
+        on_progress: Called after every image.
 
     Raises:
-        InputError: No noun stands in enough captions, or there is no image.
+        InputError: No noun is in enough captions, or there is no image.
     """
     pairs = list(_nouns(Shards(shards), shards, num_pairs))
     counts = Counter(noun for _, nouns in pairs for noun in nouns)
-    vocabulary = sorted(noun for noun, count in counts.items() if count >= FEWEST)
+    vocabulary = sorted(noun for noun, count in counts.items() if count >= MIN_CAPTIONS)
     if not vocabulary:
         raise InputError(
-            f"no noun stands in {FEWEST} of {len(pairs):,} captions; give more pairs, or such as "
-            "have captions with nouns"
+            f"no noun stands in {MIN_CAPTIONS} of {len(pairs):,} captions; give more pairs, or "
+            "pairs whose captions have nouns"
         )
     words = segmenter.embed_words(vocabulary)
     found, generator = list[Examples](), torch.Generator().manual_seed(0)
     for done, (read, nouns) in enumerate(pairs, start=1):
         known = torch.tensor([noun in nouns for noun in vocabulary])
-        own = (known & (torch.rand(known.shape, generator=generator) < KEPT)).to(words.device)
-        if own.any():
-            found += [_by_caption(one, words, own, generator) for one in _grouped(segmenter, read)]
+        drawn = torch.rand(known.shape, generator=generator) < LABEL_FRACTION
+        is_label = (known & drawn).to(words.device)
+        if is_label.any():
+            found += [
+                _from_caption(one, words, is_label, generator) for one in _grouped(segmenter, read)
+            ]
         if on_progress is not None:
             on_progress(done, len(pairs))
     return learn(segmenter.model, _joined(found))
 
 
-def learn(model: GroupViT, examples: Examples) -> Learned:
-    """The model with the layer that tells the examples best.
+def learn(model: GroupViT, examples: Examples) -> LearnedLayer:
+    """Copy of a model with the layer that separates the examples best.
 
     Args:
-        model: The network, which is not changed.
-        examples: What it said, and what is there.
+        model: Network, which is not changed.
+        examples: Examples of both kinds.
 
     Raises:
         InputError: All examples are of one kind.
     """
-    parts, cosines, there = (tensor.detach().cpu() for tensor in examples)
-    share = float(there.float().mean())
-    if share in (0.0, 1.0):
-        which = "every part" if share else "no part"
+    parts, cosines, present = (tensor.detach().cpu() for tensor in examples)
+    fraction = float(present.float().mean())
+    if fraction in (0.0, 1.0):
+        which = "every part" if fraction else "no part"
         raise InputError(
             f"{which} of the images shows the word that fits it best, so that nothing can be "
             "learned; give other images, or a model that knows these words"
         )
-    layer = _fit(parts.float(), cosines.float(), there, model.logit_scale.item())
-    right = (cosines > parts.float() @ layer[:-1] + layer[-1]) == there
-    accuracy = (right[there].float().mean() + right[~there].float().mean()) / 2
-    return Learned(_with_layer(model, layer), len(there), share, float(accuracy))
+    layer = _fit(parts.float(), cosines.float(), present, model.logit_scale.item())
+    right = (cosines > parts.float() @ layer[:-1] + layer[-1]) == present
+    accuracy = (right[present].float().mean() + right[~present].float().mean()) / 2
+    return LearnedLayer(_with_layer(model, layer), len(present), fraction, float(accuracy))
 
 
 def _fit(
     parts: Float[Tensor, "example embedding"],
     cosines: Float[Tensor, " example"],
-    there: Bool[Tensor, " example"],
+    present: Bool[Tensor, " example"],
     scale: float,
 ) -> Float[Tensor, " embedding_and_bias"]:
-    """Logistic regression by L-BFGS; it begins with a bias between both kinds."""
+    """Weights and bias of logistic regression by L-BFGS.
+
+    It begins with no weights and a bias halfway between the mean cosines of both kinds.
+    """
     layer = torch.zeros(parts.shape[1] + 1)
-    layer[-1] = (cosines[there].mean() + cosines[~there].mean()) / 2
+    layer[-1] = (cosines[present].mean() + cosines[~present].mean()) / 2
     layer.requires_grad_()
     optimizer = torch.optim.LBFGS([layer], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimizer.zero_grad()
         z = scale * (cosines - parts @ layer[:-1] - layer[-1])
-        loss = F.binary_cross_entropy_with_logits(z, there.float())
+        loss = F.binary_cross_entropy_with_logits(z, present.float())
         loss = loss + DECAY * (scale * layer[:-1]).square().sum()
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
@@ -200,10 +207,10 @@ def _fit(
 def _with_layer(model: GroupViT, layer: Float[Tensor, " embedding_and_bias"]) -> GroupViT:
     tensors = {name: value.detach().cpu() for name, value in model.state_dict().items()}
     tensors |= {
-        "background.weight": layer[None, :-1].clone(),
-        "background.bias": layer[-1:].clone(),
+        "background_layer.weight": layer[None, :-1].clone(),
+        "background_layer.bias": layer[-1:].clone(),
     }
-    return checkpoint.fill(replace(model.config, background=True), tensors, where="the model")
+    return checkpoint.fill(replace(model.config, background_layer=True), tensors, where="the model")
 
 
 def _joined(found: Sequence[Examples]) -> Examples:
@@ -212,23 +219,23 @@ def _joined(found: Sequence[Examples]) -> Examples:
     return Examples(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 
 
-def _by_caption(
+def _from_caption(
     grouped: GroupedImage,
     words: Float[Tensor, "noun embedding"],
-    own: Bool[Tensor, " noun"],
+    is_label: Bool[Tensor, " noun"],
     generator: torch.Generator,
 ) -> Examples:
     parts = torch.cat([window.patch_embeddings() for window in grouped.windows])
     some = parts[torch.randperm(len(parts), generator=generator)[:PARTS]]
-    cosines = some @ words.mT
-    best = cosines.masked_fill(~own, -torch.inf).amax(dim=1)
-    return Examples(some, best, own[cosines.argmax(dim=1)])
+    cosines = some @ words.mT  # (part, noun)
+    best = cosines.masked_fill(~is_label, -torch.inf).amax(dim=1)
+    return Examples(some, best, is_label[cosines.argmax(dim=1)])
 
 
 def _with_truth(
     grouped: GroupedImage, sample: Sample
 ) -> tuple[Float[Tensor, "part embedding"], Int64[np.ndarray, " part"]]:
-    """All patches of an image, and the class in the middle of each."""
+    """Embeddings of all patches of an image, and the class of the mask at the center of each."""
     truth = []
     for window in grouped.windows:
         place = grouped.in_image(window.box)
@@ -247,7 +254,7 @@ def _with_truth(
 def _nouns(
     opened_shards: Shards, shards: Sequence[Shard], num_pairs: int
 ) -> Iterator[tuple[Callable[[], bytes], frozenset[str]]]:
-    """Pairs that are evenly spread: what reads the image, and the nouns of the captions."""
+    """Evenly spread pairs: a function that reads the image, and the nouns of its captions."""
     sites = [(number, i) for number, shard in enumerate(shards) for i in range(shard.num_samples)]
     count = min(num_pairs, len(sites))
     for place in range(count):
@@ -259,7 +266,7 @@ def _nouns(
 
 
 def _grouped(segmenter: Segmenter, read: Callable[[], bytes]) -> list[GroupedImage]:
-    """The image in groups; nothing if it is damaged."""
+    """Groups of an image; an empty list if it is damaged."""
     try:
         with opened(read()) as image:
             pixels = imaging.read(image)

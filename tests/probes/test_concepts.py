@@ -6,8 +6,8 @@ import torch
 from PIL import Image
 
 from groupvit.errors import InputError
-from groupvit.evaluation.concepts import SMALLEST, concepts
-from groupvit.evaluation.reports.concepts import concepts_page
+from groupvit.probes.concepts import SMALLEST, concepts
+from groupvit.probes.concepts_page import concepts_page
 from groupvit.segmentation.protocol import OURS
 from groupvit.segmentation.segmenter import Segmenter
 from tests import lively

@@ -1,30 +1,30 @@
-"""The concepts of a model as a page."""
+"""HTML page of concepts."""
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from groupvit import visualization
-from groupvit.evaluation.concepts import Concept, Example
 from groupvit.pages.document import document, section, text
 from groupvit.pages.pieces import Panel, article
+from groupvit.probes.concepts import Concept, Example
 
 
 def concepts_page(found: Sequence[Concept], *, model: str, num_images: int) -> str:
-    """The whole page as text.
+    """HTML of the page.
 
     Args:
-        found: Stage by stage.
-        model: As the person calls it.
-        num_images: How many were looked through.
+        found: Concepts, sorted by stage.
+        model: Name of the model as the user gave it.
+        num_images: Number of images that were searched.
     """
     sections = [
         _stage(stage, list(some)) for stage, some in groupby(found, key=lambda one: one.stage)
     ]
     lead = (
-        f"<h1>What the groups of {text(model)} stand for</h1>\n"
+        f"<h1>Concepts of the groups of {text(model)}</h1>\n"
         f'<p class="lead">Every group token is one learned vector, the same for all images. Shown '
-        f"are the regions of {num_images:,} images that chose it with most certainty; the rest "
-        "of each image is dark.</p>\n"
+        f"are the regions of {num_images:,} images that it was assigned with most certainty; "
+        "the rest of each image is dark.</p>\n"
         '<p class="muted">Words are the nearest to the mean of these regions, of those that were '
         "given, with their cosines. No group was ever told what to stand for.</p>"
     )
@@ -41,10 +41,10 @@ def _stage(stage: int, found: Sequence[Concept]) -> str:
 
 def _concept(concept: Concept) -> str:
     words = ", ".join(f"{word} {cosine:.2f}" for word, cosine in concept.words)
-    told = f"{concept.area:.1%} of all patches, in {concept.used:.0%} of the images"
+    area = f"{concept.area:.1%} of all patches, in {concept.used:.0%} of the images"
     title = (
         f'<span class="muted">{concept.group}</span> {text(words or "too small to be shown")} '
-        f'<span class="muted">{told}</span>'
+        f'<span class="muted">{area}</span>'
     )
     return article(f"group-{concept.stage + 1}-{concept.group}", title, _panels(concept.examples))
 

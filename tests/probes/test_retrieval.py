@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from groupvit.data import index
 from groupvit.errors import InputError
-from groupvit.evaluation.retrieval import recall, retrieval
+from groupvit.probes.retrieval import recall, retrieval
 from tests.data.pairs import sample, write_shards, write_tar
 from tests.lively import lively_model
 
@@ -44,7 +44,7 @@ def test_every_image_and_caption_of_all_shards_takes_part(shards):
     found = retrieval(
         lively_model(), index.prepare(shards, None), on_progress=lambda *x: done.append(x)
     )
-    assert (found.num_images, found.num_captions, found.damaged) == (8, 16, 0)
+    assert (found.num_images, found.num_captions, found.num_damaged) == (8, 16, 0)
     assert found.captions.at[10] == 1.0  # fewer wrong answers than places
     assert done[-1] == (8, 8)
 
@@ -52,11 +52,11 @@ def test_every_image_and_caption_of_all_shards_takes_part(shards):
 def test_a_image_and_its_caption_that_are_near_find_each_other(shards, monkeypatch):
     model = lively_model()
     number = lambda pixels: (pixels[:, 0, 0, 0] * 58.395 + 123.675).round().div(3).long()  # noqa: E731
-    encode = model.encode_image
+    embed = model.embed_image
 
-    def encode_image(pixels):
+    def embed_image(pixels, **options):
         near = torch.nn.functional.one_hot(number(pixels), 8).float()
-        return encode(pixels)._replace(embedding=near)
+        return embed(pixels, **options)._replace(image=near)
 
     texts = []
 
@@ -64,7 +64,7 @@ def test_a_image_and_its_caption_that_are_near_find_each_other(shards, monkeypat
         texts.append(len(tokens))
         return torch.eye(8).repeat_interleave(2, dim=0)[sum(texts) - len(tokens) : sum(texts)]
 
-    monkeypatch.setattr(model, "encode_image", encode_image)
+    monkeypatch.setattr(model, "embed_image", embed_image)
     monkeypatch.setattr(model, "encode_text", encode_text)
     found = retrieval(model, index.prepare(shards, None))
     assert found.captions.at == found.images.at == {1: 1.0, 5: 1.0, 10: 1.0}
@@ -74,7 +74,7 @@ def test_a_image_and_its_caption_that_are_near_find_each_other(shards, monkeypat
 def test_damaged_images_are_left_out_with_their_captions_and_counted(tmp_path):
     parts = [*sample(0), *sample(1), ("000002.jpg", b"no image"), ("000002.txt", "a dog")]
     found = retrieval(lively_model(), index.prepare([write_tar(tmp_path / "a.tar", parts)], None))
-    assert (found.num_images, found.num_captions, found.damaged) == (2, 4, 1)
+    assert (found.num_images, found.num_captions, found.num_damaged) == (2, 4, 1)
 
 
 def test_shards_without_a_sound_image_are_refused(tmp_path):

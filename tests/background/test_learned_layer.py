@@ -4,18 +4,18 @@ import torch
 from torch.nn import functional as F
 
 from groupvit import Background
+from groupvit.background.learned_layer import (
+    Examples,
+    _with_truth,
+    learn,
+    learn_from_captions,
+    learn_from_masks,
+)
 from groupvit.data import index
 from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.benchmark import Sample
 from groupvit.evaluation.benchmarks.scenes import Scenes
 from groupvit.evaluation.evaluate import evaluate
-from groupvit.evaluation.learned_background import (
-    Examples,
-    _with_truth,
-    by_captions,
-    by_masks,
-    learn,
-)
 from groupvit.segmentation.protocol import OURS
 from groupvit.segmentation.segmenter import Segmenter
 from tests.data.pairs import encoded, photo, write_tar
@@ -40,8 +40,8 @@ def examples():
 def test_the_layer_finds_what_words_must_pass(lively_model, examples):
     found = learn(lively_model, examples)
     assert found.accuracy > 0.98
-    assert found.there == pytest.approx(examples.there.float().mean().item())
-    layer = found.model.background.requires_grad_(requires_grad=False)
+    assert found.present == pytest.approx(examples.present.float().mean().item())
+    layer = found.model.background_layer.requires_grad_(requires_grad=False)
     assert layer.weight[0, 3].item() == pytest.approx(0.5, abs=0.05)
     assert layer.weight[0, :3].abs().max() < 0.05
     assert layer.bias.item() == pytest.approx(-0.1, abs=0.03)
@@ -51,16 +51,16 @@ def test_nothing_else_of_the_model_changes(lively_model, examples):
     before = {name: value.clone() for name, value in lively_model.state_dict().items()}
     found = learn(lively_model, examples).model
     after = found.state_dict()
-    assert after.keys() - before.keys() == {"background.weight", "background.bias"}
+    assert after.keys() - before.keys() == {"background_layer.weight", "background_layer.bias"}
     assert all(torch.equal(after[name], value) for name, value in before.items())
-    assert lively_model.background is None
+    assert lively_model.background_layer is None
     again = learn(found, examples).model
-    torch.testing.assert_close(again.background.weight, found.background.weight)
+    torch.testing.assert_close(again.background_layer.weight, found.background_layer.weight)
 
 
 @pytest.mark.parametrize("there", [True, False])
 def test_examples_of_one_kind_teach_nothing(lively_model, examples, there):
-    alike = examples._replace(there=torch.full((2000,), there))
+    alike = examples._replace(present=torch.full((2000,), there))
     with pytest.raises(InputError, match="so that nothing can be learned"):
         learn(lively_model, alike)
 
@@ -85,11 +85,11 @@ class Half:
 
 def test_masks_teach_what_is_there(segmenter):
     told, half = [], Half(segmenter)
-    found = by_masks(segmenter, half, on_progress=lambda *done: told.append(done))
+    found = learn_from_masks(segmenter, half, on_progress=lambda *done: told.append(done))
     assert told[-1] == (5, 5)
     grids = [one.windows[0].grid for one in segmenter.group([THINGS[0].image])]
     assert found.num_examples < 5 * grids[0][0] * grids[0][1]  # 255 tells nothing
-    assert 0.3 < found.there < 0.7
+    assert 0.3 < found.present < 0.7
     assert found.accuracy > 0.5
     learned = Segmenter(found.model)
     assert learned.certainty == "margin"
@@ -99,7 +99,7 @@ def test_masks_teach_what_is_there(segmenter):
 
 def test_names_that_are_never_right_teach_nothing(segmenter):
     with pytest.raises(InputError, match="no part of the images shows the word"):
-        by_masks(segmenter, THINGS)
+        learn_from_masks(segmenter, THINGS)
 
 
 def test_the_truth_of_a_patch_is_that_in_its_middle(lively_model):
@@ -142,18 +142,18 @@ def shards(tmp_path):
 
 def test_captions_teach_without_any_mask(segmenter, shards):
     told = []
-    found = by_captions(segmenter, shards, on_progress=lambda *done: told.append(done))
+    found = learn_from_captions(segmenter, shards, on_progress=lambda *done: told.append(done))
     assert told[-1] == (18, 18)
-    assert 0 < found.there < 1
-    again = by_captions(segmenter, shards)
-    assert torch.equal(again.model.background.weight, found.model.background.weight)
-    fewer = by_captions(segmenter, shards, num_pairs=15)
+    assert 0 < found.present < 1
+    again = learn_from_captions(segmenter, shards)
+    assert torch.equal(again.model.background_layer.weight, found.model.background_layer.weight)
+    fewer = learn_from_captions(segmenter, shards, num_pairs=15)
     assert fewer.num_examples < found.num_examples
 
 
 def test_captions_without_common_nouns_are_refused(segmenter, shards):
     with pytest.raises(InputError, match="no noun stands in 5 of 4 captions"):
-        by_captions(segmenter, shards, num_pairs=4)
+        learn_from_captions(segmenter, shards, num_pairs=4)
 
 
 def test_images_that_are_all_damaged_are_refused(segmenter, tmp_path):
@@ -162,4 +162,4 @@ def test_images_that_are_all_damaged_are_refused(segmenter, tmp_path):
         members += [(f"{i:03d}.jpg", b"no image"), (f"{i:03d}.txt", "a dog with a boat")]
     write_tar(tmp_path / "pairs.tar", members)
     with pytest.raises(InputError, match="no image can be used"):
-        by_captions(segmenter, index.prepare([tmp_path / "pairs.tar"], None))
+        learn_from_captions(segmenter, index.prepare([tmp_path / "pairs.tar"], None))

@@ -7,19 +7,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groupvit import Background
-from groupvit.errors import InputError
-from groupvit.evaluation.benchmarks.scenes import Scenes
-from groupvit.evaluation.calibration import (
+from groupvit.background.calibration import (
     EDGES,
     NUM_BINS,
     _fit,
     _otsu,
     calibrate,
-    calibrate_blindly,
+    calibrate_without_masks,
     certainties,
 )
-from groupvit.evaluation.evaluate import asked, evaluate
-from groupvit.evaluation.learned_background import Examples, learn
+from groupvit.background.learned_layer import Examples, learn
+from groupvit.errors import InputError
+from groupvit.evaluation.benchmarks.scenes import Scenes
+from groupvit.evaluation.evaluate import evaluate
+from groupvit.evaluation.measurement import Measurement
 from groupvit.segmentation.protocol import OURS
 from groupvit.segmentation.segmenter import Segmenter
 
@@ -107,7 +108,7 @@ def test_the_best_cut_lies_between_two_heaps():
 def test_without_masks_the_threshold_is_that_of_all_certainties(segmenter):
     images = [THINGS[index].image for index in range(5)]
     told = []
-    found = calibrate_blindly(
+    found = calibrate_without_masks(
         segmenter, images, THINGS.labels, on_progress=lambda *done: told.append(done)
     )
     values = []
@@ -149,9 +150,9 @@ def test_a_calibrated_model_goes_by_its_thresholds_where_the_protocol_leaves_the
     )
     one = Segmenter(segmenter.model, protocol=segmenter.protocol, background=told)
     assert one.default_background(labels) == told.among(labels)
-    assert asked(THINGS, one).background == told.among(labels)
+    assert Measurement.of(one, THINGS).background == told.among(labels)
     published = Segmenter(segmenter.model, protocol="groupvit", background=told)
-    assert asked(THINGS, published).background.threshold == 0.95
+    assert Measurement.of(published, THINGS).background.threshold == 0.95
     usual = {"score": 0.5, "similarity": 0.2, "margin": 0.0}[segmenter.certainty]
     assert segmenter.default_background(labels).threshold == usual
     other = "similarity" if segmenter.certainty == "score" else "score"
@@ -161,10 +162,10 @@ def test_a_calibrated_model_goes_by_its_thresholds_where_the_protocol_leaves_the
     assert foreign.default_background(labels).threshold == usual
 
 
-def test_what_a_person_gives_counts_more_than_a_calibration(segmenter):
+def test_what_the_user_gives_counts_more_than_a_calibration(segmenter):
     told = Background(threshold=0.3, thresholds={THINGS.labels[0]: 0.4})
     one = Segmenter(segmenter.model, protocol=segmenter.protocol, background=told)
-    given = asked(THINGS, one, Background(threshold=0.6)).background
+    given = Measurement.of(one, THINGS, Background(threshold=0.6)).background
     assert (given.threshold, given.thresholds) == (0.6, {})
-    wordy = asked(THINGS, one, Background(words=("wall",))).background
+    wordy = Measurement.of(one, THINGS, Background(words=("wall",))).background
     assert (wordy.threshold, wordy.thresholds, wordy.words) == (0.3, told.thresholds, ("wall",))

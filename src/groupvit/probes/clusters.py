@@ -1,8 +1,7 @@
-"""Baselines: groups that were not learned, but clustered from what patches mean.
+"""Clusters of patch embeddings in place of learned groups: the baselines of GroupViT's table 4.
 
-GroupViT's table 4 asks what its groups are worth over those that clustering finds in the features
-of a ViT of the same training. Everything else stays the same: a cluster is a segment, its embedding
-is the mean of its patches', and the protocol is the protocol.
+Everything else stays the same: a cluster is a segment whose embedding is the mean of its patches',
+and the protocol applies unchanged.
 """
 
 from collections.abc import Sequence
@@ -21,22 +20,22 @@ from groupvit.segmentation.segmenter import ImageInput, Segmenter
 
 Method = Literal["pixels", "kmeans", "mean-shift", "spectral"]
 RESTARTS = 4
-"""How often k-means begins; the best counts."""
+"""Number of restarts of k-means; the best one counts."""
 QUANTILE = 0.2
-"""Share of the pairs of patches that lie within the bandwidth of mean-shift."""
+"""Fraction of the pairs of patches within the bandwidth of mean-shift."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clustering:
-    """How patches are grouped."""
+    """Method by which patches are clustered."""
 
     method: Method
-    """`pixels`: every patch stands alone."""
+    """`pixels`: every patch is a cluster."""
     num_groups: int = 8
-    """How many clusters; mean-shift finds its own number."""
+    """Number of clusters of k-means and spectral clustering; mean-shift finds its own."""
 
     def __post_init__(self) -> None:
-        """Check the number, and that there is what clusters."""
+        """Check the number, and that scikit-learn is installed."""
         if self.num_groups < 1:
             raise InputError(f"num_groups is {self.num_groups}; give at least 1")
         try:
@@ -52,17 +51,18 @@ class Clustering:
 
 
 class ClusteringSegmenter(Segmenter):
-    """A segmenter whose groups are clusters of patches; its model may have learned others.
+    """Segmenter whose groups are clusters of patches instead of the learned ones.
 
     Args:
-        segmenter: The model, and how it looks at images.
-        clustering: How patches are grouped.
+        segmenter: Model and protocol.
+        clustering: Method of clustering.
     """
 
     def __init__(self, segmenter: Segmenter, clustering: Clustering) -> None:
         super().__init__(
             segmenter.network,
             origin=segmenter.origin,
+            inference=segmenter.inference,
             background=segmenter.calibrated,
             protocol=segmenter.protocol,
             device=segmenter.device,
@@ -72,7 +72,7 @@ class ClusteringSegmenter(Segmenter):
         self.clustering = clustering
 
     def group(self, images: Sequence[ImageInput]) -> list[GroupedImage]:
-        """Find clusters in place of groups; see `Segmenter.group`."""
+        """Cluster the patches of images; see `Segmenter.group`."""
         return [
             replace(one, windows=tuple(_clustered(x, self.clustering) for x in one.windows))
             for one in super().group(images)
@@ -80,13 +80,15 @@ class ClusteringSegmenter(Segmenter):
 
 
 def _clustered(window: GroupedWindow, clustering: Clustering) -> GroupedWindow:
-    """The window with clusters of its patches as the groups of its only stage."""
-    members = cluster(window.patch_embeddings(), clustering)
-    shares = F.one_hot(members, int(members.max()) + 1).float().mT
-    segments = F.normalize(shares @ window.patch_embeddings(), dim=-1)
+    """Window whose only stage has the clusters of its patches as groups."""
+    patches = window.patch_embeddings()  # (patch, embedding)
+    members = cluster(patches, clustering)  # (patch,)
+    assignment = F.one_hot(members, int(members.max()) + 1).float().mT  # (group, token)
+    # Sums and means have the same direction.
+    segments = F.normalize(assignment @ patches, dim=-1)
     return replace(
         window,
-        assignments=(shares,),
+        assignments=(assignment,),
         segments=segments,
         naming="segments",
         naming_embeddings=segments,
@@ -96,26 +98,26 @@ def _clustered(window: GroupedWindow, clustering: Clustering) -> GroupedWindow:
 def cluster(
     features: Float[Tensor, "token embedding"], clustering: Clustering
 ) -> Int[Tensor, " token"]:
-    """The cluster of every patch, numbered from 0; the same for the same features.
+    """Cluster of every patch, numbered from 0; deterministic.
 
     Args:
-        features: What patches mean, L2-normalized.
-        clustering: How.
+        features: Patch embeddings, L2-normalized.
+        clustering: Method of clustering.
     """
     from sklearn.cluster import KMeans, MeanShift, SpectralClustering, estimate_bandwidth
 
     points = features.detach().cpu().double().numpy()
-    most = min(clustering.num_groups, len(np.unique(points, axis=0)))
-    if clustering.method == "pixels" or most == len(points):
+    num_groups = min(clustering.num_groups, len(np.unique(points, axis=0)))
+    if clustering.method == "pixels" or num_groups == len(points):
         members = np.arange(len(points))
     elif clustering.method == "kmeans":
-        members = KMeans(most, n_init=RESTARTS, random_state=0).fit_predict(points)
+        members = KMeans(num_groups, n_init=RESTARTS, random_state=0).fit_predict(points)
     elif clustering.method == "mean-shift":
         bandwidth = estimate_bandwidth(points, quantile=QUANTILE, random_state=0)
         members = MeanShift(bandwidth=bandwidth or None).fit_predict(points)
     else:
-        alike = (1 + points @ points.T) / 2
-        spectral = SpectralClustering(most, affinity="precomputed", random_state=0)
-        members = spectral.fit_predict(alike.clip(0, 1))
+        affinity = (1 + points @ points.T) / 2  # cosines, brought to [0, 1]
+        spectral = SpectralClustering(num_groups, affinity="precomputed", random_state=0)
+        members = spectral.fit_predict(affinity.clip(0, 1))
     _, compact = np.unique(members, return_inverse=True)
     return torch.from_numpy(compact.astype(np.int64)).to(features.device)

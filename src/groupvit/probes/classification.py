@@ -1,6 +1,6 @@
-"""Zero-shot classification: which class name is nearest to a whole image.
+"""Zero-shot classification: the class name whose embedding is nearest to that of an image.
 
-GroupViT, appendix C.1. The images lie in one folder for each class, as those of ImageNet do.
+GroupViT, appendix C.1. Every class has a folder of images, as in ImageNet.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,21 +17,21 @@ from torch import Tensor
 from groupvit import image_files, imaging
 from groupvit.distributed import Ranks
 from groupvit.errors import InputError
-from groupvit.evaluation.evaluate import OnProgress
+from groupvit.progress import OnProgress
 from groupvit.segmentation.segmenter import Segmenter
 
 BATCH = 64
-"""Images that are encoded at once."""
+"""Number of images that are encoded at once."""
 MARGIN = 256 / 224
-"""Images are resized to this many sides of what the network sees, of which the middle is cut."""
+"""Shorter side of a resized image, in sides of the square that is cut out of its center."""
 CUTOFFS = (1, 5)
-"""How many of the nearest names are looked at."""
-LEVEL = 1e-6
-"""Cosines this near are level; rounding, which processors do differently, may part them."""
+"""Values of k in top-k accuracy."""
+TIE = 1e-6
+"""Cosines that differ by no more are ties; rounding differs between processors."""
 
 
 class Item(NamedTuple):
-    """An image and its class."""
+    """Image file and the index of its class."""
 
     path: Path
     label: int
@@ -39,22 +39,22 @@ class Item(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Classification:
-    """How many images are called by their name."""
+    """Accuracy of zero-shot classification."""
 
     accuracy: dict[int, float]
-    """By how many of the nearest names are looked at: share of the images, [0, 1]."""
+    """Top-k accuracy by k, [0, 1]."""
     by_class: dict[str, float]
-    """Accuracy of the nearest name; classes that share a name are counted together."""
+    """Top-1 accuracy by class, [0, 1]; classes of the same name are one class."""
     num_images: int
-    damaged: int
-    """Images that could not be read; they are left out."""
+    num_damaged: int
+    """Number of images that could not be read; they are skipped."""
 
 
 def find_items(folder: Path) -> tuple[list[str], list[Item]]:
-    """The folders in a folder, each a class, and the images in all of them.
+    """List the classes of a folder, which are its folders, and their images.
 
     Returns:
-        Names of the folders in the order of the alphabet, and the images with their numbers.
+        Names of the folders in alphabetical order, and images with the indices of their folders.
 
     Raises:
         InputError: There are no folders in it, or one has no images.
@@ -80,16 +80,17 @@ def classify(
     ranks: Ranks | None = None,
     on_progress: OnProgress | None = None,
 ) -> Classification:
-    """Compare every image with every name, each image once, whatever the number of ranks.
+    """Classify every image by the nearest name, each image once for any number of ranks.
 
-    The shorter side is resized to 256 / 224 of what the network sees, and the middle is cut out.
+    The shorter side is resized to 256 / 224 of the training size, whose square is cut from the
+    center.
 
     Args:
-        segmenter: The model; its protocol gives the sentences around names.
-        items: The images.
-        names: One for each class. Where names are equal their classes are one.
-        ranks: The processes that share the images; None: this one has them all.
-        on_progress: Told after every batch of this process.
+        segmenter: Model; its protocol gives the prompt templates.
+        items: Images.
+        names: Name of every class. Classes of the same name are one class.
+        ranks: Processes that share the images; None: this process alone.
+        on_progress: Called after every batch of this process.
 
     Returns:
         The same on every rank.
@@ -98,32 +99,33 @@ def classify(
         InputError: No image can be read, or a name is too long.
     """
     ranks = ranks or Ranks()
-    kinds = list(dict.fromkeys(names))
-    words = segmenter.embed_words(kinds)
-    owners = [kinds.index(name) for name in names]
+    unique = list(dict.fromkeys(names))
+    words = segmenter.embed_words(unique)
+    owners = [unique.index(name) for name in names]  # of every class
     mine = items[ranks.rank :: ranks.world_size]
-    counts = torch.zeros(len(kinds), 1 + len(CUTOFFS), dtype=torch.int64)  # all, then right ones
+    # Per name the number of images, and of those among the nearest 1 and 5.
+    counts = torch.zeros(len(unique), 1 + len(CUTOFFS), dtype=torch.int64)
     done = 0
     for batch in (mine[start : start + BATCH] for start in range(0, len(mine), BATCH)):
-        for label, places in _places(segmenter, batch, words, owners):
-            counts[label] += torch.tensor([1, *(places < cutoff for cutoff in CUTOFFS)])
+        for label, rank in _label_ranks(segmenter, batch, words, owners):
+            counts[label] += torch.tensor([1, *(rank < cutoff for cutoff in CUTOFFS)])
         done += len(batch)
         if on_progress is not None:
             on_progress(done, len(mine))
-    return _summary(ranks.sum(counts).cpu().numpy(), kinds, len(items))
+    return _summary(ranks.sum(counts).cpu().numpy(), unique, len(items))
 
 
-def _places(
+def _label_ranks(
     segmenter: Segmenter,
     batch: Sequence[Item],
-    words: Float[Tensor, "kind embedding"],
+    words: Float[Tensor, "name embedding"],
     owners: Sequence[int],
 ) -> Iterator[tuple[int, int]]:
-    """Of each image that can be read the class, and how many other names are as near."""
+    """For every readable image: its name's index, and the number of names that are nearer."""
     labels, pixels = [], []
     for item in batch:
         try:
-            pixels.append(_middle(item.path, segmenter.network.config.image.image_size))
+            pixels.append(_center(item.path, segmenter.network.config.image.image_size))
         except InputError:
             continue
         labels.append(owners[item.label])
@@ -131,12 +133,12 @@ def _places(
         return
     similarity = segmenter.embed_images(torch.from_numpy(np.stack(pixels))) @ words.mT
     for label, row in zip(labels, similarity, strict=True):
-        # A name that is level counts as nearer, so that finding all alike is worth nothing.
-        yield label, int((row >= row[label] - LEVEL).sum()) - 1
+        # A tie counts as nearer, so that a constant answer scores nothing.
+        yield label, int((row >= row[label] - TIE).sum()) - 1
 
 
-def _middle(path: Path, side: int) -> UInt8[np.ndarray, "3 side side"]:
-    """The middle square of an image, at the training size."""
+def _center(path: Path, side: int) -> UInt8[np.ndarray, "3 side side"]:
+    """Square at the center of an image, at the training size."""
     image = Image.fromarray(imaging.read(path))
     factor = round(MARGIN * side) / min(image.size)
     size = tuple(max(side, round(length * factor)) for length in image.size)
@@ -146,7 +148,7 @@ def _middle(path: Path, side: int) -> UInt8[np.ndarray, "3 side side"]:
     return np.array(cut).transpose(2, 0, 1)
 
 
-def _summary(counts: np.ndarray, kinds: Sequence[str], num_items: int) -> Classification:
+def _summary(counts: np.ndarray, names: Sequence[str], num_items: int) -> Classification:
     seen, *right = counts.T
     total = int(seen.sum())
     if not total:
@@ -154,10 +156,10 @@ def _summary(counts: np.ndarray, kinds: Sequence[str], num_items: int) -> Classi
     return Classification(
         accuracy={k: float(hits.sum() / total) for k, hits in zip(CUTOFFS, right, strict=True)},
         by_class={
-            kind: float(hits / number)
-            for kind, hits, number in zip(kinds, right[0], seen, strict=True)
+            name: float(hits / number)
+            for name, hits, number in zip(names, right[0], seen, strict=True)
             if number
         },
         num_images=total,
-        damaged=num_items - total,
+        num_damaged=num_items - total,
     )

@@ -1,7 +1,7 @@
-"""Retrieval: images find their captions, and captions their images."""
+"""Retrieval: captions of an image, and the image of a caption, by cosine similarity."""
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,51 +17,49 @@ from groupvit.data.index import Shard
 from groupvit.data.shards import Shards
 from groupvit.errors import InputError
 from groupvit.model.groupvit import GroupViT
+from groupvit.progress import OnProgress
 from groupvit.segmentation.preparation import normalize
 from groupvit.text.tokenizer import Tokenizer
 
 BATCH = 64
-"""Images that are encoded at once; their captions are, too."""
+"""Number of images that are encoded at once, with their captions."""
 CUTOFFS = (1, 5, 10)
-"""How many of the first answers are looked at."""
-
-OnProgress = Callable[[int, int], object]
-"""Told how many images are done, and of how many."""
+"""Values of k in recall at k."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recall:
-    """How often the right answer is among the first so many, [0, 1]."""
+    """Ranks of right answers, over all queries."""
 
     at: Mapping[int, float]
-    """By how many of the first answers are looked at."""
+    """Recall by k: fraction of queries with a right answer among the first k, [0, 1]."""
     median_rank: float
-    """Place of the first right answer, from 1, in the middle of all questions."""
+    """Median rank of the first right answer, from 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retrieval:
-    """What a search among images and captions finds."""
+    """Recall in both directions."""
 
     captions: Recall
-    """An image asks for its captions; the first right one of them counts."""
+    """Recall of captions, with an image as query; the first of its captions counts."""
     images: Recall
-    """A caption asks for its image."""
+    """Recall of images, with a caption as query."""
     num_images: int
-    """How many there are to choose from."""
+    """Number of images to choose from."""
     num_captions: int
-    """Likewise."""
-    damaged: int
-    """Images that could not be decoded; they and their captions are left out."""
+    """Number of captions to choose from."""
+    num_damaged: int
+    """Number of images that could not be decoded; they and their captions are skipped."""
 
 
-class _Piece(NamedTuple):
+class _Batch(NamedTuple):
     """Some images and their captions."""
 
     images: UInt8[np.ndarray, "image 3 height width"]
     captions: list[str]
     owners: list[int]
-    """For each caption, the number of its image among these."""
+    """Per caption: index of its image in the batch."""
 
 
 def retrieval(
@@ -71,16 +69,16 @@ def retrieval(
     device: torch.device | str = "cpu",
     on_progress: OnProgress | None = None,
 ) -> Retrieval:
-    """Search among all images and captions of shards.
+    """Measure recall over all images and captions of shards.
 
-    The network sees the largest square in the middle of each image, at its training size.
-    Captions that it cannot read whole are cut.
+    The largest square in the center of an image is resized to the training size. Captions longer
+    than the context length are cut.
 
     Args:
-        model: The network, on the device and in evaluation mode.
-        shards: Where the pairs lie, from `groupvit.data.index.prepare`.
-        device: Where to compute.
-        on_progress: Told after some images.
+        model: Network, on the device and in evaluation mode.
+        shards: Shards of pairs, from `groupvit.data.index.prepare`.
+        device: Device of the computation.
+        on_progress: Called after every batch.
 
     Raises:
         InputError: There are no images that can be decoded.
@@ -92,48 +90,47 @@ def retrieval(
     num_images = 0
     tokenizer = Tokenizer(model.config.text.vocabulary_size)
     with torch.inference_mode():
-        for piece in _pieces(model, shards):
-            owners += [num_images + owner for owner in piece.owners]
-            images.append(_embed_images(model, piece, device))
-            texts.append(_embed_texts(model, tokenizer, piece, device))
-            num_images += len(piece.images)
+        for batch in _batches(model, shards):
+            owners += [num_images + owner for owner in batch.owners]
+            images.append(_embed_images(model, batch, device))
+            texts.append(_embed_texts(model, tokenizer, batch, device))
+            num_images += len(batch.images)
             if on_progress is not None:
                 on_progress(num_images, total)
     if not owners:
-        raise InputError("none of the images can be decoded; groupvit pairs says more of them")
-    similarity = torch.cat(images) @ torch.cat(texts).T
+        raise InputError("none of the images can be decoded; groupvit pairs lists the errors")
+    similarity = torch.cat(images) @ torch.cat(texts).T  # (image, caption)
     right = F.one_hot(torch.tensor(owners, device=similarity.device), num_images).T > 0
     return Retrieval(
         captions=recall(similarity, right),
         images=recall(similarity.T, right.T),
         num_images=num_images,
         num_captions=len(owners),
-        damaged=total - num_images,
+        num_damaged=total - num_images,
     )
 
 
 def recall(
-    similarity: Float[Tensor, "question answer"],
-    right: Bool[Tensor, "question answer"],
+    similarity: Float[Tensor, "query answer"],
+    right: Bool[Tensor, "query answer"],
     cutoffs: Sequence[int] = CUTOFFS,
 ) -> Recall:
-    """Where the first right answer to each question stands.
+    """Recall at k and median rank of the first right answer to every query.
 
-    A wrong answer that is level with it counts as before it, so that a model that finds everything
-    alike finds nothing.
+    A wrong answer of the same similarity ranks before it, so that a constant model has recall 0.
 
     Args:
-        similarity: The higher, the better an answer fits.
-        right: Which answers are; every question has at least one.
-        cutoffs: How many of the first answers are looked at.
+        similarity: Similarity of every query and answer.
+        right: Right answers; every query has at least one.
+        cutoffs: Values of k.
     """
     best = similarity.masked_fill(~right, float("-inf")).amax(dim=1, keepdim=True)
-    places = 1 + ((similarity >= best) & ~right).sum(dim=1)
-    found = {cutoff: (places <= cutoff).float().mean().item() for cutoff in cutoffs}
-    return Recall(at=found, median_rank=places.float().quantile(0.5).item())
+    ranks = 1 + ((similarity >= best) & ~right).sum(dim=1)
+    found = {cutoff: (ranks <= cutoff).float().mean().item() for cutoff in cutoffs}
+    return Recall(at=found, median_rank=ranks.float().quantile(0.5).item())
 
 
-def _pieces(model: GroupViT, shards: Sequence[Shard]) -> Iterator[_Piece]:
+def _batches(model: GroupViT, shards: Sequence[Shard]) -> Iterator[_Batch]:
     side = model.config.image.image_size
     whole = dict.fromkeys(
         ("crop_scale_min", "crop_scale_max", "crop_ratio_min", "crop_ratio_max"), 1.0
@@ -156,20 +153,20 @@ def _pieces(model: GroupViT, shards: Sequence[Shard]) -> Iterator[_Piece]:
             owners += [len(images)] * len(texts)
             images.append(image.transpose(2, 0, 1))
         if images:
-            yield _Piece(np.stack(images), captions, owners)
+            yield _Batch(np.stack(images), captions, owners)
 
 
 def _embed_images(
-    model: GroupViT, piece: _Piece, device: torch.device | str
+    model: GroupViT, batch: _Batch, device: torch.device | str
 ) -> Float[Tensor, "image embedding"]:
-    pixels = torch.from_numpy(piece.images).to(device)
-    return model.encode_image(normalize(pixels)).embedding.float()
+    pixels = torch.from_numpy(batch.images).to(device)
+    return model.embed_image(normalize(pixels), num_stages=1).image.float()
 
 
 def _embed_texts(
-    model: GroupViT, tokenizer: Tokenizer, piece: _Piece, device: torch.device | str
+    model: GroupViT, tokenizer: Tokenizer, batch: _Batch, device: torch.device | str
 ) -> Float[Tensor, "caption embedding"]:
     tokens: Int[Tensor, "caption position"] = tokenizer(
-        piece.captions, context_length=model.config.text.context_length
+        batch.captions, context_length=model.config.text.context_length
     )
     return F.normalize(model.encode_text(tokens.to(device)).float(), dim=-1)

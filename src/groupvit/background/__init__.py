@@ -1,0 +1,1 @@
+"""Background of a model: thresholds calibrated on images, or a layer learned for it."""

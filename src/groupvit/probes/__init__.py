@@ -1,0 +1,1 @@
+"""Probes: tasks other than segmentation that show what a model has learned."""
