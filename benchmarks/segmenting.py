@@ -29,7 +29,7 @@ from groupvit.model.groupvit import GroupViT
 from groupvit.segmentation.preparation import normalize, resize
 from groupvit.segmentation.protocol import GROUPVIT, OURS
 from groupvit.segmentation.segmenter import Segmenter
-from groupvit.segmentation.vocabulary import Vocabulary
+from groupvit.segmentation.word_embeddings import WordEmbeddings
 from groupvit.storybook.scene import CLASSES, scene
 from groupvit.text.prompts import imagenet_classes
 from groupvit.weights import catalogue, hugging_face
@@ -100,7 +100,7 @@ def against_port(segmenter: Segmenter, port: Peer, image: Image.Image) -> list[C
         found.append(
             Contest(
                 f"image encoder at 224, batch {count}",
-                mixed(segmenter, lambda x=pixels: segmenter._network.encode_image(x)),
+                mixed(segmenter, lambda x=pixels: segmenter._network.embed_image(x)),
                 mixed(segmenter, lambda x=pixels: port.model.get_image_features(pixel_values=x)),
             )
         )
@@ -141,10 +141,10 @@ def encoder(model: GroupViT, rounds: int) -> str:
             FlopCounterMode(display=False) as counter,
             torch.autocast("cpu", torch.bfloat16),
         ):
-            model.encode_image(pixels)
+            model.embed_image(pixels)
         for dtype in DTYPES:
             segmenter = Segmenter(model, dtype=dtype)
-            run = mixed(segmenter, lambda s=segmenter, x=pixels: s._network.encode_image(x))
+            run = mixed(segmenter, lambda s=segmenter, x=pixels: s._network.embed_image(x))
             (times,) = in_turn((run,), rounds)
             floor = 1000 * counter.get_total_flops() / peaks[dtype]
             ratio = 1000 * float(np.median(times)) / floor
@@ -198,7 +198,7 @@ def plainly(model: GroupViT, image: Image.Image, texts: torch.Tensor) -> np.ndar
 
 def anew(segmenter: Segmenter, image: Image.Image, words: Sequence[str]) -> np.ndarray:
     """The label map by a segmenter that has never heard of the words."""
-    segmenter._vocabulary = Vocabulary(segmenter._network)
+    segmenter._words = WordEmbeddings(segmenter._network)
     return segmenter(image, list(words)).label_map
 
 

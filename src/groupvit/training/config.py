@@ -122,8 +122,8 @@ class TrainingConfig:
     out: str = "runs/groupvit"
     """Folder of the run; the same command continues a run that lies there."""
     start: str = ""
-    """Model to start from: a folder, a file of weights or a hub id; empty: drawn from the seed. A
-    background that it has not learned begins anew; one that model.background_layer leaves out is left."""
+    """Model to start from: a folder, a file of weights or a hub id; empty: random weights from the
+    seed. A background layer that it lacks begins at random."""
     freeze: tuple[Frozen, ...] = ()
     """Parts that stay as they are: text (encoder and projector), all-but-groups."""
     steps: int = 210_000

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from groupvit import imaging
+from groupvit import image_files
 from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.files import Files, Pair, identity
 from groupvit.evaluation.scores import IGNORED
@@ -88,7 +88,7 @@ def _pairs(folder: Path, masks: Path) -> tuple[Pair, ...]:
     """Images with their masks, all of which must have a partner."""
     pairs: list[Pair] = []
     alone = set(masks.rglob("[!.]*.png"))
-    for image in imaging.find([folder]):
+    for image in image_files.find([folder]):
         mask = masks / image.name.with_suffix(".png")
         if not mask.is_file():
             raise InputError(

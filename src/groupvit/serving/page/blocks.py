@@ -129,7 +129,7 @@ def _sliders(
     segmenter: Segmenter, offered: Sequence[str]
 ) -> tuple[gr.Checkbox, gr.Slider, gr.Slider]:
     """Whether there is a background, where it begins, and how many words are kept."""
-    usual = segmenter.usual_background(offered).threshold
+    usual = segmenter.default_background(offered).threshold
     if usual is None:  # calibrated to thresholds of single labels, which the page does not have
         usual = THRESHOLDS[segmenter.certainty]
     lowest, highest = (0.0, 1.0) if segmenter.certainty == "score" else (-0.5, 0.5)
