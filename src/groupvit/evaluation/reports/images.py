@@ -61,7 +61,6 @@ def draw(
     [grouped] = segmenter.group([sample.image])
     result = segmenter.label(grouped, labels, background=evaluation.measurement.background)
     groups = grouped.group_map(grouped.num_stages - 1)
-    oracle = oracle_map(sample.mask, groups, len(classes))
     maps = {
         ("Truth", "never shown to the model"): np.where(
             sample.mask == IGNORED, len(classes), sample.mask
