@@ -3,6 +3,7 @@
 Whatever fails in between, the place holds the old content or the new, never a part of it.
 """
 
+import errno
 import glob
 import os
 import secrets
@@ -30,6 +31,18 @@ def new_file(path: Path) -> Iterator[Path]:
             replace(beside, path)
         finally:
             _delete(beside)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and find out that it cannot be written before the work for it begins.
+
+    Raises:
+        InputError: It cannot be made or written.
+    """
+    with _refusals(path):
+        path.mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def write_text(path: Path, text: str, *, errors: str = "strict") -> None:
