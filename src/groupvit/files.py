@@ -124,7 +124,7 @@ def remove_leftovers(folder: Path, name: str | None = None) -> None:
     Only for a folder, or a name in it, that no other process is writing now.
 
     Args:
-        folder: Where they lie.
+        folder: Folder that holds them.
         name: Name of the file or folder that they were to become; None: any.
     """
     for left_over in folder.glob(_PREFIX.format("?" * 8) + (glob.escape(name) if name else "*")):
