@@ -246,9 +246,8 @@ def _with_truth(
             )
         )
         truth.append(sample.mask[rows[:, None], columns].ravel().astype(np.int64))
-    return torch.cat([window.patch_embeddings() for window in grouped.windows]), np.concatenate(
-        truth
-    )
+    patches = torch.cat([window.patch_embeddings() for window in grouped.windows])
+    return patches, np.concatenate(truth)
 
 
 def _nouns(
