@@ -10,7 +10,7 @@ from groupvit.demo.rows import draw_row
 from groupvit.evaluation.benchmarks.scenes import Scenes
 from groupvit.evaluation.evaluate import evaluate
 from groupvit.evaluation.evaluation import Evaluation
-from groupvit.pages.document import make_folder, write_page
+from groupvit.files import make_folder, write_text
 from groupvit.segmentation.segmenter import Segmenter
 
 FILE = "storybook.html"
@@ -53,9 +53,9 @@ def write(
     evaluation = evaluate(segmenter, scenes, on_progress=lambda done, _: on_progress(done, total))
     rows = []
     for index in range(num):
-        rows.append(draw_row(segmenter, shown.page(index), scenes.labels))
+        rows.append(draw_row(segmenter, shown.draw(index), scenes.labels))
         on_progress(scenes.num + index + 1, total)
-    write_page(page, build(_about(segmenter, model), scenes, evaluation, rows))
+    write_text(page, build(_about(segmenter, model), scenes, evaluation, rows))
     return Demo(page, evaluation)
 
 

@@ -5,12 +5,8 @@ import html
 import io
 from collections.abc import Iterable
 from importlib.resources import files
-from pathlib import Path
 
 from PIL import Image
-
-from groupvit.errors import InputError
-from groupvit.files import write_text
 
 COLORS = 256
 """Of an image in a page: a third of the bytes, and no difference to be seen."""
@@ -69,24 +65,3 @@ def data(image: Image.Image) -> str:
     file = io.BytesIO()
     image.convert("RGB").quantize(COLORS).save(file, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
-
-
-def make_folder(folder: Path) -> None:
-    """Make the folder of a page before the work for it begins.
-
-    Raises:
-        InputError: It cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--out {folder} cannot be written: {error.strerror}") from error
-
-
-def write_page(page: Path, content: str) -> None:
-    """Write a page; an older one stays until the new one is whole.
-
-    Raises:
-        InputError: It cannot be written.
-    """
-    write_text(page, content)

@@ -21,9 +21,9 @@ from fastapi.responses import JSONResponse
 
 from groupvit.errors import InputError
 from groupvit.segmentation.groups import GroupedImage
+from groupvit.segmentation.labels import parse
 from groupvit.segmentation.result import Segmentation
 from groupvit.segmentation.segmenter import Segmenter
-from groupvit.segmentation.vocabulary import query
 from groupvit.serving.answers import Embedded, Model, Segmented
 from groupvit.serving.guard import Guard
 from groupvit.serving.limits import Limits
@@ -132,12 +132,12 @@ async def segment(
     if background is not None or background_words:
         behind = Background(threshold=background, words=tuple(background_words))
     desk.limits.check_words([*labels, *background_words])
-    query(labels, behind)  # bad words are refused before any work on the image
+    parsed = parse(labels, behind)  # mistakes in labels are found before the work on the image
     pixels = await desk.decoded(await image.read())
 
     def answer(grouped: GroupedImage | None) -> bytes | Segmented:
         assert grouped is not None
-        found = desk.segmenter.label(grouped, labels, background=behind, top_labels=top_labels)
+        found = desk.segmenter.label(grouped, parsed, background=behind, top_labels=top_labels)
         return _png(found, view) if "image/png" in accept else Segmented.of(found)
 
     found = await desk.computed(pixels, answer)

@@ -129,7 +129,7 @@ def _sliders(
     segmenter: Segmenter, offered: Sequence[str]
 ) -> tuple[gr.Checkbox, gr.Slider, gr.Slider]:
     """Whether there is a background, where it begins, and how many words are kept."""
-    usual = segmenter.usual_background(offered).threshold
+    usual = segmenter.default_background(offered).threshold
     if usual is None:  # calibrated to thresholds of single labels, which the page does not have
         usual = THRESHOLDS[segmenter.certainty]
     lowest, highest = (0.0, 1.0) if segmenter.certainty == "score" else (-0.5, 0.5)
@@ -182,7 +182,7 @@ def examples() -> list[dict[str, Any]]:
     scenes = Scenes(num=max(EXAMPLES) + 1, size=EXAMPLE_SIZE)
     found = []
     for index in EXAMPLES:
-        page = scenes.page(index)
+        page = scenes.draw(index)
         shares = [(page.mask == label).mean() for label in range(len(CLASSES))]
         seen = [name for name, share in zip(CLASSES, shares, strict=True) if share > NAMED]
         image = layers.data_url(Image.fromarray(page.image), "PNG")
