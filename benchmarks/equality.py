@@ -197,7 +197,7 @@ def digest(shard: Path) -> np.ndarray:
 
 def quick(source: Path, scenes: Path) -> list[str]:
     """The settings file of a checkout, and what is other than in it."""
-    values = {
+    values: dict[tuple[str, ...], list[str]] = {
         ("--data.shards",): [str(scenes / "pairs" / "storybook-000000.tar")],
         ("--data.batch-size",): ["32"],
         ("--steps",): ["50"],
@@ -277,7 +277,7 @@ class Row(NamedTuple):
 def compare(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) -> list[Row]:
     """A row for everything up to the slash of the names."""
     names: dict[str, list[str]] = defaultdict(list)
-    for name in before | after:
+    for name in {**before, **after}:
         names[name.split("/")[0]].append(name)
     return [row(kind, some, before, after) for kind, some in names.items()]
 
