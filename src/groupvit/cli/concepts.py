@@ -33,7 +33,8 @@ def concepts(
     from rich.table import Table
 
     from groupvit import imaging
-    from groupvit.pages.document import make_folder, write_page
+    from groupvit.files import write_text
+    from groupvit.pages.rendering import make_folder
     from groupvit.probes.concepts import concepts as find_concepts
     from groupvit.probes.concepts_page import concepts_page
     from groupvit.progress import counted
@@ -50,7 +51,7 @@ def concepts(
     warn_if_untrained(console, segmenter.origin)
     with counted("images") as progress:
         found = find_concepts(segmenter, paths, labels, num_examples=examples, on_progress=progress)
-    write_page(out / PAGE, concepts_page(found, model=options.model, num_images=len(paths)))
+    write_text(out / PAGE, concepts_page(found, model=options.model, num_images=len(paths)))
     table = Table(box=None, padding=(0, 2))
     for column in ("stage", "group", "nearest words", "patches"):
         table.add_column(column)

@@ -11,7 +11,7 @@ from groupvit.evaluation.benchmarks.benchmark import Benchmark
 from groupvit.evaluation.evaluation import Evaluation, ImageScore
 from groupvit.evaluation.oracle import oracle_map
 from groupvit.evaluation.scores import IGNORED
-from groupvit.pages.pieces import LabelMap, Panel, labeled
+from groupvit.pages.elements import LabelMap, Panel, labeled_panel
 from groupvit.palette import colors
 from groupvit.segmentation.segmenter import Segmenter
 
@@ -53,7 +53,7 @@ def draw(
         ("Truth", "never shown to the model"): np.where(
             sample.mask == IGNORED, len(labels), sample.mask
         ).astype(np.uint16),
-        ("Words", f"{score.pixel_accuracy:.0%} of the pixels are right"): result.label_map,
+        ("Prediction", f"{score.pixel_accuracy:.0%} of the pixels are right"): result.label_map,
         ("Oracle", "its groups with the right words"): oracle_map(sample.mask, groups, len(labels)),
     }
     count = f"{len(np.unique(groups))} in use"
@@ -63,7 +63,7 @@ def draw(
     image.thumbnail((LONGEST, LONGEST))
     table = colors(len(labels) + 1, background=benchmark.has_background)
     panels = [
-        labeled(*title, np.array(image), _small(values, image), (*labels, NOT_COUNTED), table)
+        labeled_panel(*title, np.array(image), _small(values, image), (*labels, NOT_COUNTED), table)
         for title, values in maps.items()
     ]
     title = f"Groups, stage {grouped.num_stages}"
