@@ -54,7 +54,9 @@ def draw(
             sample.mask == IGNORED, len(labels), sample.mask
         ).astype(np.uint16),
         ("Prediction", f"{score.pixel_accuracy:.0%} of the pixels are right"): result.label_map,
-        ("Oracle", "its groups with the right words"): oracle_map(sample.mask, groups, len(labels)),
+        ("Oracle", "its groups with the right labels"): oracle_map(
+            sample.mask, groups, len(labels)
+        ),
     }
     count = f"{len(np.unique(groups))} in use"
     shown = visualization.groups(sample.image, groups)
