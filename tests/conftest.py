@@ -1,10 +1,13 @@
 """Fixtures for every room: a tiny model, seeded draws, and no way into the network."""
 
 import copy
+import os
+import shutil
 import socket
 
 import pytest
 import torch
+from filelock import FileLock
 from hypothesis import settings
 
 from groupvit.model.config import (
@@ -14,6 +17,8 @@ from groupvit.model.config import (
     TextEncoderConfig,
 )
 from groupvit.model.groupvit import GroupViT
+from tests import ranks
+from tests.exports import export
 
 HERE = ("127.0.0.1", "::1", "localhost")
 
@@ -21,7 +26,9 @@ HERE = ("127.0.0.1", "::1", "localhost")
 settings.register_profile("steady", database=None, derandomize=True, deadline=None)
 settings.load_profile("steady")
 
-torch.set_num_threads(1)  # tensors this small gain nothing, and threads of several runs collide
+# Tensors this small gain nothing from threads, and those of several processes collide.
+torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"  # processes that tests start
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +42,56 @@ def no_network(monkeypatch):
         return connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", only_here)
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory):
+    """Makes a folder that all tests share: the first worker that needs it, the others wait."""
+
+    def make_once(name, make):
+        root = tmp_path_factory.getbasetemp()
+        if "PYTEST_XDIST_WORKER" in os.environ:
+            root = root.parent
+        folder, whole = root / name, root / f"{name}.whole"
+        with FileLock(root / f"{name}.lock"):
+            if not whole.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                make(folder)
+                whole.touch()
+        return folder
+
+    return make_once
+
+
+@pytest.fixture(scope="session")
+def exports(once):
+    """The bundled model exported, see `tests.exports`."""
+    return once("exports", export)
+
+
+@pytest.fixture(scope="session")
+def _ranks(request, once):
+    """The results of both ranks, for all modules of this run that need them."""
+    items = sorted(request.session.items, key=lambda item: item.path)
+    modules = {
+        ranks.name_of(item.path): item.module
+        for item in items
+        if hasattr(item.module, "on_each_rank")
+    }
+    return once("ranks", lambda folder: ranks.launch(folder, modules))
+
+
+@pytest.fixture(scope="module")
+def ranks_folder(_ranks, request):
+    """The folder that `on_each_rank` of the test's module was given."""
+    return _ranks / ranks.name_of(request.path)
+
+
+@pytest.fixture(scope="module")
+def both_ranks(ranks_folder):
+    """The results of `on_each_rank` of the test's module, by rank."""
+    return ranks.results(ranks_folder)
 
 
 @pytest.fixture(scope="session")

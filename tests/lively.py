@@ -12,6 +12,7 @@ from groupvit.model.config import (
     StageConfig,
     TextEncoderConfig,
 )
+from groupvit.model.grouping import HardGrouping
 from groupvit.model.groupvit import GroupViT
 
 LIVELY = GroupViTConfig(
@@ -56,3 +57,11 @@ def street(height: int, width: int, seed: int = 0) -> np.ndarray:
     generator = np.random.default_rng(seed)
     coarse = generator.integers(0, 256, (5, 6, 3)).astype(np.uint8)
     return np.array(Image.fromarray(coarse).resize((width, height), Image.Resampling.NEAREST))
+
+
+def without_noise(model):
+    """The model, whose hard grouping blocks draw no noise in training; returns it."""
+    for module in model.modules():
+        if isinstance(module, HardGrouping):
+            module.training = False
+    return model

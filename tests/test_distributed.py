@@ -1,14 +1,13 @@
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 from torch import nn
 
 from groupvit import distributed
-from groupvit.distributed import Ranks, SyncedBatchNorm, synced
+from groupvit.distributed import Ranks
 from groupvit.errors import InputError
-from tests.ranks import WORLD_SIZE, launch
+from groupvit.training import batch_norm
+from groupvit.training.batch_norm import SyncedBatchNorm, synced
+from tests.ranks import WORLD_SIZE
 
 ROWS = (3, 5)
 """How many rows each rank has in a batch norm."""
@@ -47,7 +46,7 @@ def normed(ranks):
     x = rows_of_all()[rows].clone().requires_grad_()
     model = nn.Sequential(norm_of(nn.BatchNorm1d))
     names = list(model.state_dict())
-    ranks.synchronize_norms(model)
+    batch_norm.synchronize(model, ranks)
     assert isinstance(model[0], SyncedBatchNorm)
     assert list(model.state_dict()) == names
     value = model(x)
@@ -56,8 +55,8 @@ def normed(ranks):
     return found | dict(model.named_buffers())
 
 
-def told(ranks):
-    """What ranks agree upon."""
+def reduced(ranks):
+    """Sums, means and flags over ranks."""
     mine = torch.tensor([1.0, 4.0]) * (1 + ranks.rank)
     ranks.barrier()
     return {
@@ -69,51 +68,50 @@ def told(ranks):
     }
 
 
-@pytest.fixture(scope="module")
-def both(tmp_path_factory):
-    """What each of two ranks found."""
-    return launch(Path(__file__), tmp_path_factory.mktemp("ranks"))
+def on_each_rank(_folder):
+    with distributed.session("cpu") as ranks:
+        return gathered(ranks) | normed(ranks) | reduced(ranks)
 
 
 @pytest.mark.slow
-def test_gathering_joins_the_rows_in_the_order_of_ranks(both):
+def test_gathering_joins_the_rows_in_the_order_of_ranks(both_ranks):
     rows = torch.arange(4.0).reshape(2, 2)
-    for found in both:
+    for found in both_ranks:
         assert torch.equal(found["gathered"], torch.cat([rows, rows + 10]))
 
 
 @pytest.mark.slow
-def test_the_gradient_of_gathered_rows_is_what_all_ranks_want(both):
+def test_the_gradient_of_gathered_rows_is_what_all_ranks_want(both_ranks):
     wanted = 3 * torch.arange(8.0).reshape(4, 2)  # 1 + 2 times the weight
-    assert torch.equal(torch.cat([found["gather_gradient"] for found in both]), wanted)
+    assert torch.equal(torch.cat([found["gather_gradient"] for found in both_ranks]), wanted)
 
 
 @pytest.mark.slow
-def test_a_synchronized_norm_is_one_norm_of_all_rows(both):
+def test_a_synchronized_norm_is_one_norm_of_all_rows(both_ranks):
     norm, x = norm_of(nn.BatchNorm1d), rows_of_all().requires_grad_()
     value = norm(x)
     weigh(value, slice(None)).backward()
-    found = {key: torch.cat([one[key] for one in both]) for key in ("value", "gradient")}
+    found = {key: torch.cat([one[key] for one in both_ranks]) for key in ("value", "gradient")}
     torch.testing.assert_close(found["value"], value)
     torch.testing.assert_close(found["gradient"], x.grad)
-    torch.testing.assert_close(sum(one["weight_gradient"] for one in both), norm.weight.grad)
+    torch.testing.assert_close(sum(one["weight_gradient"] for one in both_ranks), norm.weight.grad)
     for name, buffer in norm.named_buffers():
-        for one in both:
+        for one in both_ranks:
             torch.testing.assert_close(one[f"0.{name}"], buffer)
 
 
 @pytest.mark.slow
-def test_ranks_add_and_average_and_leave_what_was_given(both):
-    for rank, found in enumerate(both):
+def test_ranks_add_and_average_and_leave_what_was_given(both_ranks):
+    for rank, found in enumerate(both_ranks):
         assert found["sum"].tolist() == [3.0, 12.0]
         assert found["mean"].tolist() == [1.5, 6.0]
         assert found["mine"].tolist() == [1.0 + rank, 4.0 + 4 * rank]
 
 
 @pytest.mark.slow
-def test_a_flag_on_any_rank_is_seen_by_all(both):
-    assert [found["any"] for found in both] == [[False, True, True]] * WORLD_SIZE
-    assert [found["is_main"] for found in both] == [True, False]
+def test_a_flag_on_any_rank_is_seen_by_all(both_ranks):
+    assert [found["any"] for found in both_ranks] == [[False, True, True]] * WORLD_SIZE
+    assert [found["is_main"] for found in both_ranks] == [True, False]
 
 
 def test_one_process_needs_no_others():
@@ -124,7 +122,7 @@ def test_one_process_needs_no_others():
         x, module = torch.ones(2, 3), nn.Sequential(nn.BatchNorm1d(3))
         assert ranks.gather(x) is x
         assert ranks.wrap(module) is module
-        ranks.synchronize_norms(module)
+        batch_norm.synchronize(module, ranks)
         assert type(module[0]) is nn.BatchNorm1d
         assert torch.equal(ranks.mean(x), x)
         assert not ranks.any(False)
@@ -149,10 +147,3 @@ def test_a_device_that_is_not_here_is_refused(device):
         pytest.skip("there is a GPU")
     with pytest.raises(InputError, match="cannot be used here"), distributed.session(device):
         pass
-
-
-if __name__ == "__main__":
-    with distributed.session("cpu") as here:
-        torch.save(
-            gathered(here) | normed(here) | told(here), Path(sys.argv[1]) / f"{here.rank}.pt"
-        )

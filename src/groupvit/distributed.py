@@ -1,7 +1,6 @@
-"""Several processes that train as one: what a rank is, and what ranks tell each other.
+"""Data-parallel processes (ranks): setup, reductions, and gathering with gradients.
 
-One process is the case of a single rank: everything here is then the identity, and no process
-group is started.
+With a single process every operation here is the identity, and no process group is started.
 """
 
 import os
@@ -11,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
-from einops import rearrange
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 from torch import distributed as dist
@@ -23,29 +21,12 @@ CPU = torch.device("cpu")
 Value = TypeVar("Value")
 
 
-class _Sum(torch.autograd.Function):
-    """The sum over ranks; a rank's gradient is the sum of what all ranks want of it."""
-
-    @staticmethod
-    def forward(_ctx: Any, x: Tensor) -> Tensor:
-        total = x.clone()
-        dist.all_reduce(total)
-        return total
-
-    @staticmethod
-    def backward(_ctx: Any, *grads: Tensor) -> Tensor:
-        total = grads[0].clone()
-        dist.all_reduce(total)
-        return total
-
-
-def _sum(x: Float[Tensor, " dim"]) -> Float[Tensor, " dim"]:
-    total: Tensor = _Sum.apply(x)  # type: ignore[no-untyped-call]
-    return total
-
-
 class _Gather(torch.autograd.Function):
-    """The rows of all ranks; a rank's gradient is the sum of what all ranks want of its rows."""
+    """Rows of all ranks; the gradient of a rank's rows is the sum of those of all ranks.
+
+    `torch.distributed.nn.functional.all_gather` gives the same values and gradients, but is
+    deprecated since torch 2.13 in favor of a private module.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -61,94 +42,60 @@ class _Gather(torch.autograd.Function):
         return total[ctx.rows * dist.get_rank() :][: ctx.rows]
 
 
-class SyncedBatchNorm(nn.modules.batchnorm._BatchNorm):
-    """Batch norm over the rows, or images, of all ranks, on a CPU too, which torch's own is not.
-
-    Mean and variance are those of all rows together, and so is their gradient. The sums are taken
-    in two turns, the second around the mean, so that no digits are lost.
-    """
-
-    def forward(self, x: Float[Tensor, "row dim *places"]) -> Float[Tensor, "row dim *places"]:
-        """Normalize each column or channel; in evaluation by the running statistics."""
-        if not self.training:
-            return super().forward(x)
-        assert self.running_mean is not None
-        with torch.autocast(x.device.type, enabled=False):
-            exact = x.to(torch.promote_types(x.dtype, self.running_mean.dtype))
-            rows = rearrange(exact, "row dim ... -> (row ...) dim")
-            totals = _sum(torch.cat([rows.sum(dim=0), rows.new_tensor([len(rows)])]))
-            count = totals[-1].detach()
-            centered = rows - totals[:-1] / count
-            squares = _sum(centered.square().sum(dim=0))
-            self._remember(totals[:-1].detach() / count, squares.detach() / (count - 1))
-            normalized = centered * (squares / count + self.eps).rsqrt()
-            if self.affine:
-                normalized = normalized * self.weight + self.bias
-            return normalized.view(len(x), *x.shape[2:], -1).movedim(-1, 1).to(x.dtype)
-
-    def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002
-        """Rows and images alike."""
-
-    def _remember(self, mean: Float[Tensor, " dim"], variance: Float[Tensor, " dim"]) -> None:
-        assert self.running_mean is not None
-        assert self.running_var is not None
-        assert self.num_batches_tracked is not None
-        assert self.momentum is not None
-        self.num_batches_tracked += 1
-        self.running_mean.lerp_(mean, self.momentum)
-        self.running_var.lerp_(variance, self.momentum)
+def gather_rows(x: Shaped[Tensor, "row ..."]) -> Shaped[Tensor, "all_rows ..."]:
+    """Rows of all ranks of a process group, those of rank 0 first, with gradients to every rank."""
+    gathered: Tensor = _Gather.apply(x)  # type: ignore[no-untyped-call]
+    return gathered
 
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """One process among those that train together, and what it can ask of the others.
+    """One of the processes that train together, and its communication with the others.
 
-    All ranks must ask the same things in the same order, or they wait for each other for ever.
+    All ranks must call the same methods in the same order; otherwise they wait for each other
+    forever.
     """
 
     rank: int = 0
-    """Which process this is, from 0."""
+    """Index of this process."""
     local_rank: int = 0
-    """Which of those on this machine."""
+    """Index of this process among those of its machine."""
     world_size: int = 1
-    """How many there are on all machines."""
+    """Number of processes on all machines."""
     device: torch.device = CPU
-    """Where this process computes."""
+    """Device of this process."""
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the one that writes and speaks."""
+        """Whether this is rank 0, which alone writes files and logs."""
         return self.rank == 0
 
     def gather(self, x: Shaped[Tensor, "row ..."]) -> Shaped[Tensor, "all_rows ..."]:
-        """The rows of all ranks, those of rank 0 first; gradients flow back to every rank.
+        """Rows of all ranks, those of rank 0 first; gradients flow back to every rank.
 
-        Every rank gives as many rows. The gradient that arrives is the sum over the ranks'
-        losses; divided by their number, as `DistributedDataParallel` does with the gradients of
+        Every rank gives the same number of rows. The gradient is the sum over the losses of all
+        ranks; divided by their number, as `DistributedDataParallel` divides the gradients of
         parameters, it is that of the mean loss.
         """
-        if self.world_size == 1:
-            return x
-        gathered: Tensor = _Gather.apply(x)  # type: ignore[no-untyped-call]
-        return gathered
+        return x if self.world_size == 1 else gather_rows(x)
 
     def sum(self, values: Shaped[Tensor, "*axes"]) -> Shaped[Tensor, "*axes"]:
-        """The values added up over ranks, without gradient, on the device."""
+        """Sum of the values over ranks, without gradient, on the device."""
         total = values.detach().to(self.device, copy=True)
         if self.world_size > 1:
             dist.all_reduce(total)
         return total
 
     def mean(self, values: Float[Tensor, "*axes"]) -> Float[Tensor, "*axes"]:
-        """The mean of the values over ranks, without gradient, on the device."""
+        """Mean of the values over ranks, without gradient, on the device."""
         return self.sum(values) / self.world_size
 
     def any(self, flag: bool) -> bool:  # noqa: FBT001 - the only argument
-        """Whether the flag is up on any rank."""
+        """Whether the flag is set on any rank."""
         return bool(self.sum(torch.tensor(int(flag), device=self.device)))
 
     def gather_objects(self, value: Value) -> list[Value]:
-        """What every rank gives, that of rank 0 first; for few and small things."""
+        """Values of all ranks, that of rank 0 first; for few and small objects."""
         if self.world_size == 1:
             return [value]
         found: list[Any] = [None] * self.world_size
@@ -156,13 +103,13 @@ class Ranks:
         return found
 
     def barrier(self) -> None:
-        """Wait until all ranks are here."""
-        self.any(False)  # noqa: FBT003 - its answer has waited for every rank on every backend
+        """Wait until every rank has called this."""
+        if self.world_size > 1:
+            self.any(False)  # noqa: FBT003 - a reduction waits for all ranks on every backend
 
     def wrap(self, module: nn.Module) -> nn.Module:
-        """The module with gradients averaged over ranks; as it is if nothing in it learns."""
-        learns = any(parameter.requires_grad for parameter in module.parameters())
-        if self.world_size == 1 or not learns:
+        """The module with gradients averaged over ranks; itself if no parameter is trained."""
+        if self.world_size == 1 or not any(p.requires_grad for p in module.parameters()):
             return module
         return DistributedDataParallel(
             module,
@@ -170,59 +117,37 @@ class Ranks:
             gradient_as_bucket_view=True,
         )
 
-    def synchronize_norms(self, model: nn.Module) -> None:
-        """Let every `nn.BatchNorm1d` and `nn.BatchNorm2d` of the model count the rows of all ranks.
-
-        Parameters, buffers and their names stay; call it before `wrap`.
-        """
-        if self.world_size == 1:
-            return
-        for module in list(model.modules()):
-            for name, child in module.named_children():
-                if isinstance(child, (nn.BatchNorm1d, nn.BatchNorm2d)):
-                    setattr(module, name, synced(child))
-
-
-def synced(norm: nn.modules.batchnorm._BatchNorm) -> SyncedBatchNorm:
-    """A synchronized batch norm that shares the parameters and buffers of this one."""
-    shared = SyncedBatchNorm(norm.num_features, norm.eps, norm.momentum, norm.affine, device="meta")
-    shared._parameters = norm._parameters
-    shared._buffers = norm._buffers
-    return shared.train(norm.training)
-
 
 @contextmanager
 def session(device: str) -> Iterator[Ranks]:
-    """The ranks that `torchrun` has started, or a single one; the process group ends with it.
+    """The ranks started by `torchrun`, or a single one; the process group ends with the context.
 
     Args:
-        device: Where to compute: auto (a GPU if there is one), cpu, cuda or mps. Each rank takes
-            the GPU of its number on its machine.
+        device: auto (a GPU if there is one), cpu, cuda or mps. Each rank uses the GPU of its
+            local rank.
 
     Raises:
-        InputError: There is no such device for this rank.
+        InputError: This rank has no such device.
     """
-    rank, local_rank, world_size = (
-        int(os.environ.get(name, default))
-        for name, default in (("RANK", 0), ("LOCAL_RANK", 0), ("WORLD_SIZE", 1))
-    )
-    place = _place(device, local_rank)
-    if place.type == "cuda":
-        torch.cuda.set_device(place)
-    ranks = Ranks(rank, local_rank, world_size, place)
+    rank, world_size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    local_rank = int(os.environ.get("LOCAL_RANK", 0))
+    chosen = _device_of(device, local_rank)
+    if chosen.type == "cuda":
+        torch.cuda.set_device(chosen)
+    ranks = Ranks(rank, local_rank, world_size, chosen)
     if world_size == 1:
         yield ranks
         return
-    if place.type not in ("cpu", "cuda"):
+    if chosen.type not in ("cpu", "cuda"):
         raise InputError(f"several processes cannot share the device {device!r}; try cpu")
-    dist.init_process_group("nccl" if place.type == "cuda" else "gloo")
+    dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
     try:
         yield ranks
     finally:
         dist.destroy_process_group()
 
 
-def _place(device: str, local_rank: int) -> torch.device:
+def _device_of(device: str, local_rank: int) -> torch.device:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda":

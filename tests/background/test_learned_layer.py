@@ -41,7 +41,7 @@ def test_the_layer_finds_what_words_must_pass(lively_model, examples):
     found = learn(lively_model, examples)
     assert found.accuracy > 0.98
     assert found.present == pytest.approx(examples.present.float().mean().item())
-    layer = found.model.background.requires_grad_(requires_grad=False)
+    layer = found.model.background_layer.requires_grad_(requires_grad=False)
     assert layer.weight[0, 3].item() == pytest.approx(0.5, abs=0.05)
     assert layer.weight[0, :3].abs().max() < 0.05
     assert layer.bias.item() == pytest.approx(-0.1, abs=0.03)
@@ -51,11 +51,11 @@ def test_nothing_else_of_the_model_changes(lively_model, examples):
     before = {name: value.clone() for name, value in lively_model.state_dict().items()}
     found = learn(lively_model, examples).model
     after = found.state_dict()
-    assert after.keys() - before.keys() == {"background.weight", "background.bias"}
+    assert after.keys() - before.keys() == {"background_layer.weight", "background_layer.bias"}
     assert all(torch.equal(after[name], value) for name, value in before.items())
-    assert lively_model.background is None
+    assert lively_model.background_layer is None
     again = learn(found, examples).model
-    torch.testing.assert_close(again.background.weight, found.background.weight)
+    torch.testing.assert_close(again.background_layer.weight, found.background_layer.weight)
 
 
 @pytest.mark.parametrize("there", [True, False])
@@ -146,7 +146,7 @@ def test_captions_teach_without_any_mask(segmenter, shards):
     assert told[-1] == (18, 18)
     assert 0 < found.present < 1
     again = learn_from_captions(segmenter, shards)
-    assert torch.equal(again.model.background.weight, found.model.background.weight)
+    assert torch.equal(again.model.background_layer.weight, found.model.background_layer.weight)
     fewer = learn_from_captions(segmenter, shards, num_pairs=15)
     assert fewer.num_examples < found.num_examples
 

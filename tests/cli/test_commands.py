@@ -1,26 +1,68 @@
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
+from groupvit import cli
 from groupvit.cli import COMMANDS
 from groupvit.weights import catalogue
 from tests.lively import size_of
 
 
-def test_help_does_not_wait_for_torch():
+def after(*command_lines):
+    """Modules that a process has imported after running these command lines."""
     code = (
-        "import sys, groupvit.cli\n"
-        "try: groupvit.cli.main(['segment', '--help'])\n"
-        "except SystemExit: pass\n"
-        "assert not {'torch', 'numpy', 'transformers'} & set(sys.modules)"
+        "import json, sys, groupvit.cli\n"
+        "for line in json.loads(sys.argv[1]):\n"
+        "    try: groupvit.cli.main(line)\n"
+        "    except SystemExit: pass\n"
+        "sys.stderr.write(json.dumps(sorted(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", code, json.dumps(command_lines)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stderr))
 
 
-@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_help_does_not_wait_for_torch():
+    imported = after(*([command, "--help"] for command in COMMANDS))
+    assert "groupvit.cli.segment" in imported
+    assert not {"torch", "numpy", "transformers"} & imported
+
+
+def test_the_help_page_waits_for_no_command():
+    imported = after(["--help"])
+    assert not {"tyro", "rich", "groupvit.cli.segment"} & imported
+
+
+def test_the_help_page_fits_a_screen_and_lists_every_command(run):
+    code, printed, _ = run("--help")
+    lines = printed.splitlines()
+    assert code == 0
+    assert len(lines) < 24
+    assert max(map(len, lines)) <= 80
+    modules = {path.stem for path in Path(cli.__file__).parent.glob("*.py")}
+    for command in COMMANDS:
+        assert command.replace("-", "_") in modules
+        assert sum(command in line[10:28].split() for line in lines) == 1
+
+
+def test_without_a_command_the_help_page_goes_to_stderr(run):
+    code, printed, complaint = run()
+    assert (code, printed) == (2, "")
+    assert complaint.startswith("usage: groupvit COMMAND")
+
+
+def test_an_unknown_command_is_named(run):
+    code, _, complaint = run("segmnet", "--help")
+    assert code == 2
+    assert "there is no command 'segmnet'; groupvit --help lists the commands" in complaint
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(run, capsys, command):
     with pytest.raises(SystemExit) as stop:
         run(command, "--help")

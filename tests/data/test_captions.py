@@ -6,7 +6,7 @@ import pytest
 from groupvit.data.captions import draw, identity
 from groupvit.data.shards import Caption
 from groupvit.text.nouns import singular
-from groupvit.text.prompts import FULL, SIMPLE
+from groupvit.text.templates import FULL, SIMPLE
 
 DOGS = Caption("Two dogs on grass with a dog.", ("dogs", "grass", "dog", "dog"))
 NOTHING = Caption("It is there.", ())

@@ -11,7 +11,7 @@ from groupvit.data.captions import identity
 from groupvit.data.config import DataConfig
 from groupvit.data.loader import Batches, stream
 from groupvit.errors import InputError
-from groupvit.text.prompts import FULL
+from groupvit.text.templates import FULL
 from groupvit.text.tokenizer import Tokenizer
 from tests.data.pairs import WORDS, sample, write_shards, write_tar
 

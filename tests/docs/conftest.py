@@ -1,8 +1,6 @@
 """A place as the documentation supposes it: photographs, and a model in the hub's cache."""
 
-import os
-import subprocess
-import sys
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from groupvit.exported import graphs
 from groupvit.model.config import (
     GroupViTConfig,
     ImageEncoderConfig,
@@ -18,6 +17,7 @@ from groupvit.model.config import (
 )
 from groupvit.model.groupvit import GroupViT
 from groupvit.weights import hugging_face
+from tests.docs.commands import ROOT
 
 SMALL = GroupViTConfig(
     image=ImageEncoderConfig(
@@ -48,30 +48,30 @@ def make_cache(home: Path, hub_id: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def home(tmp_path_factory):
+def hub_cache(once):
     """The hub's cache, with a model in it."""
-    folder = tmp_path_factory.mktemp("home")
-    make_cache(folder, "nvidia/groupvit-gcc-yfcc")
-    return folder
+    return once("hub", lambda folder: make_cache(folder, "nvidia/groupvit-gcc-yfcc"))
 
 
 @pytest.fixture
-def shell(home, tmp_path):
-    """Runs a command beside photographs and settings; a command that fails, fails the test."""
-    generator = np.random.default_rng(0)
-    (tmp_path / "configs").symlink_to(Path(__file__).parents[2] / "configs")
+def place(request, hub_cache, tmp_path, monkeypatch):
+    """A folder to run the commands of a page in: photographs, settings, and no network."""
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    shutil.copy(tmp_path / "configs/storybook-quick.toml", tmp_path / "configs/mine.toml")
     (tmp_path / "photos").mkdir()
+    generator = np.random.default_rng(0)
     for name in ("dog.jpg", "street.jpg"):
         coarse = generator.integers(0, 256, (6, 8, 3)).astype(np.uint8)
         image = Image.fromarray(coarse).resize((320, 240), Image.Resampling.BICUBIC)
         image.save(tmp_path / "photos" / name)
-    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": programs, "HF_HOME": str(home), "HF_HUB_OFFLINE": "1"}
+    monkeypatch.chdir(tmp_path)
 
-    def run(*command):
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+    def copied(beside, _model, _precision):
+        exact = request.getfixturevalue("exports") / "exact"
+        for name in ("image.onnx", "text.onnx"):
+            shutil.copy(exact / name, beside)
 
-    return run
+    monkeypatch.setattr(graphs, "write", copied)  # those of the bundled model, traced before
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(hub_cache / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    return tmp_path

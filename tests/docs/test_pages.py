@@ -1,34 +1,78 @@
-"""Every block of code in the README and the documentation runs as it stands."""
+"""Every block of code in the README, the documentation and the settings files is tried.
+
+`bash` and `python` run, with small numbers; of `console`, which takes too long or needs what is not
+here, the arguments are parsed.
+"""
 
 import re
-import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.docs import commands
+from tests.docs.commands import ROOT
+
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-NOT_HERE = re.compile(r"^(git clone|cd |make |pip install|python benchmarks/).*$", re.MULTILINE)
-"""Lines that install or clone; continuous integration itself runs `make test`."""
+RECIPES = sorted((ROOT / "configs").glob("*.toml"))
+
+DRAWN = "groupvit storybook"
+
+in_place = pytest.mark.usefixtures("place")
 
 
 def blocks(page, language):
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text("utf-8"), re.M | re.S)
 
 
+def header(recipe):
+    """The commands that the comment at the top of a settings file shows."""
+    top = re.match(r"(#.*\n)+", recipe.read_text("utf-8"))[0]
+    return "".join(f"{line}\n" for line in re.findall(r"^#   +(\S.*?)(?:  +\(.*\))?$", top, re.M))
+
+
+def of_pages(language):
+    pages = [page for page in PAGES if blocks(page, language)]
+    return pytest.mark.parametrize("page", pages, ids=lambda page: page.name)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_shell_blocks_of_a_page_run(page, shell):
+@in_place
+@of_pages("bash")
+def test_the_shell_blocks_of_a_page_run(page):
     for block in blocks(page, "bash"):
-        shell("bash", "-euc", NOT_HERE.sub("", block))
+        commands.run(block)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_python_blocks_of_a_page_run_in_one_session(page, shell):
+@in_place
+@of_pages("python")
+def test_the_python_blocks_of_a_page_run_in_one_session(page):
     code = "\n".join(blocks(page, "python"))
-    if code:
-        shell(sys.executable, "-c", code)
+    exec(compile(code, page, "exec"), {"__name__": "__main__"})
+
+
+@in_place
+@of_pages("console")
+def test_the_arguments_of_the_other_blocks_of_a_page_fit(page, monkeypatch):
+    for block in blocks(page, "console"):
+        commands.parse(block, monkeypatch)
+
+
+@in_place
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
+def test_the_commands_at_the_top_of_a_settings_file_fit(recipe, monkeypatch):
+    assert f"configs/{recipe.name}" in header(recipe)
+    commands.parse(header(recipe), monkeypatch)
+
+
+@pytest.mark.slow
+@in_place
+@pytest.mark.parametrize(
+    "recipe",
+    [recipe for recipe in RECIPES if DRAWN in header(recipe)],
+    ids=lambda recipe: recipe.name,
+)
+def test_a_settings_file_for_drawn_scenes_trains_from_nothing(recipe):
+    commands.run(header(recipe))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

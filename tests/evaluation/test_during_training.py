@@ -7,6 +7,7 @@ import torch
 from groupvit.evaluation.benchmarks.folder import read_folder
 from groupvit.evaluation.during_training import quick_scores
 from groupvit.evaluation.evaluate import evaluate
+from groupvit.model.inference import DEFAULT_INFERENCE
 from groupvit.segmentation.segmenter import Segmenter
 from tests.evaluation.folders import with_background
 
@@ -17,7 +18,7 @@ def model(lively_model):
 
 
 def quick(model, folder, limit=2):
-    return quick_scores(model, folder, limit=limit, device="cpu")
+    return quick_scores(model, folder, inference=DEFAULT_INFERENCE, limit=limit, device="cpu")
 
 
 def test_it_gives_the_scores_of_an_evaluation(model, book):
@@ -65,7 +66,7 @@ def test_weights_and_gradients_stay_and_can_learn_on(model, book):
     quick(model, book)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
-    model.encode_image(torch.zeros(1, 3, 64, 64)).embedding.sum().backward()
+    model.embed_image(torch.zeros(1, 3, 64, 64)).image.sum().backward()
     assert model.image_encoder.positions.weight.grad is not None
 
 

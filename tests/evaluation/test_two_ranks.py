@@ -1,8 +1,5 @@
 """Two processes that share the images come to what one does alone."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -14,7 +11,7 @@ from groupvit.evaluation.journal import Journal
 from groupvit.evaluation.measurement import Measurement
 from groupvit.segmentation.segmenter import Segmenter
 from tests import lively
-from tests.ranks import WORLD_SIZE, launch
+from tests.ranks import WORLD_SIZE
 
 SCENES = Scenes(num=5, size=24)
 
@@ -30,27 +27,25 @@ def values(found):
     return kept
 
 
-@pytest.mark.slow
-def test_every_rank_has_the_scores_of_all(tmp_path):
-    alone = measured()
-    for told in launch(Path(__file__), tmp_path):
-        assert told["miou"] == alone.scores.miou
-        np.testing.assert_array_equal(told["confusion"].numpy(), alone.confusion)
-        assert told["values"] == repr(values(alone))
-    segmenter = Segmenter(lively.lively_model())
-    journal = Journal(tmp_path / "journal", Measurement.of(segmenter, SCENES))
-    assert sorted(one.index for one in journal.done) == [0, 1, 2, 3, 4]
-    files = sorted(path.name for path in (tmp_path / "journal").iterdir())
-    assert files == [f"images-{rank}.jsonl" for rank in range(WORLD_SIZE)]
-
-
-if __name__ == "__main__":
-    folder = Path(sys.argv[1])
+def on_each_rank(folder):
     with session("cpu") as ranks:
         found = measured(ranks, folder / "journal")
-        told = {
+        return {
             "miou": found.scores.miou,
             "confusion": torch.from_numpy(found.confusion),
             "values": repr(values(found)),
         }
-        torch.save(told, folder / f"{ranks.rank}.pt")
+
+
+@pytest.mark.slow
+def test_every_rank_has_the_scores_of_all(both_ranks, ranks_folder):
+    alone = measured()
+    for told in both_ranks:
+        assert told["miou"] == alone.scores.miou
+        np.testing.assert_array_equal(told["confusion"].numpy(), alone.confusion)
+        assert told["values"] == repr(values(alone))
+    files = sorted(path.name for path in (ranks_folder / "journal").iterdir())
+    assert files == [f"images-{rank}.jsonl" for rank in range(WORLD_SIZE)]
+    segmenter = Segmenter(lively.lively_model())
+    journal = Journal(ranks_folder / "journal", Measurement.of(segmenter, SCENES))
+    assert sorted(one.index for one in journal.done) == [0, 1, 2, 3, 4]

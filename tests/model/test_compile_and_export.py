@@ -57,7 +57,7 @@ COMPILE_TRAINING = """
 model.train()
 compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
 embeddings = compiled(images(4), texts(4, 12)[:, None])
-(embeddings.image @ embeddings.text[:, 0].T).sum().backward()
+(embeddings.image.image @ embeddings.text[:, 0].T).sum().backward()
 unused = [name for name, p in model.named_parameters() if p.grad is None]
 assert set(unused) <= {"log_scale", "multi_label_log_scale"}, unused
 """
@@ -75,7 +75,7 @@ batch, length = Dim("batch"), Dim("length", max=77)
 cases = {
     "encode_image": (images(2), {0: batch}, images(5)),
     "encode_text": (texts(3, 10), {0: batch, 1: length}, texts(5, 21)),
-    "embed_segments": (torch.randn(2, 3, 32), {0: batch}, torch.randn(5, 3, 32)),
+    "embed_image": (images(2), {0: batch}, images(5)),
 }
 for name, (example, axes, other) in cases.items():
     exported = export(Part(name), (example,), dynamic_shapes=(axes,)).module()

@@ -97,7 +97,7 @@ def test_settings_written_and_read_are_the_same(tiny_config):
         ({"image": {"dim": 6.0}}, "dim is 6.0, which is not int"),
         ({"image": {"dim": True}}, "dim is True"),
         ({"image": {"drop_path": "0"}}, "drop_path is '0', which is not float"),
-        ({"image": {"grouping": {"assignment": "firm"}}}, "'firm', which is not 'hard' or 'soft'"),
+        ({"image": {"grouping": "firm"}}, "'firm', which is not 'hard' or 'soft'"),
         ({"image": {"stages": 5}}, "stages is 5, which is not a list"),
         ({"image": {"stages": "abc"}}, "stages is 'abc', which is not a list"),
         ({"image": {"stages": [5]}}, r"stages\[0\] is 5"),

@@ -37,7 +37,7 @@ def values(build):
         ("image_encoder.stages.0.blocks.0.attn.qkv.weight", 0.02),
         ("image_encoder.stages.0.blocks.0.mlp.fc2.weight", 0.02),
         ("image_encoder.stages.0.grouping.mix_groups.fc1.weight", 0.02),
-        ("image_encoder.stages.0.grouping.look.attn.query.weight", 0.02),
+        ("image_encoder.stages.0.grouping.cross_attn.attn.query.weight", 0.02),
         ("image_encoder.stages.0.grouping.assign.key.weight", 0.02),
         ("image_encoder.stages.1.group_projector.1.mlp.fc1.weight", 0.02),
         ("image_encoder.patches.proj.weight", (3 * 768) ** -0.5),

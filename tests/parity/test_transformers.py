@@ -45,10 +45,10 @@ class Pair(NamedTuple):
 
 def by_us(model, images, tokens):
     with torch.no_grad():
-        features = model.encode_image(images)
+        embedded = model.embed_image(images)
         text = torch.nn.functional.normalize(model.encode_text(tokens), dim=-1)
-        logits = model.logit_scale * features.embedding @ text.T
-    return Outputs(features.embedding, text, logits, features.assignments)
+        logits = model.logit_scale * embedded.image @ text.T
+    return Outputs(embedded.image, text, logits, embedded.assignments)
 
 
 def by_transformers(model, images, tokens):

@@ -1,6 +1,3 @@
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -11,7 +8,6 @@ from groupvit.errors import InputError
 from groupvit.probes.classification import Item, classify, find_items
 from groupvit.segmentation.segmenter import Segmenter
 from tests import lively
-from tests.ranks import launch
 
 NAMES = ["dog", "cat", "sky", "grass", "car", "boat", "tree"]
 
@@ -121,16 +117,18 @@ def test_what_is_no_folder_of_classes_is_refused(tmp_path, make, complaint):
         find_items(tmp_path / "photos")
 
 
-@pytest.mark.slow
-def test_two_ranks_count_every_image_once(segmenter, tmp_path):
-    names, items = find_items(write(tmp_path / "classes"))
-    alone = classify(segmenter, items, names)
-    assert launch(Path(__file__), tmp_path) == [repr(alone)] * 2
+def before_ranks(folder):
+    write(folder / "classes")
 
 
-if __name__ == "__main__":
-    out = Path(sys.argv[1])
+def on_each_rank(folder):
     with session("cpu") as ranks:
-        names, items = find_items(out / "classes")
-        model = Segmenter(lively.lively_model())
-        torch.save(repr(classify(model, items, names, ranks=ranks)), out / f"{ranks.rank}.pt")
+        names, items = find_items(folder / "classes")
+        return repr(classify(Segmenter(lively.lively_model()), items, names, ranks=ranks))
+
+
+@pytest.mark.slow
+def test_two_ranks_count_every_image_once(segmenter, folder, both_ranks):
+    names, items = find_items(folder)
+    alone = classify(segmenter, items, names)
+    assert both_ranks == [repr(alone)] * 2

@@ -52,11 +52,11 @@ def test_every_image_and_caption_of_all_shards_takes_part(shards):
 def test_a_image_and_its_caption_that_are_near_find_each_other(shards, monkeypatch):
     model = lively_model()
     number = lambda pixels: (pixels[:, 0, 0, 0] * 58.395 + 123.675).round().div(3).long()  # noqa: E731
-    encode = model.encode_image
+    embed = model.embed_image
 
-    def encode_image(pixels):
+    def embed_image(pixels, **options):
         near = torch.nn.functional.one_hot(number(pixels), 8).float()
-        return encode(pixels)._replace(embedding=near)
+        return embed(pixels, **options)._replace(image=near)
 
     texts = []
 
@@ -64,7 +64,7 @@ def test_a_image_and_its_caption_that_are_near_find_each_other(shards, monkeypat
         texts.append(len(tokens))
         return torch.eye(8).repeat_interleave(2, dim=0)[sum(texts) - len(tokens) : sum(texts)]
 
-    monkeypatch.setattr(model, "encode_image", encode_image)
+    monkeypatch.setattr(model, "embed_image", embed_image)
     monkeypatch.setattr(model, "encode_text", encode_text)
     found = retrieval(model, index.prepare(shards, None))
     assert found.captions.at == found.images.at == {1: 1.0, 5: 1.0, 10: 1.0}

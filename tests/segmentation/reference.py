@@ -22,12 +22,12 @@ def dense_logits(model, crop, texts, *, threshold, top=5):
     maps = F.interpolate(maps, size=(height, width), mode="bilinear", align_corners=False)
     hard = F.one_hot(maps[0].argmax(0), maps.shape[1]).float()  # h w group
 
-    features = model.encode_image(floor_to_patches(crop, model))
-    segments = model.embed_segments(features.segments)[0]
+    embedded = model.embed_image(floor_to_patches(crop, model))
+    segments = embedded.segments[-1][0]
     scale = model.log_scale.exp().clamp(max=100)
     similarity = scale * segments @ texts.T
     everything = similarity.softmax(-1)
-    image_level = (scale * features.embedding @ texts.T).softmax(-1)[0]
+    image_level = (scale * embedded.image @ texts.T).softmax(-1)[0]
     keep = image_level.topk(min(top, len(texts))).indices
     masked = torch.full_like(similarity, float("-inf"))
     masked[:, keep] = similarity[:, keep]

@@ -6,6 +6,7 @@ import torch
 
 from groupvit import InputError
 from groupvit.model.config import ImageEncoderConfig
+from groupvit.model.inference import InferenceConfig
 from groupvit.segmentation.preparation import normalize, resize, working_size
 from groupvit.segmentation.protocol import GROUPVIT, OURS
 
@@ -33,11 +34,12 @@ def test_our_size_follows_the_size_of_the_training_images():
     assert working_size(300, 300, OURS, small) == (160, 160)
 
 
-def test_a_model_may_ask_for_a_size_of_its_own():
-    small = replace(RELEASED, image_size=80, patch_size=8, segment_size=112)
-    assert working_size(300, 300, OURS, small) == (112, 112)
-    assert working_size(300, 300, replace(OURS, short_side=80), small) == (80, 80)
-    assert working_size(375, 500, GROUPVIT, small) == (448, 597)
+def test_a_model_may_have_a_size_of_its_own():
+    small = replace(RELEASED, image_size=80, patch_size=8)
+    own = InferenceConfig(short_side=112)
+    assert working_size(300, 300, OURS.for_model(own), small) == (112, 112)
+    assert working_size(300, 300, replace(OURS, short_side=80).for_model(own), small) == (80, 80)
+    assert working_size(375, 500, GROUPVIT.for_model(own), small) == (448, 597)
 
 
 def test_the_published_protocol_refuses_what_has_no_whole_patch():

@@ -180,7 +180,7 @@ def test_a_margin_is_what_the_model_asks_for_taken_off_the_cosine(window):
 
 
 def test_models_that_have_learned_a_background_go_by_margins(tiny_config):
-    learned = replace(tiny_config, background=True, centered=True)
+    learned = replace(tiny_config, background_layer=True, centered=True)
     assert OURS.certainty_of(learned) == "margin"
     assert GROUPVIT.certainty_of(learned) == "score"
     assert replace(OURS, certainty="similarity").certainty_of(learned) == "similarity"

@@ -6,9 +6,8 @@ import torch
 from PIL import Image
 
 from groupvit import Background, InputError, Segmenter
-from groupvit.model.groupvit import GroupViT
+from groupvit.model.inference import DEFAULT_INFERENCE, InferenceConfig
 from groupvit.segmentation.protocol import GROUPVIT, OURS
-from tests.lively import LIVELY
 
 LABELS = ["dog", "cat", "grass"]
 
@@ -161,16 +160,16 @@ def test_every_level_may_take_the_words(lively_model, street):
 
 
 def test_the_model_says_what_takes_the_words_unless_the_protocol_does(lively_model, street):
-    levels = GroupViT(replace(LIVELY, naming="levels")).eval()
-    levels.load_state_dict(lively_model.state_dict())
-    image = street(40, 60)
+    own, image = InferenceConfig(naming="levels"), street(40, 60)
 
-    def scores(model, naming):
-        return Segmenter(model, protocol=replace(OURS, naming=naming))(image, LABELS).scores
+    def scores(inference, naming):
+        protocol = replace(OURS, naming=naming)
+        return Segmenter(lively_model, inference=inference, protocol=protocol)(image, LABELS).scores
 
-    assert np.array_equal(scores(levels, None), scores(lively_model, "levels"))
-    assert np.array_equal(scores(levels, "segments"), scores(lively_model, None))
-    assert Segmenter(levels, protocol=GROUPVIT).group([image])[0].windows[0].patches is None
+    assert np.array_equal(scores(own, None), scores(DEFAULT_INFERENCE, "levels"))
+    assert np.array_equal(scores(own, "segments"), scores(DEFAULT_INFERENCE, None))
+    published = Segmenter(lively_model, inference=own, protocol=GROUPVIT)
+    assert published.group([image])[0].windows[0].patches is None
 
 
 def test_margins_want_a_model_that_has_learned_a_background(lively_model):

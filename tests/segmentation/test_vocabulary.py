@@ -4,7 +4,7 @@ import torch.nn.functional as F
 
 from groupvit import InputError
 from groupvit.segmentation.vocabulary import Vocabulary
-from groupvit.text.prompts import SUBSET
+from groupvit.text.templates import SUBSET
 from groupvit.text.tokenizer import Tokenizer
 
 TEMPLATES = ("a photo of a {}.", "the {}")

@@ -5,16 +5,13 @@ import pytest
 
 from groupvit.errors import InputError
 from groupvit.text.prompts import (
-    FULL,
-    SIMPLE,
-    SUBSET,
     Label,
     imagenet_classes,
     parse_label,
     parse_labels,
     prompts,
-    templates,
 )
+from groupvit.text.templates import FULL, SIMPLE, SUBSET, load_templates
 from groupvit.text.tokenizer import Tokenizer
 
 
@@ -23,7 +20,7 @@ from groupvit.text.tokenizer import Tokenizer
     [("simple", SIMPLE, 1), ("subset", SUBSET, 7), ("full", FULL, 80)],
 )
 def test_named_templates_are_distinct_and_have_one_place_for_the_word(name, expected, number):
-    assert templates(name) == expected
+    assert load_templates(name) == expected
     assert len(set(expected)) == number
     assert all(template.count("{}") == 1 for template in expected)
 
@@ -54,7 +51,7 @@ def test_every_imagenet_prompt_fits_the_text_encoder():
 def test_templates_of_a_file_skip_comments_and_blank_lines(tmp_path):
     file = tmp_path / "mine.txt"
     file.write_text("\ufeff# mine\n\n  a drawing of a {}. \r\n{}\n", encoding="utf-8")
-    assert templates(str(file)) == ("a drawing of a {}.", "{}")
+    assert load_templates(str(file)) == ("a drawing of a {}.", "{}")
 
 
 @pytest.mark.parametrize(
@@ -71,13 +68,13 @@ def test_a_bad_template_file_is_refused_by_name_and_line(tmp_path, content, sent
     file = tmp_path / "mine.txt"
     file.write_bytes(content)
     with pytest.raises(InputError, match=sentence):
-        templates(str(file))
+        load_templates(str(file))
 
 
 @pytest.mark.parametrize("name", ["ful", "Simple", ".", "no/such/file.txt", ""])
 def test_an_unknown_name_of_templates_is_refused_with_the_known_ones(name):
     with pytest.raises(InputError, match="neither one of the templates simple, subset, full nor"):
-        templates(name)
+        load_templates(name)
 
 
 def test_prompts_are_the_templates_with_the_word():
@@ -110,8 +107,8 @@ def test_a_label_is_its_first_word_and_all_synonyms(text, words):
         ("car||taxi", r"the label 'car\|\|taxi' has an empty word; write a word on both sides"),
         ("car|", "has an empty word"),
         ("car|Car", "the label 'car|Car' has the word 'car' more than once; keep one"),
-        ("background", r"^'background' is what no word claims; .* --background 0\.95$"),
-        ("wall|Background", "'background' is what no word claims"),
+        ("background", r"^'background' means pixels without a label; .* --background 0\.95$"),
+        ("wall|Background", "'background' means pixels without a label"),
     ],
 )
 def test_a_bad_label_is_refused_with_the_way_out(text, sentence):

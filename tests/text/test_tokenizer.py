@@ -16,17 +16,18 @@ from hypothesis import strategies as st
 
 from groupvit.errors import InputError
 from groupvit.text.tokenizer import (
+    _BYTE_IDS,
     END,
     START,
     VOCABULARY_SIZE,
     Tokenizer,
-    _byte_ids,
-    _merges,
-    _pieces,
+    _token_bytes,
     clean,
+    read_byte_pairs,
 )
 
 tokenizer = Tokenizer()
+ALL_MERGES = read_byte_pairs().merges
 MERGES = files("groupvit") / "text" / "data" / "merges.txt.gz"
 HERE = Path(__file__).parent
 SHARED = Path(os.environ.get("GROUPVIT_SHARED", HERE.parents[1].parent / "shared"))
@@ -93,24 +94,24 @@ def test_the_merges_are_the_file_of_clip():
 
 
 def test_the_vocabulary_is_that_of_clip():
-    assert len(_merges()) == 48894
-    assert list(_merges().values()) == list(range(512, START))
+    assert len(ALL_MERGES) == 48894
+    assert list(ALL_MERGES.values()) == list(range(512, START))
     assert (START, END, VOCABULARY_SIZE) == (49406, 49407, 49408)
 
 
 def test_merges_come_after_their_parts_and_spell_each_token_once():
     # What lets the tokenizer merge one place at a time.
-    assert all(merged > max(pair) or max(pair) < 512 for pair, merged in _merges().items())
-    assert len(set(_pieces())) == len(_pieces())
+    assert all(merged > max(pair) or max(pair) < 512 for pair, merged in ALL_MERGES.items())
+    assert len(set(_token_bytes(VOCABULARY_SIZE))) == START
 
 
 def merged_in_rounds(tokens):
     """The published algorithm: in each round, join every place of the earliest merge."""
-    while pairs := [pair for pair in pairwise(tokens) if pair in _merges()]:
-        best, joined = min(pairs, key=_merges().__getitem__), []
+    while pairs := [pair for pair in pairwise(tokens) if pair in ALL_MERGES]:
+        best, joined = min(pairs, key=ALL_MERGES.__getitem__), []
         for token in tokens:
             if joined and (joined[-1], token) == best:
-                joined[-1] = _merges()[best]
+                joined[-1] = ALL_MERGES[best]
             else:
                 joined.append(token)
         tokens = joined
@@ -263,9 +264,9 @@ def test_a_smaller_vocabulary_spells_the_same_text_with_its_first_merges(size):
 
 def test_a_smaller_vocabulary_merges_as_if_later_merges_had_not_been_learned():
     limit = 1000
-    merges = {pair: token for pair, token in _merges().items() if token < limit}
+    merges = {pair: token for pair, token in ALL_MERGES.items() if token < limit}
     for word in ("mushroom", "balloons", "the", "snow"):
-        ids = [_byte_ids()[byte] for byte in word.encode()]
+        ids = list(word.encode().translate(_BYTE_IDS))
         ids[-1] += 256
         while pairs := [pair for pair in pairwise(ids) if pair in merges]:
             first = min(pairs, key=merges.__getitem__)

@@ -9,7 +9,7 @@ import torch
 
 from groupvit.errors import InputError
 from groupvit.training import checkpoints, optim
-from groupvit.training.checkpoints import Progress, Saved
+from groupvit.training.checkpoints import Progress, Snapshot
 from groupvit.training.config import OptimConfig
 from groupvit.training.ema import EMA
 from groupvit.weights import checkpoint
@@ -34,7 +34,7 @@ def make(tiny_model):
         model = copy.deepcopy(tiny_model)
         average = EMA(model, 0.9) if averaged else None
         optimizer = optim.optimizer_of(model, OptimConfig())
-        return Saved(model, optimizer, average, Progress(global_batch_size=4))
+        return Snapshot(model, optimizer, average, Progress(global_batch_size=4))
 
     return make
 
@@ -57,7 +57,7 @@ def test_a_checkpoint_is_a_model_folder_that_holds_the_average(make, tmp_path):
     state = make()
     learn(state)
     checkpoints.write(tmp_path / "step-1", state, run="runs/a")
-    model, origin, _ = checkpoint.load(tmp_path / "step-1")
+    model, origin, *_ = checkpoint.load(tmp_path / "step-1")
     assert origin.source == "trained in runs/a for 1 steps"
     for name, value in model.state_dict().items():
         assert torch.equal(value, state.average.model.state_dict()[name])

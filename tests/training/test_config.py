@@ -85,16 +85,20 @@ def test_pieces_are_refused_where_batch_norms_need_the_whole_batch(config):
 
 def test_the_loss_on_patches_comes_with_its_projector(config):
     with pytest.raises(InputError, match="set both or neither"):
-        replace(config, objective=ObjectiveConfig(token_nouns_weight=1.0))
+        replace(config, objective=ObjectiveConfig(patch_nouns_weight=1.0))
     with pytest.raises(InputError, match="set both or neither"):
-        replace(config, model=replace(config.model, token_projector=True))
+        replace(config, model=replace(config.model, patch_projector=True))
 
 
-@pytest.mark.parametrize("missing", ["token_nouns_weight", "segment_nouns_weight"])
+@pytest.mark.parametrize("missing", ["patch_nouns_weight", "segment_nouns_weight"])
 def test_painting_wants_patches_that_teach_and_segments_that_learn(missing):
-    weights = {"token_nouns_weight": 1.0, "segment_nouns_weight": 1.0, "painting_weight": 1.0}
+    weights = {
+        "patch_nouns_weight": 1.0,
+        "segment_nouns_weight": 1.0,
+        "segment_distillation_weight": 1.0,
+    }
     ObjectiveConfig(**weights)
-    with pytest.raises(InputError, match="painting_weight needs"):
+    with pytest.raises(InputError, match="segment_distillation_weight needs"):
         ObjectiveConfig(**{**weights, missing: 0.0})
 
 
@@ -105,9 +109,9 @@ def test_only_known_parts_can_be_frozen():
 
 def test_a_background_comes_with_its_loss_and_that_with_others(config):
     with pytest.raises(InputError, match="set both or neither"):
-        replace(config, model=replace(config.model, background=True))
-    both = {"background_weight": 1.0, "segment_nouns_weight": 1.0}
+        replace(config, model=replace(config.model, background_layer=True))
+    both = {"background_layer_weight": 1.0, "segment_nouns_weight": 1.0}
     with pytest.raises(InputError, match="set both or neither"):
         replace(config, objective=ObjectiveConfig(**both))
-    with pytest.raises(InputError, match="background_weight needs one of"):
-        ObjectiveConfig(background_weight=1.0)
+    with pytest.raises(InputError, match="background_layer_weight needs one of"):
+        ObjectiveConfig(background_layer_weight=1.0)

@@ -3,14 +3,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.utils._pytree import tree_leaves, tree_map
 
 from groupvit.data.batch import Batch
 from groupvit.distributed import Ranks
-from groupvit.model.config import GroupingConfig
 from groupvit.training.config import ObjectiveConfig
 from groupvit.training.objective import objective
-from groupvit.training.step import forward_backward
-from groupvit.training.towers import Heads, Towers, join
+from groupvit.training.step import forward_backward, passes_of
+from tests.lively import without_noise
 
 CODE, PAPER = ObjectiveConfig(), ObjectiveConfig(form="paper", multi_label_weight=0.5)
 SIZE = 7
@@ -22,9 +22,9 @@ def lively(tiny_config, build, enliven):
 
     def make(*, noise):
         drop_path = 0.4 if noise else 0.0
-        grouping = GroupingConfig(noise=noise)
-        image = replace(tiny_config.image, drop_path=drop_path, grouping=grouping)
-        return enliven(build(replace(tiny_config, image=image)), std=0.1).train()
+        image = replace(tiny_config.image, drop_path=drop_path)
+        model = enliven(build(replace(tiny_config, image=image)), std=0.1).train()
+        return model if noise else without_noise(model)
 
     return make
 
@@ -52,13 +52,11 @@ def own_noise():
         yield
 
 
-def step(model, images, batch, config=CODE, *, chunk=None, autocast=None):
+def step(model, images, batch, config=CODE, *, chunk=0, autocast=None):
     """A step's result, the gradients that it leaves, and the buffers."""
     images = images.to(model.log_scale.dtype)
-    heads = Heads(model, with_prompts=batch.prompt_nouns.shape[1] > 0)
-    result = forward_backward(
-        Towers(model), heads, images, batch, config, Ranks(), chunk=chunk, autocast=autocast
-    )
+    passes = passes_of(model, Ranks(), config, chunk=chunk)
+    result = forward_backward(passes, images, batch, config, Ranks(), autocast=autocast)
     gradients = {
         name: parameter.grad
         for name, parameter in model.named_parameters()
@@ -102,13 +100,13 @@ def test_one_piece_is_the_plain_step_noise_and_all(lively, images, batch):
 
 @pytest.mark.parametrize("autocast", [None, torch.bfloat16])
 def test_both_passes_draw_the_same_noise(lively, images, batch, autocast):
-    towers, encoded = Towers(lively(noise=True)), []
-    towers.register_forward_hook(lambda _, __, found: encoded.append(found))
-    heads = Heads(lively(noise=True))
-    forward_backward(towers, heads, images, batch, CODE, Ranks(), chunk=3, autocast=autocast)
-    first, second = encoded[:3], encoded[3:]
+    model, encoded = lively(noise=True), []
+    for encoder in (model.image_encoder, model.text_encoder):
+        encoder.register_forward_hook(lambda _, __, found: encoded.append(found))
+    step(model, images, batch, chunk=3, autocast=autocast)
+    first, second = encoded[:6], encoded[6:]
     for one, other in zip(first, second, strict=True):
-        assert all(map(torch.equal, one.tensors(), other.tensors()))
+        assert all(map(torch.equal, tree_leaves(one), tree_leaves(other)))
 
 
 def test_with_noise_the_gradient_is_that_of_all_pieces_in_one_graph(lively, images, batch):
@@ -116,9 +114,10 @@ def test_with_noise_the_gradient_is_that_of_all_pieces_in_one_graph(lively, imag
     other, state = copy.deepcopy(model), torch.get_rng_state()
     found, gradients, _ = step(model, images, batch, chunk=3)
     torch.set_rng_state(state)
-    towers, pieces = Towers(other), (slice(3), slice(3, 6), slice(6, 7))
-    encoded = join([towers(images[piece], batch.tokens[piece]) for piece in pieces])
-    total = objective(Heads(other)(encoded), batch, CODE, Ranks()).total
+    chunks = (slice(3), slice(3, 6), slice(6, 7))
+    encoded = [other.encode(images[chunk], batch.tokens[chunk]) for chunk in chunks]
+    joined = tree_map(lambda *tensors: torch.cat(tensors), *encoded)
+    total = objective(other.embed(*joined, num_stages=0), batch, CODE, Ranks()).total
     total.backward()
     torch.testing.assert_close(found.losses["total"], total.detach())
     for name, parameter in other.named_parameters():
@@ -137,7 +136,7 @@ def test_running_statistics_count_a_batch_once(lively, images, batch):
     assert buffers["text_projector.norm.num_batches_tracked"] == 1
 
 
-@pytest.mark.parametrize("chunk", [None, 3])
+@pytest.mark.parametrize("chunk", [0, 3])
 def test_gradients_are_added_to_those_before(lively, images, batch, chunk):
     model = lively(noise=False)
     once = {k: v.clone() for k, v in step(model, images, batch, chunk=chunk)[1].items()}
@@ -146,7 +145,7 @@ def test_gradients_are_added_to_those_before(lively, images, batch, chunk):
         torch.testing.assert_close(twice[name], 2 * gradient, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("chunk", [None, 3])
+@pytest.mark.parametrize("chunk", [0, 3])
 def test_frozen_texts_stay_without_gradient(lively, images, batch, chunk):
     model = lively(noise=False)
     model.text_encoder.requires_grad_(False)
@@ -155,12 +154,26 @@ def test_frozen_texts_stay_without_gradient(lively, images, batch, chunk):
     assert not any(name.startswith("text_encoder") for name in gradients)
 
 
-@pytest.mark.parametrize("chunk", [None, 3])
+@pytest.mark.parametrize("chunk", [0, 3])
 def test_without_prompts_there_is_one_loss_and_one_temperature(lively, images, batch, chunk):
     captions = batch._replace(tokens=batch.tokens[:, :1], prompt_nouns=batch.prompt_nouns[:, :0])
     result, gradients, _ = step(lively(noise=False), images, captions, chunk=chunk)
     assert result.losses.keys() == {"caption", "total"}
     assert "multi_label_log_scale" not in gradients
+
+
+def test_each_chunk_keeps_only_what_the_projectors_need(lively, images, batch):
+    model, kept = lively(noise=False), []
+    embed = model.embed
+    model.embed = lambda features, texts, **options: (
+        kept.append(features),
+        embed(features, texts, **options),
+    )[1]
+    step(model, images, batch, chunk=3)
+    [features] = kept
+    assert features.patches.numel() == 0
+    assert [segments.shape[1] for segments in features.segments] == [3]
+    assert len(features.assignments) == len(features.occupied) == 2
 
 
 def test_weights_and_parts_make_the_total(lively, images, batch):
@@ -176,7 +189,7 @@ def test_a_weight_that_is_none_is_refused(weight):
         ObjectiveConfig(multi_label_weight=weight)
 
 
-@pytest.mark.parametrize("chunk", [None, 3])
+@pytest.mark.parametrize("chunk", [0, 3])
 def test_autocast_trains_every_parameter_in_float32(lively, images, batch, chunk):
     model = lively(noise=True)
     result, gradients, _ = step(model, images, batch, chunk=chunk, autocast=torch.bfloat16)

@@ -6,14 +6,14 @@ from torch.nn import functional as F
 
 from groupvit.training.noun_losses import (
     Nouns,
-    behind,
+    background,
+    background_logits,
     collect,
-    found,
-    indecision,
-    limits,
     logits,
-    named,
-    painted,
+    multiple_instance,
+    negative_mutual_information,
+    partial_label,
+    segment_distillation,
 )
 
 APPLE, BOAT, CAR, CAPTION = 11, 12, 13, 99
@@ -88,7 +88,7 @@ def test_finding_nouns_equals_a_slow_sum(nouns):
             z = math.log(sum(values) / len(values)) + bias
             chance = 1 / (1 + math.exp(-z))
             total -= math.log(chance if nouns.wanted[image, noun] else 1 - chance)
-    result = found(similarity, nouns, present=present)
+    result = multiple_instance(similarity, nouns, present=present)
     assert result.item() == pytest.approx(total / nouns.wanted.sum().item(), rel=1e-5)
 
 
@@ -96,14 +96,14 @@ def test_parts_that_say_nothing_predict_how_often_nouns_occur(nouns):
     chance = nouns.prior.item()
     entropy = -(chance * math.log(chance) + (1 - chance) * math.log(1 - chance))
     silent = torch.zeros(3, 5, 3)
-    assert found(silent, nouns).item() == pytest.approx(entropy / chance, rel=1e-5)
+    assert multiple_instance(silent, nouns).item() == pytest.approx(entropy / chance, rel=1e-5)
 
 
 def test_an_absent_part_changes_nothing(nouns):
     similarity, present = torch.randn(3, 4, 3), torch.tensor([[True, True, True, False]] * 3)
     other = similarity.clone()
     other[:, 3] += 100
-    for loss in (found, named):
+    for loss in (multiple_instance, partial_label):
         torch.testing.assert_close(
             loss(similarity, nouns, present=present), loss(other, nouns, present=present)
         )
@@ -112,9 +112,9 @@ def test_an_absent_part_changes_nothing(nouns):
 def test_naming_is_content_with_any_noun_of_the_caption(nouns):
     similarity, present = torch.zeros(3, 2, 3), torch.ones(3, 2, dtype=torch.bool)
     similarity[0, 0, 0] = similarity[0, 1, 1] = similarity[1, :, 2] = similarity[2, :, 2] = 50
-    assert named(similarity, nouns, present=present).item() == pytest.approx(0, abs=1e-5)
+    assert partial_label(similarity, nouns, present=present).item() == pytest.approx(0, abs=1e-5)
     similarity[0, 1] = torch.tensor([0.0, 0.0, 50.0])
-    assert named(similarity, nouns, present=present).item() == pytest.approx(
+    assert partial_label(similarity, nouns, present=present).item() == pytest.approx(
         (50 - math.log(2)) / 6, rel=1e-3
     )
 
@@ -125,7 +125,7 @@ def test_an_image_without_drawn_nouns_counts_nothing_and_keeps_gradients_finite(
     )
     similarity = torch.randn(2, 3, 2, requires_grad=True)
     present = torch.ones(2, 3, dtype=torch.bool)
-    named(similarity, nouns, present=present).backward()
+    partial_label(similarity, nouns, present=present).backward()
     assert similarity.grad.isfinite().all()
     assert not similarity.grad[1].any()
 
@@ -137,17 +137,19 @@ def test_groups_that_tell_of_their_tokens_are_rewarded(kind, expected):
         "same": torch.eye(4)[:, :1].expand(2, 4, 8),
         "told": torch.eye(4).repeat(1, 2).expand(2, 4, 8),
     }[kind]
-    assert indecision(assignment).item() == pytest.approx(expected, abs=1e-5)
+    assert negative_mutual_information(assignment).item() == pytest.approx(expected, abs=1e-5)
 
 
 def test_tokens_that_are_not_there_tell_nothing():
     assignment, present = torch.eye(4)[None], torch.tensor([[True, True, False, False]])
-    assert indecision(assignment, present=present).item() == pytest.approx(-math.log(2), abs=1e-5)
+    assert negative_mutual_information(assignment, present=present).item() == pytest.approx(
+        -math.log(2), abs=1e-5
+    )
 
 
 def test_a_certain_assignment_keeps_gradients_finite():
     assignment = torch.eye(4)[None].requires_grad_()
-    indecision(assignment).backward()
+    negative_mutual_information(assignment).backward()
     assert assignment.grad.isfinite().all()
 
 
@@ -156,18 +158,22 @@ def test_groups_that_paint_what_patches_say_lose_nothing(nouns):
     patches[:, :2, 0] = patches[:, 2:, 1] = 100.0
     segments = torch.tensor([[100.0, 0, 0], [0, 100.0, 0]]).expand(3, 2, 3)
     apart = torch.tensor([[1.0, 1, 0, 0], [0, 0, 1, 1]]).expand(3, 2, 4)
-    assert painted([apart], [segments], patches, nouns).item() == pytest.approx(0, abs=1e-5)
+    assert segment_distillation([apart], [segments], patches, nouns).item() == pytest.approx(
+        0, abs=1e-5
+    )
     blurred = torch.full((3, 2, 4), 0.5)
     # The third image names neither, so that its patches are of something else and count nothing.
     expected = math.log(2) * 2 / 3
-    assert painted([blurred], [segments], patches, nouns).item() == pytest.approx(expected)
+    assert segment_distillation([blurred], [segments], patches, nouns).item() == pytest.approx(
+        expected
+    )
 
 
 def test_painting_teaches_the_groups_and_not_the_patches(nouns):
     patches = torch.randn(3, 4, 3, requires_grad=True)
     groups, segments = torch.randn(3, 2, 4, requires_grad=True), torch.randn(3, 2, 3)
     segments.requires_grad_()
-    painted([groups.softmax(dim=1)], [segments], patches, nouns).backward()
+    segment_distillation([groups.softmax(dim=1)], [segments], patches, nouns).backward()
     assert patches.grad is None
     assert groups.grad.abs().sum() > 0
     assert segments.grad.abs().sum() > 0
@@ -186,7 +192,7 @@ def test_painting_equals_a_loop_over_patches(nouns):
             says = patches[image, patch][wanted].softmax(dim=0)
             paint = sum(shares[image, g, patch] * segments[image, g].softmax(0) for g in range(2))
             total -= (says * paint[wanted].log()).sum().item()
-    found = painted([shares], [segments], patches, nouns).item()
+    found = segment_distillation([shares], [segments], patches, nouns).item()
     assert found == pytest.approx(total / 15, rel=1e-5)
 
 
@@ -194,11 +200,13 @@ def test_painting_averages_the_stages_that_have_segments(nouns):
     patches = torch.randn(3, 4, 3)
     first, second = torch.randn(3, 3, 4).softmax(dim=1), torch.randn(3, 2, 3).softmax(dim=1)
     one, two = torch.randn(3, 3, 3), torch.randn(3, 2, 3)
-    of_first = painted([first], [one], patches, nouns)
-    of_second = painted([second @ first], [two], patches, nouns)
-    both = painted([first, second], [one, two], patches, nouns)
+    of_first = segment_distillation([first], [one], patches, nouns)
+    of_second = segment_distillation([second @ first], [two], patches, nouns)
+    both = segment_distillation([first, second], [one, two], patches, nouns)
     torch.testing.assert_close(both, (of_first + of_second) / 2)
-    torch.testing.assert_close(painted([first, second], [two], patches, nouns), of_second)
+    torch.testing.assert_close(
+        segment_distillation([first, second], [two], patches, nouns), of_second
+    )
 
 
 def test_the_background_loss_equals_a_loop_over_parts(nouns):
@@ -216,7 +224,7 @@ def test_the_background_loss_equals_a_loop_over_parts(nouns):
                 there = bool(wanted[row.argmax()])
                 terms[there].append(math.log1p(math.exp(-z if there else z)))
         total += sum(sum(some) / len(some) for some in terms.values() if some) / 2
-    found = behind(similarity, asked, nouns, present=present)
+    found = background(similarity, asked, nouns, present=present)
     assert found.item() == pytest.approx(total / 3, rel=1e-5)
 
 
@@ -225,7 +233,7 @@ def test_parts_that_match_no_noun_of_the_caption_are_pushed_behind_and_others_in
     similarity[2, 0, 0] = 1.0  # the third image names only the third noun
     similarity[2, 1, 2] = 1.0
     asked = torch.zeros(3, 2, requires_grad=True)
-    behind(similarity, asked, nouns, present=torch.ones(3, 2, dtype=torch.bool)).backward()
+    background(similarity, asked, nouns, present=torch.ones(3, 2, dtype=torch.bool)).backward()
     assert asked.grad[2, 0] < 0 < asked.grad[2, 1]  # descent asks for more of the first
 
 
@@ -235,7 +243,7 @@ def test_images_without_drawn_nouns_have_no_background_to_learn():
     )
     similarity, asked = torch.randn(2, 3, 2, requires_grad=True), torch.zeros(2, 3)
     present = torch.ones(2, 3, dtype=torch.bool)
-    behind(similarity, asked, nouns, present=present).backward()
+    background(similarity, asked, nouns, present=present).backward()
     assert similarity.grad.isfinite().all()
     assert not similarity.grad[1].any()
 
@@ -243,4 +251,4 @@ def test_images_without_drawn_nouns_have_no_background_to_learn():
 def test_what_a_word_must_pass_is_a_likeness_to_the_background():
     parts, layer = normalized(2, 3, 8), torch.cat([normalized(8), torch.tensor([0.25])])
     expected = 5 * ((parts * layer[:8]).sum(dim=-1) + 0.25)
-    torch.testing.assert_close(limits(parts, layer, torch.tensor(5.0)), expected)
+    torch.testing.assert_close(background_logits(parts, layer, torch.tensor(5.0)), expected)

@@ -14,7 +14,7 @@ CONFIG = OptimConfig(lr=1.0, first_lr=0.1, last_lr=0.01, warmup_steps=10)
 def model(tiny_model, tokens, draw):
     """A small model with gradients."""
     embeddings = tiny_model.train()(draw(3, 3, 32, 32), tokens[:, None])
-    (embeddings.logit_scale * (embeddings.image @ embeddings.text[:, 0].T)).sum().backward()
+    (embeddings.logit_scale * (embeddings.image.image @ embeddings.text[:, 0].T)).sum().backward()
     return tiny_model
 
 

@@ -7,7 +7,7 @@ import pytest
 from groupvit.errors import InputError
 from groupvit.model.groupvit import GroupViT
 from groupvit.training import optim
-from groupvit.training.checkpoints import Progress, Saved
+from groupvit.training.checkpoints import Progress, Snapshot
 from groupvit.training.run_folder import RunFolder
 
 
@@ -27,7 +27,7 @@ def save(run, config):
 
     def save(step, *, best=False, keep=2):
         progress = Progress(global_batch_size=4, step=step)
-        return run.save(Saved(model, optimizer, None, progress), best=best, keep=keep)
+        return run.save(Snapshot(model, optimizer, None, progress), best=best, keep=keep)
 
     return save
 

@@ -3,9 +3,9 @@
 import json
 import os
 import signal
-import subprocess
-import sys
+from contextlib import redirect_stdout
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +13,15 @@ import pytest
 import torch
 from PIL import Image
 
-from groupvit.config import to_values
+from groupvit.config import load_toml, to_values
 from groupvit.errors import InputError
 from groupvit.training import state
+from groupvit.training.config import TrainingConfig
 from groupvit.training.run_folder import RunFolder
 from groupvit.training.trainer import train
 from groupvit.weights import checkpoint
-from tests.data.pairs import photo
+from tests.data.pairs import photo, write_shards
+from tests.training.conftest import SETTINGS
 from tests.training.runs import DRAWN, equal, trace, weights
 
 
@@ -42,7 +44,7 @@ def at_step(monkeypatch):
 
 def test_a_run_leaves_a_model_that_can_be_loaded(config, capsys):
     assert train(config) == 0
-    model, origin, _ = checkpoint.load(RunFolder(Path(config.out)).latest())
+    model, origin, *_ = checkpoint.load(RunFolder(Path(config.out)).latest())
     assert model.config == config.model
     assert origin.source == "trained in run for 8 steps"
     assert "--model" in capsys.readouterr().out.splitlines()[-1]
@@ -230,56 +232,53 @@ def test_bfloat16_and_pieces_of_a_batch_train_too(config):
     assert train(replace(config, precision="bfloat16", chunk=2)) == 0
 
 
+def before_ranks(folder):
+    shards = write_shards(folder / "shards", 12, 9)
+    (folder / "tiny.toml").write_text(SETTINGS.format(out=folder / "run", shards=shards))
+
+
+def on_each_rank(folder):
+    """Six steps with two pairs of each rank; what it printed."""
+    config = load_toml(TrainingConfig, folder / "tiny.toml")
+    config = replace(config, steps=6, data=replace(config.data, batch_size=2))
+    with redirect_stdout(StringIO()) as printed:
+        assert train(config) == 0
+    return printed.getvalue()
+
+
 @pytest.mark.slow
-def test_two_ranks_speak_once_and_one_rank_goes_on(config, settings):
+def test_two_ranks_speak_once_and_one_rank_goes_on(both_ranks, ranks_folder):
     """Four pairs in a step: two of each rank, then four of one."""
-    code = (
-        "import sys; from pathlib import Path; from groupvit.config import load_toml\n"
-        "from groupvit.training.config import TrainingConfig\n"
-        "from groupvit.training.trainer import train\n"
-        "sys.exit(train(load_toml(TrainingConfig, Path(sys.argv[1]))))\n"
-    )
-    script = settings.with_name("both.py")
-    script.write_text(code)
-    text = settings.read_text().replace("batch_size = 4", "batch_size = 2")
-    settings.write_text(text.replace("steps = 8", "steps = 6", 1))
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    done = subprocess.run(
-        [sys.executable, *torchrun, script, settings],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    config = load_toml(TrainingConfig, ranks_folder / "tiny.toml")
     assert [step for step, *_ in trace(config.out)] == [1, 2, 3, 4, 5, 6]
-    assert done.stdout.count("step 6/6") == 1
+    assert "".join(both_ranks).count("step 6/6") == 1
     assert train(config) == 0
     assert [step for step, *_ in trace(config.out)] == list(range(1, 9))
     assert to_values(RunFolder(Path(config.out)).settings())["data"]["batch_size"] == 4
 
 
 def with_background(config, weight=1.0):
-    nouns = replace(config.objective, segment_nouns_weight=1.0, background_weight=weight)
-    return replace(config, model=replace(config.model, background=True), objective=nouns)
+    nouns = replace(config.objective, segment_nouns_weight=1.0, background_layer_weight=weight)
+    return replace(config, model=replace(config.model, background_layer=True), objective=nouns)
 
 
 def test_a_background_is_learned_with_the_rest_and_goes_where_the_settings_say(config, tmp_path):
     learning = with_background(replace(config, save_every=1, keep_last=9))
     train(learning)
     first, last = weights(config.out, 1), weights(config.out)
-    assert not torch.equal(first["background.weight"], last["background.weight"])
+    assert not torch.equal(first["background_layer.weight"], last["background_layer.weight"])
     line = json.loads((Path(config.out) / "log.jsonl").read_text().splitlines()[-1])
-    assert line["loss/background"] > 0
+    assert line["loss/background_layer"] > 0
     start = str(RunFolder(Path(config.out)).latest())
     still = replace(config.optim, lr=1e-30, first_lr=0.0, last_lr=0.0)
     for name, settings in (("kept", learning), ("left", config)):
         settings = replace(settings, start=start, optim=still, out=str(tmp_path / name))
         train(settings)
         after = weights(settings.out)
-        assert ("background.weight" in after) == (name == "kept")
+        assert ("background_layer.weight" in after) == (name == "kept")
         assert torch.equal(last["image_projector.fc1.weight"], after["image_projector.fc1.weight"])
-    assert torch.equal(weights(tmp_path / "kept")["background.weight"], last["background.weight"])
+    assert torch.equal(
+        weights(tmp_path / "kept")["background_layer.weight"], last["background_layer.weight"]
+    )
     begun = replace(learning, start=str(tmp_path / "left"), optim=still, out=str(tmp_path / "new"))
     assert train(begun) == 0

@@ -1,6 +1,4 @@
-import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -8,13 +6,12 @@ import torch
 from groupvit import distributed
 from groupvit.data.batch import Batch
 from groupvit.distributed import Ranks
-from groupvit.model.config import GroupingConfig
 from groupvit.model.groupvit import GroupViT
+from groupvit.training import batch_norm
 from groupvit.training.config import ObjectiveConfig
-from groupvit.training.step import forward_backward
-from groupvit.training.towers import Heads, Towers
-from tests.lively import LIVELY
-from tests.ranks import WORLD_SIZE, launch
+from groupvit.training.step import forward_backward, passes_of
+from tests.lively import LIVELY, without_noise
+from tests.ranks import WORLD_SIZE
 
 SIZE, STEPS = 8, 2
 
@@ -26,7 +23,7 @@ class Case:
     """One way to train."""
 
     config: ObjectiveConfig = ObjectiveConfig()  # noqa: RUF009 - it is frozen
-    chunk: int | None = None
+    chunk: int = 0
     num_prompts: int = 2
     pooling: str = "tokens"
     frozen: tuple[str, ...] = ()
@@ -39,10 +36,10 @@ SIGMOID = ObjectiveConfig(caption="sigmoid")
 NOUNS = ObjectiveConfig(
     multi_label_weight=0.0,
     segment_nouns_weight=1.0,
-    token_nouns_weight=0.7,
-    naming_weight=0.4,
-    background_weight=0.3,
-    grouping_weight=0.2,
+    patch_nouns_weight=0.7,
+    partial_label_weight=0.4,
+    background_layer_weight=0.3,
+    mutual_information_weight=0.2,
     every_stage=True,
 )
 CASES = {
@@ -65,19 +62,18 @@ CASES = {
 
 def build(case):
     """A small model with nothing random in training, the same on every rank."""
-    grouping = GroupingConfig(noise=False)
-    if case.ours:
-        grouping = GroupingConfig(
-            assignment="soft", similarity="centered", look=False, residual=False, token_std=1.0
-        )
     image = replace(
-        LIVELY.image, drop_path=0.0, grouping=grouping, pooling=case.pooling, stem=case.stem
+        LIVELY.image,
+        drop_path=0.0,
+        grouping="soft" if case.ours else "hard",
+        pooling=case.pooling,
+        stem=case.stem,
     )
     text = replace(LIVELY.text, vocabulary_size=60)
     torch.manual_seed(3)
-    ours = dict.fromkeys(("centered", "token_projector", "background"), case.ours)
+    ours = dict.fromkeys(("centered", "patch_projector", "background_layer"), case.ours)
     config = replace(LIVELY, image=image, text=text, **ours)
-    model = GroupViT(config).train()
+    model = without_noise(GroupViT(config).train())
     with torch.no_grad():
         for parameter in model.image_encoder.parameters():
             if parameter.dim() > 1:
@@ -105,19 +101,17 @@ def joint_batch(case):
 def train(case, ranks):
     """Two steps of plain descent on this rank's share of the joint batch."""
     model = build(case)
-    ranks.synchronize_norms(model)
-    towers = ranks.wrap(Towers(model, every_stage=case.config.every_stage))
-    heads = Heads(model, with_prompts=case.num_prompts > 0, with_segments=case.config.of_segments)
-    heads = ranks.wrap(heads)
+    batch_norm.synchronize(model, ranks)
+    if not case.num_prompts:
+        model.multi_label_log_scale.requires_grad_(False)
+    passes = passes_of(model, ranks, case.config, chunk=case.chunk)
     images, batch = joint_batch(case)
     share = SIZE // ranks.world_size
     rows = slice(ranks.rank * share, (ranks.rank + 1) * share)
     mine = Batch(*(part[rows] for part in batch[:4]), 0)
     for _ in range(STEPS):
         model.zero_grad()
-        result = forward_backward(
-            towers, heads, images[rows], mine, case.config, ranks, chunk=case.chunk, autocast=None
-        )
+        result = forward_backward(passes, images[rows], mine, case.config, ranks, autocast=None)
         with torch.no_grad():
             for parameter in model.parameters():
                 if parameter.grad is not None:
@@ -130,18 +124,17 @@ def train(case, ranks):
     }
 
 
-@pytest.fixture(scope="module")
-def both(tmp_path_factory):
-    """What each of two ranks found in each case."""
-    return launch(Path(__file__), tmp_path_factory.mktemp("ranks"))
+def on_each_rank(_folder):
+    with distributed.session("cpu") as ranks:
+        return {name: train(case, ranks) for name, case in CASES.items()}
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_two_ranks_train_as_one_with_the_joint_batch(both, name):
+def test_two_ranks_train_as_one_with_the_joint_batch(both_ranks, name):
     with torch.random.fork_rng(devices=[]):
         joint = train(CASES[name], Ranks())
-    assert len(both) == WORLD_SIZE
-    for found in (one[name] for one in both):
+    assert len(both_ranks) == WORLD_SIZE
+    for found in (one[name] for one in both_ranks):
         torch.testing.assert_close(found["losses"], joint["losses"], rtol=1e-6, atol=0)
         torch.testing.assert_close(found["told"], joint["told"])
         torch.testing.assert_close(found["buffers"], joint["buffers"], rtol=1e-5, atol=1e-9)
@@ -153,13 +146,6 @@ def test_two_ranks_train_as_one_with_the_joint_batch(both, name):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_all_ranks_hold_the_same_gradient_to_the_bit(both, name):
-    first, second = (one[name]["gradients"] for one in both)
+def test_all_ranks_hold_the_same_gradient_to_the_bit(both_ranks, name):
+    first, second = (one[name]["gradients"] for one in both_ranks)
     assert all(torch.equal(first[key], second[key]) for key in first)
-
-
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    with distributed.session("cpu") as here:
-        found = {name: train(case, here) for name, case in CASES.items()}
-        torch.save(found, Path(sys.argv[1]) / f"{here.rank}.pt")

@@ -6,7 +6,6 @@ import torch
 from groupvit.errors import InputError
 from groupvit.model.config import (
     ONE_STAGE,
-    GroupingConfig,
     GroupViTConfig,
     ImageEncoderConfig,
     StageConfig,
@@ -52,8 +51,8 @@ def test_heads_are_taken_to_be_64_wide(dim, num_heads):
     assert (inferred.image.num_heads, inferred.text.num_heads) == (num_heads, num_heads)
 
 
-def test_neither_drop_path_nor_assignment_leaves_a_trace():
-    image = ImageEncoderConfig(drop_path=0.4, grouping=GroupingConfig(assignment="soft"))
+def test_drop_path_leaves_no_trace():
+    image = ImageEncoderConfig(drop_path=0.4)
     assert infer(blank(GroupViTConfig(image=image)).state_dict()).image == ImageEncoderConfig()
 
 

@@ -31,7 +31,7 @@ def first(model):
 @pytest.mark.slow
 def test_the_bundled_model_is_always_the_same():
     state = torch.get_rng_state()
-    (model, origin, _), again = catalogue.load("random"), catalogue.load("random").model
+    (model, origin, *_), again = catalogue.load("random"), catalogue.load("random").model
     assert torch.equal(torch.get_rng_state(), state)
     assert model.config == GroupViTConfig()
     assert not origin.trained
@@ -40,7 +40,7 @@ def test_the_bundled_model_is_always_the_same():
 
 
 def test_the_model_in_the_box_is_small_and_has_learned():
-    model, origin, _ = catalogue.load("storybook")
+    model, origin, *_ = catalogue.load("storybook")
     assert origin.trained
     weights = Path(catalogue.__file__).parent / "storybook" / "model.safetensors"
     assert weights.stat().st_size < 10e6
@@ -57,21 +57,21 @@ def test_the_model_in_the_box_knows_sky_and_grass():
 
 @pytest.mark.parametrize("kind", [str, Path])
 def test_a_checkpoint_folder_is_found(folder, tiny_model, kind):
-    model, origin, _ = catalogue.load(kind(folder))
+    model, origin, *_ = catalogue.load(kind(folder))
     assert torch.equal(first(model), first(tiny_model))
     assert origin == Origin(source="here", trained=False)
 
 
 def test_a_folder_of_transformers_is_found(tiny_model, tmp_path):
     hugging_face.save(tmp_path / "theirs", tiny_model)
-    model, origin, _ = catalogue.load(tmp_path / "theirs")
+    model, origin, *_ = catalogue.load(tmp_path / "theirs")
     assert torch.equal(first(model), first(tiny_model))
     assert origin.layout == "Hugging Face"
 
 
 def test_a_file_is_found(tiny_model, tmp_path):
     torch.save({"model": ORIGINAL.from_ours(tiny_model.state_dict())}, tmp_path / "model.pth")
-    model, origin, _ = catalogue.load(tmp_path / "model.pth")
+    model, origin, *_ = catalogue.load(tmp_path / "model.pth")
     assert torch.equal(first(model), first(tiny_model))
     assert origin == Origin(source=str(tmp_path / "model.pth"), layout="original")
 
@@ -92,7 +92,7 @@ def test_a_folder_goes_before_the_hub(folder, tmp_path, monkeypatch):
 def test_a_model_of_the_hub_is_found(tiny_model, tmp_path, monkeypatch, revision):
     hugging_face.save(tmp_path / "cache", tiny_model)
     monkeypatch.setattr(hub, "try_to_load_from_cache", serve(tmp_path / "cache"))
-    model, origin, _ = catalogue.load("someone/model", revision=revision)
+    model, origin, *_ = catalogue.load("someone/model", revision=revision)
     assert torch.equal(first(model), first(tiny_model))
     source = "someone/model@v1" if revision else "someone/model"
     assert origin == Origin(source=source, layout="Hugging Face")

@@ -46,7 +46,7 @@ def contents(folder):
 
 def test_what_is_saved_is_loaded_exactly(saved_once):
     folder, model = saved_once
-    loaded, origin, _ = checkpoint.load(folder)
+    loaded, origin, *_ = checkpoint.load(folder)
     assert loaded.config == model.config
     assert origin == ORIGIN
     values = loaded.state_dict()
@@ -57,12 +57,12 @@ def test_what_is_saved_is_loaded_exactly(saved_once):
 def test_a_loaded_model_is_ready_to_be_used_and_trained(folder, draw):
     model = checkpoint.load(folder).model
     assert not model.training
-    model.encode_image(draw(1, 3, 37, 53)).embedding.sum().backward()
+    model.embed_image(draw(1, 3, 37, 53)).image.sum().backward()
     assert all(p.requires_grad and p.device.type == "cpu" for p in model.parameters())
 
 
 def test_loading_and_saving_again_writes_the_same_bytes(folder, tmp_path):
-    model, origin, _ = checkpoint.load(folder)
+    model, origin, *_ = checkpoint.load(folder)
     checkpoint.save(tmp_path / "again", model, origin)
     assert contents(tmp_path / "again") == contents(folder)
 

@@ -57,7 +57,7 @@ def same(loaded, model):
 
 
 def test_a_folder_of_transformers_is_read_exactly(folder, model):
-    loaded, origin, _ = foreign.load_folder(folder)
+    loaded, origin, *_ = foreign.load_folder(folder)
     assert loaded.config == model.config
     assert same(loaded, model)
     assert (origin.layout, origin.trained) == ("Hugging Face", True)
@@ -66,7 +66,7 @@ def test_a_folder_of_transformers_is_read_exactly(folder, model):
 
 def test_a_folder_with_pickled_weights_is_read_exactly(folder, model):
     path = as_bin(folder)
-    loaded, origin, _ = foreign.load_folder(folder)
+    loaded, origin, *_ = foreign.load_folder(folder)
     assert same(loaded, model)
     assert origin.source == str(path)
 
@@ -102,7 +102,7 @@ def test_a_file_of_the_original_is_read_exactly(tmp_path, wide, suffix, multi_la
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
     else:
         torch.save({"model": tensors, "epoch": 29}, path)
-    loaded, origin, _ = foreign.load_file(path)
+    loaded, origin, *_ = foreign.load_file(path)
     assert loaded.config == replace(wide.config, multi_label=multi_label)
     kept = {n: t for n, t in wide.state_dict().items() if multi_label or "multi" not in n}
     assert all(torch.equal(loaded.state_dict()[name], kept[name]) for name in kept)
@@ -119,7 +119,7 @@ def test_what_is_read_computes_the_same(folder, model, draw, tokens):
     loaded = foreign.load_folder(folder).model
     images = draw(2, 3, 37, 53)
     assert torch.equal(loaded.encode_text(tokens), model.encode_text(tokens))
-    assert torch.equal(loaded.encode_image(images).embedding, model.encode_image(images).embedding)
+    assert torch.equal(loaded.embed_image(images).image, model.embed_image(images).image)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import torch
 
 from groupvit.errors import InputError
 from groupvit.imaging import DEVIATION, MEAN
-from groupvit.model.config import GroupingConfig, GroupViTConfig, StageConfig
+from groupvit.model.config import GroupViTConfig, StageConfig
 from groupvit.segmentation.preparation import normalize
 from groupvit.text.tokenizer import Tokenizer
 from groupvit.weights import hugging_face
@@ -52,7 +52,7 @@ def test_transformers_loads_what_we_write(lively, draw, tokens, tmp_path, stages
     with torch.no_grad():
         output = theirs.eval()(input_ids=tokens, pixel_values=images)
         ours = model(images, tokens[None].expand(2, -1, -1))
-    torch.testing.assert_close(output.image_embeds, ours.image, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(output.image_embeds, ours.image.image, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(output.text_embeds, ours.text[0], atol=1e-5, rtol=1e-5)
 
 
@@ -92,8 +92,7 @@ def test_the_preprocessing_normalizes_as_ours():
 @pytest.mark.parametrize(
     ("image", "named"),
     [
-        ({"grouping": GroupingConfig(assignment="soft")}, "no soft assignment"),
-        ({"grouping": GroupingConfig(similarity="cosine")}, "no other grouping blocks"),
+        ({"grouping": "soft"}, "no soft grouping block"),
         ({"stem": "convolutions"}, "no convolutional stem"),
         ({"positions": False}, "no missing positions"),
         ({"pooling": "embeddings"}, "no pooling of embeddings"),
@@ -110,9 +109,8 @@ def test_what_the_layout_cannot_say_is_refused(tiny_config, build, tmp_path, ima
     ("config", "named"),
     [
         ({"centered": True}, "no centered projectors"),
-        ({"token_projector": True}, "no projector of patches"),
-        ({"background": True}, "no learned background"),
-        ({"naming": "levels"}, "no naming by levels"),
+        ({"patch_projector": True}, "no projector of patches"),
+        ({"background_layer": True}, "no learned background"),
     ],
 )
 def test_so_is_what_stands_outside_the_image_encoder(tiny_config, build, tmp_path, config, named):

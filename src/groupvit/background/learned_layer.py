@@ -207,10 +207,10 @@ def _fit(
 def _with_layer(model: GroupViT, layer: Float[Tensor, " embedding_and_bias"]) -> GroupViT:
     tensors = {name: value.detach().cpu() for name, value in model.state_dict().items()}
     tensors |= {
-        "background.weight": layer[None, :-1].clone(),
-        "background.bias": layer[-1:].clone(),
+        "background_layer.weight": layer[None, :-1].clone(),
+        "background_layer.bias": layer[-1:].clone(),
     }
-    return checkpoint.fill(replace(model.config, background=True), tensors, where="the model")
+    return checkpoint.fill(replace(model.config, background_layer=True), tensors, where="the model")
 
 
 def _joined(found: Sequence[Examples]) -> Examples:

@@ -1,92 +1,112 @@
-"""The command line. Commands import what they need when they run, so that help comes at once."""
+"""The command line: `groupvit COMMAND ...`.
+
+Each command is a function in the module of its name. The module is imported when its command is
+chosen, so what it needs stands at its top, with one exception: whatever loads torch is imported in
+the command's function. Loading torch takes 1.3 s of CPU time, and neither `groupvit COMMAND --help`
+(0.2 s) nor a mistyped option should wait for it.
+"""
 
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Any
 
-import tyro
-
-from groupvit.cli.benchmarks import show_benchmarks
-from groupvit.cli.calibrate import calibrate
-from groupvit.cli.classify import classify
-from groupvit.cli.compare import compare
-from groupvit.cli.concepts import concepts
-from groupvit.cli.convert import convert
-from groupvit.cli.demo import demo
-from groupvit.cli.evaluate import evaluate
-from groupvit.cli.export import export
-from groupvit.cli.groups import groups
-from groupvit.cli.info import info
-from groupvit.cli.learn_background import learn_background
-from groupvit.cli.pack import pack
-from groupvit.cli.pairs import pairs
-from groupvit.cli.plan import plan, plan_with
-from groupvit.cli.push import push
-from groupvit.cli.retrieve import retrieve
-from groupvit.cli.segment import segment
-from groupvit.cli.serve import serve
-from groupvit.cli.storybook import storybook
-from groupvit.cli.train import train, train_with
 from groupvit.errors import InputError
 
-COMMANDS: dict[str, Callable[..., int]] = {
-    "segment": segment,
-    "groups": groups,
-    "concepts": concepts,
-    "train": train,
-    "plan": plan,
-    "evaluate": evaluate,
-    "compare": compare,
-    "calibrate": calibrate,
-    "learn-background": learn_background,
-    "retrieve": retrieve,
-    "classify": classify,
-    "pack": pack,
-    "pairs": pairs,
-    "storybook": storybook,
-    "demo": demo,
-    "serve": serve,
-    "convert": convert,
-    "export": export,
-    "push": push,
-    "info": info,
+GROUPS = {
+    "Segment": {
+        "segment": "label every pixel of images, by words",
+        "groups": "show the segments of every stage beside the image",
+        "concepts": "show the regions that match each group token",
+        "demo": "segment drawn scenes, and write an HTML page",
+        "serve": "serve a model over HTTP: a page and an API",
+    },
+    "Train": {
+        "train": "train a model on images with captions",
+        "plan": "estimate time, memory and data rate of a run",
+        "learn-background": "train the background layer of a model",
+    },
+    "Evaluate": {
+        "evaluate": "measure mIoU on a benchmark with masks",
+        "compare": "compare saved evaluations",
+        "calibrate": "find background thresholds",
+        "retrieve": "measure retrieval of images and captions",
+        "classify": "measure zero-shot classification",
+    },
+    "Data": {
+        "pack": "write images and captions to tar shards",
+        "pairs": "summarize tar shards, and list damaged samples",
+        "storybook": "draw captioned scenes, and a benchmark with masks",
+    },
+    "Models": {
+        "info": "show architecture, number of parameters and origin",
+        "convert": "convert weights to another layout",
+        "export": "export to ONNX",
+        "push": "upload a model and its card to Hugging Face",
+    },
 }
+"""The commands with their summaries, as `groupvit --help` shows them."""
+COMMANDS = tuple(name for commands in GROUPS.values() for name in commands)
 MISTAKE = 2
-"""Exit code for what a person can mend: a wrong argument, a file that cannot be read."""
+"""Exit code of mistakes that the user can correct: a wrong argument, an unreadable file."""
 INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0 done, 1 done but for some images, 2 a mistake."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given or given[0] in ("-h", "--help"):
+        (sys.stdout if given else sys.stderr).write(overview())
+        return 0 if given else MISTAKE
     try:
-        code: int = tyro.extras.subcommand_cli_from_dict(
-            COMMANDS | _special(given),
-            prog="groupvit",
-            description="Give it an image and some words: it says which pixels belong to which.",
-            args=given,
-        )
-        return code
+        return _run(given[0], given[1:])
     except InputError as error:
-        sys.stderr.write(f"{_speaker()}: {error}\n")
+        sys.stderr.write(f"{_program()}: {error}\n")
         return MISTAKE
     except KeyboardInterrupt:
-        sys.stderr.write("groupvit: stopped; what was written stays\n")
+        sys.stderr.write("groupvit: interrupted; files written so far are kept\n")
         return INTERRUPTED
 
 
-def _special(given: Sequence[str]) -> dict[str, Callable[..., int]]:
-    """Commands whose options depend on what is given."""
-    if given[:1] == ["train"]:
-        return {"train": train_with(given[1:])}
-    if given[:1] == ["plan"]:
-        return {"plan": plan_with(given[1:])}
-    if given[:1] == ["evaluate"] and "--list" in given:
-        return {"evaluate": show_benchmarks}  # which needs no model
-    return {}
+def overview() -> str:
+    """The help page of the program: one line for each command; it fits a screen of 24 x 80."""
+    lines = ["usage: groupvit COMMAND [OPTIONS]       options: groupvit COMMAND --help", ""]
+    for group, commands in GROUPS.items():
+        titles = [group] + [""] * (len(commands) - 1)
+        for title, (name, summary) in zip(titles, commands.items(), strict=True):
+            lines.append(f"{title:10}{name:18}{summary}")
+    return "\n".join([*lines, ""])
 
 
-def _speaker() -> str:
-    """Who complains: under torchrun every process may."""
+def _run(command: str, options: Sequence[str]) -> int:
+    if command not in COMMANDS:
+        raise InputError(f"there is no command {command!r}; groupvit --help lists the commands")
+    function = _function(command, options)
+    import tyro  # 0.05 s, which the help page does not need
+
+    code: int = tyro.cli(function, prog=f"groupvit {command}", args=options)
+    return code
+
+
+def _function(command: str, options: Sequence[str]) -> Callable[..., int]:
+    """The function of a command; that of train, plan and evaluate depends on the options."""
+    name = command.replace("-", "_")
+    function: Callable[..., int]
+    if command == "evaluate" and "--list" in options:
+        function = _module("benchmarks").show_benchmarks
+    elif command in ("train", "plan"):
+        function = _module(name).command(options)
+    else:
+        function = getattr(_module(name), name)
+    return function
+
+
+def _module(name: str) -> Any:
+    return import_module(f"groupvit.cli.{name}")
+
+
+def _program() -> str:
+    """The program as messages name it, with its rank under torchrun."""
     rank = os.environ.get("RANK")
     return "groupvit" if rank is None else f"groupvit, rank {rank}"

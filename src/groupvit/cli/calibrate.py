@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from groupvit.background.calibration import Calibration
     from groupvit.model.groupvit import GroupViT
+    from groupvit.segmentation.segmenter import Segmenter
     from groupvit.text.background import Background
-    from groupvit.weights.checkpoint import Origin
 
 BAR_LENGTH = 40
 """Length of the longest bar of the curve [characters]."""
@@ -99,15 +99,15 @@ def calibrate(
         background = Background(
             threshold=found.threshold, thresholds=found.thresholds, certainty=segmenter.certainty
         )
-        save(save_model, segmenter.model, segmenter.origin, background, overwrite=overwrite)
+        save(save_model, segmenter, segmenter.model, background, overwrite=overwrite)
         console.print(f"wrote {save_model}; {USE.format(save_model)}", markup=False)
     return 0
 
 
 def save(
     folder: Path,
+    segmenter: "Segmenter",
     model: "GroupViT",
-    origin: "Origin | None",
     background: "Background | None" = None,
     *,
     overwrite: bool,
@@ -116,8 +116,14 @@ def save(
     from groupvit.weights import checkpoint
     from groupvit.weights.checkpoint import Origin
 
-    origin = origin or Origin(source="a model in memory")
-    checkpoint.save(folder, model, origin, background=background, overwrite=overwrite)
+    checkpoint.save(
+        folder,
+        model,
+        segmenter.origin or Origin(source="a model in memory"),
+        inference=segmenter.inference,
+        background=background,
+        overwrite=overwrite,
+    )
 
 
 def _table(found: "Calibration", certainty: str) -> "Table":

@@ -57,12 +57,12 @@ def classify(
     from groupvit.progress import counted
     from groupvit.segmentation.protocol import OURS
     from groupvit.segmentation.segmenter import Segmenter
-    from groupvit.text import prompts
+    from groupvit.text.templates import load_templates
 
     json_file.check(out, overwrite=overwrite)
     folders, items = find_items(folder)
     class_names = _names(names, folders)
-    protocol = replace(OURS, templates=prompts.templates(templates))
+    protocol = replace(OURS, templates=load_templates(templates))
     with session(device) as ranks:
         console = Console(highlight=False, soft_wrap=True, quiet=not ranks.is_main)
         with console.status(f"loading {model}"):

@@ -32,9 +32,11 @@ def convert(
     from groupvit.weights import catalogue, checkpoint, hugging_face
 
     console = Console(highlight=False)
-    model, origin, background = catalogue.load(source, revision=revision)
+    model, origin, inference, background = catalogue.load(source, revision=revision)
     if to == "groupvit":
-        checkpoint.save(out, model, origin, background=background, overwrite=overwrite)
+        checkpoint.save(
+            out, model, origin, inference=inference, background=background, overwrite=overwrite
+        )
     else:
         for name in hugging_face.save(out, model, overwrite=overwrite):
             console.print(f"left out, as that layout has no place for it: {name}")

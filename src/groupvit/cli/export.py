@@ -83,7 +83,12 @@ def _compare(console: "Console", loaded: "LoadedModel", out: Path, scenes: int) 
 
     images = Scenes(num=scenes)
     both = [
-        Segmenter(loaded.model, origin=loaded.origin, background=loaded.background),
+        Segmenter(
+            loaded.model,
+            origin=loaded.origin,
+            inference=loaded.inference,
+            background=loaded.background,
+        ),
         Segmenter.load(out),
     ]
     with counted("scenes, by PyTorch and by the exported model") as progress:

@@ -34,7 +34,7 @@ def info(
 def _table(loaded: "LoadedModel") -> "Table":
     from rich.table import Table
 
-    model, origin, background = loaded
+    model, origin, inference, background = loaded
     image, text = model.config.image, model.config.text
     table = Table(show_header=False, box=None, padding=(0, 2))
     table.add_row("from", origin.source)
@@ -46,10 +46,11 @@ def _table(loaded: "LoadedModel") -> "Table":
         grouped = f", {stage.num_group_tokens} group tokens, {stage.num_groups} groups"
         ends = grouped if stage.num_groups else ""
         table.add_row(f"stage {number}", f"{stage.depth} blocks of width {image.dim}{ends}")
-    table.add_row("assignment", image.grouping.assignment)
+    table.add_row("grouping block", image.grouping)
+    table.add_row("naming", inference.naming)
     table.add_row("text", f"{text.depth} blocks of width {text.dim}, {text.context_length} tokens")
     table.add_row("embedding", f"{model.config.embedding_dim} numbers")
-    if model.background is not None:
+    if model.background_layer is not None:
         table.add_row("background", "learned: how near a word must be, part by part")
     if background is not None:
         own = f"; {len(background.thresholds)} labels otherwise" if background.thresholds else ""

@@ -63,7 +63,7 @@ def learn_background(
         benchmark = open_benchmark(source, root, (None, None, None), scenes, for_calibration=True)
         segmenter, found = _from_masks(benchmark, options, console)
     console.print(_table(found))
-    save(out, found.model, segmenter.origin, overwrite=overwrite)
+    save(out, segmenter, found.model, overwrite=overwrite)
     console.print(f"wrote {out}; {USE.format(out)}", markup=False)
     return 0
 

@@ -66,7 +66,7 @@ class ModelOptions:
         from groupvit.segmentation.protocol import named
         from groupvit.segmentation.refinement import Refinement
         from groupvit.segmentation.segmenter import Segmenter
-        from groupvit.text.prompts import templates
+        from groupvit.text.templates import load_templates
 
         changes: dict[str, object] = {}
         if self.short_side is not None:
@@ -80,7 +80,7 @@ class ModelOptions:
         if self.refine:
             changes["refinement"] = Refinement()
         if self.templates is not None:
-            changes["templates"] = templates(self.templates)
+            changes["templates"] = load_templates(self.templates)
         return Segmenter.load(
             self.model,
             revision=self.revision,

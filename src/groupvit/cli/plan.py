@@ -17,7 +17,7 @@ Kind = Literal["here", "v100", "a100", "h100", "h200", "l4", "l40s", "rtx4090"]
 HOUR = 3600
 
 
-def plan_with(arguments: Sequence[str]) -> Callable[..., int]:
+def command(arguments: Sequence[str]) -> Callable[..., int]:
     """The command, with options that default to what the settings file among the arguments holds.
 
     Args:
@@ -83,11 +83,6 @@ def plan_with(arguments: Sequence[str]) -> Callable[..., int]:
         return 0
 
     return plan
-
-
-def plan() -> int:
-    """Tell how long a training run will take, and what memory and data rate it needs."""
-    raise AssertionError("stands for the command in the list of all commands")
 
 
 def _check(devices: int, kind: str, efficiency: float, link: float) -> None:

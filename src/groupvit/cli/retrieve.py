@@ -56,7 +56,7 @@ def retrieve(
     place = usable(device)
     with counted("shards indexed") as progress:
         prepared = index.prepare(patterns.expand(shards), None, progress=progress)
-    network, origin, _ = catalogue.load(model, revision=revision)
+    network, origin, *_ = catalogue.load(model, revision=revision)
     warn_if_untrained(console, origin)
     with counted("images") as progress:
         found = retrieval(network.to(place).eval(), prepared, device=place, on_progress=progress)

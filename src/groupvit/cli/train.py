@@ -30,7 +30,7 @@ def settings_among(arguments: Sequence[str]) -> tuple[Path | None, "TrainingConf
     return file, load_toml(TrainingConfig, file)
 
 
-def train_with(arguments: Sequence[str]) -> Callable[..., int]:
+def command(arguments: Sequence[str]) -> Callable[..., int]:
     """The command, with options that default to what the settings file among the arguments holds.
 
     The file must therefore be known before the options are parsed: it is the first argument.
@@ -71,8 +71,3 @@ def train_with(arguments: Sequence[str]) -> Callable[..., int]:
         return run(config, fresh=fresh)
 
     return train
-
-
-def train() -> int:
-    """Train a model from images with captions."""
-    raise AssertionError("stands for the command in the list of all commands")

@@ -20,7 +20,7 @@ from groupvit.data.index import Progress
 from groupvit.data.order import Order
 from groupvit.data.shards import Shards
 from groupvit.errors import InputError
-from groupvit.text.prompts import templates
+from groupvit.text.templates import load_templates
 from groupvit.text.tokenizer import Tokenizer
 
 MOST_DAMAGED = 20
@@ -63,7 +63,7 @@ class Batches(Dataset[Batch]):
         self._config, self._tokenizer = config, tokenizer
         self._seed, self._rank, self._world_size = seed, rank, world_size
         self._context_length = context_length
-        self._templates = templates(config.templates)
+        self._templates = load_templates(config.templates)
         paths = patterns.expand(config.shards)
         first = rank * len(paths) // world_size
         self.shards = index.prepare(paths, config.nouns, first=first, progress=progress)

@@ -8,7 +8,7 @@ from groupvit.demo.rows import Row
 from groupvit.evaluation.benchmarks.scenes import Scenes
 from groupvit.evaluation.evaluation import Evaluation
 from groupvit.evaluation.reports.page import class_bars
-from groupvit.model.config import Naming
+from groupvit.model.inference import Naming
 from groupvit.pages.elements import Metric
 from groupvit.pages.rendering import render
 

@@ -8,11 +8,17 @@ from torch.autograd.graph import increment_version
 from groupvit.evaluation.benchmarks.folder import read_folder
 from groupvit.evaluation.evaluate import evaluate
 from groupvit.model.groupvit import GroupViT
+from groupvit.model.inference import InferenceConfig
 from groupvit.segmentation.segmenter import Segmenter
 
 
 def quick_scores(
-    model: GroupViT, folder: Path, *, limit: int, device: str | torch.device
+    model: GroupViT,
+    folder: Path,
+    *,
+    inference: InferenceConfig,
+    limit: int,
+    device: str | torch.device,
 ) -> dict[str, float]:
     """Scores on the first images of a folder, by the protocol `ours`.
 
@@ -21,6 +27,7 @@ def quick_scores(
     Args:
         model: The network, on the device.
         folder: Folder with `images/`, `masks/` and `classes.txt`.
+        inference: Settings of segmentation.
         limit: Number of images, the first by name; 0: all.
         device: Device of the computation.
 
@@ -35,7 +42,8 @@ def quick_scores(
     increment_version(model.parameters())
     modes = {module: module.training for module in model.modules()}
     try:
-        found = evaluate(Segmenter(model, device=device), benchmark, limit=limit or None)
+        segmenter = Segmenter(model, inference=inference, device=device)
+        found = evaluate(segmenter, benchmark, limit=limit or None)
     finally:
         for module, training in modes.items():
             module.training = training

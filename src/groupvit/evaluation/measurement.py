@@ -12,6 +12,7 @@ from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.benchmark import Benchmark
 from groupvit.exported.network import ExportedNetwork
 from groupvit.model.groupvit import GroupViT
+from groupvit.model.inference import DEFAULT_INFERENCE, InferenceConfig
 from groupvit.probes.clusters import ClusteringSegmenter
 from groupvit.segmentation.network import Network
 from groupvit.segmentation.protocol import OURS, PROTOCOLS, Protocol
@@ -77,15 +78,15 @@ class Measurement:
         protocol = segmenter.protocol
         labels = prescribed_labels(benchmark, protocol)
         used = _background(segmenter, benchmark, labels, background)
-        clustered = isinstance(segmenter, ClusteringSegmenter)
+        clustering = segmenter.clustering if isinstance(segmenter, ClusteringSegmenter) else None
         return cls(
             weights=segmenter.origin.source if segmenter.origin else None,
             fingerprint=fingerprint(segmenter.network),
             benchmark=benchmark.name,
             protocol=protocol.name,
-            deviations=deviations(protocol, benchmark.key),
+            deviations=deviations(protocol, benchmark.key, segmenter.inference),
             naming=segmenter.naming,
-            clusters=str(segmenter.clustering) if clustered else None,
+            clusters=None if clustering is None else str(clustering),
             labels=labels,
             background=used,
             certainty=segmenter.certainty if used else None,
@@ -161,7 +162,9 @@ def prescribed_labels(benchmark: Benchmark, protocol: Protocol) -> tuple[str, ..
     return tuple(renamed.get(label, label) for label in benchmark.labels)
 
 
-def deviations(protocol: Protocol, benchmark: str = "") -> tuple[Deviation, ...]:
+def deviations(
+    protocol: Protocol, benchmark: str = "", inference: InferenceConfig = DEFAULT_INFERENCE
+) -> tuple[Deviation, ...]:
     """Settings in which a protocol differs from the published one of its name.
 
     A protocol of another name is compared with `ours`.
@@ -169,8 +172,10 @@ def deviations(protocol: Protocol, benchmark: str = "") -> tuple[Deviation, ...]
     Args:
         protocol: Protocol in use.
         benchmark: Key of the benchmark, for which the published protocol may have its own size.
+        inference: Settings of the model, which hold where a protocol leaves them open.
     """
-    original = PROTOCOLS.get(protocol.name, OURS).on(benchmark)
+    protocol = protocol.for_model(inference)
+    original = PROTOCOLS.get(protocol.name, OURS).on(benchmark).for_model(inference)
     return tuple(
         Deviation(
             name, _plain(value), _plain(other), f"{name} {_brief(value)} instead of {_brief(other)}"

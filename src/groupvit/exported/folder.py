@@ -1,6 +1,6 @@
 """The folder of an exported model: what is in it, how it is read and written."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +12,7 @@ from groupvit.config import from_values, to_values
 from groupvit.errors import InputError
 from groupvit.model.config import GroupViTConfig
 from groupvit.model.groupvit import GroupViT
+from groupvit.model.inference import InferenceConfig
 from groupvit.text.background import Background
 from groupvit.weights import checkpoint, hugging_face
 from groupvit.weights.checkpoint import CONFIG_FILE, WEIGHTS_FILE, Origin
@@ -32,20 +33,24 @@ class Exported:
     origin: Origin
     """Where its weights come from."""
     precision: Precision
-    """In what the matrices are kept."""
+    """Number format of the matrices."""
+    inference: InferenceConfig = field(default_factory=InferenceConfig)
+    """Settings of segmentation that suit the model."""
     background: Background | None = None
-    """Where its background begins, if it was calibrated."""
+    """Calibrated thresholds of the background; None: not calibrated."""
     labels: tuple[str, ...] = ()
-    """What is asked for where nobody names a label."""
+    """Labels that are used where none are given."""
 
 
 class Remainder(nn.Module):
-    """What of a model is in none of the graphs: the temperature and the learned background."""
+    """Parameters that are in none of the graphs: the temperature and the background layer."""
 
     def __init__(self, config: GroupViTConfig) -> None:
         super().__init__()
         self.log_scale = nn.Parameter(torch.zeros(()))
-        self.background = nn.Linear(config.embedding_dim, 1) if config.background else None
+        self.background_layer = (
+            nn.Linear(config.embedding_dim, 1) if config.background_layer else None
+        )
 
 
 def is_exported(folder: Path) -> bool:

@@ -14,6 +14,7 @@ from torch.export import Dim
 
 from groupvit.errors import InputError
 from groupvit.exported.folder import IMAGE_FILE, TEXT_FILE, Precision
+from groupvit.model.config import GroupViTConfig
 from groupvit.model.groupvit import GroupViT
 
 OPSET = 20
@@ -25,17 +26,17 @@ QUANTIZED = ("MatMul", "Gather")
 
 
 class ImageGraph(nn.Module):
-    """All that a segmenter asks of images, as plain tensors."""
+    """Image encoder and projectors with plain tensors as outputs."""
 
     def __init__(self, model: GroupViT) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, pixels: Float[Tensor, "batch 3 height width"]) -> tuple[Tensor, ...]:
-        """See `GroupViT.embed_image`; the assignments of all stages come last."""
-        found = self.model.embed_image(pixels, by_patch=True)
-        assert found.patches is not None
-        return found.embedding, found.segments, found.patches, *found.assignments
+        """Image, patches (if the model projects them), then the segments and the assignments."""
+        found = self.model.embed_image(pixels)
+        patches = () if found.patches is None else (found.patches,)
+        return found.image, *patches, *found.segments, *found.assignments
 
 
 class TextGraph(nn.Module):
@@ -54,9 +55,9 @@ def write(folder: Path, model: GroupViT, precision: Precision) -> None:
     """Write `image.onnx` and `text.onnx`.
 
     The first takes normalized `pixels` "batch 3 height width" with sides that are multiples of the
-    patch size, and gives `embedding`, `segments` and `patches` in the space shared with words, and
-    `assignment_1` and so on, "batch group token". The second takes `tokens` "text position" and
-    gives `embeddings`, not normalized.
+    patch size, and gives `image`, `patches` (if the model projects them) and `segments_1` and so on
+    in the space shared with text, and `assignment_1` and so on, "batch group token". The second
+    takes `tokens` "text position" and gives `embeddings`, not normalized.
 
     Args:
         folder: Where; it exists.
@@ -89,13 +90,23 @@ def check_packages() -> None:
         ) from None
 
 
+def output_names(config: GroupViTConfig) -> list[str]:
+    """Names of the outputs of the image graph, in their order."""
+    grouping = sum(stage.num_groups > 0 for stage in config.image.stages)
+    return [
+        "image",
+        *(["patches"] if config.patch_projector else []),
+        *(f"segments_{number}" for number in range(1, max(1, grouping) + 1)),
+        *(f"assignment_{number}" for number in range(1, grouping + 1)),
+    ]
+
+
 def _write_image(file: Path, model: GroupViT) -> None:
     config = model.config.image
     patch = config.patch_size
     # A grid that is not square, so that it is not the one of training.
     example = torch.zeros(2, 3, 3 * patch, 4 * patch)
     sides = [patch * Dim(name, max=MOST_PATCHES) for name in ("rows", "columns")]
-    grouping = sum(stage.num_groups > 0 for stage in config.stages)
     torch.onnx.export(
         ImageGraph(model).eval(),
         (example,),
@@ -106,12 +117,7 @@ def _write_image(file: Path, model: GroupViT) -> None:
         external_data=False,
         dynamic_shapes=({0: Dim("batch"), 2: sides[0], 3: sides[1]},),
         input_names=["pixels"],
-        output_names=[
-            "embedding",
-            "segments",
-            "patches",
-            *(f"assignment_{number}" for number in range(1, grouping + 1)),
-        ],
+        output_names=output_names(model.config),
     )
 
 

@@ -8,9 +8,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from groupvit.exported import folder as folders
+from groupvit.exported.graphs import output_names
 from groupvit.exported.runtimes import Runtime, ready
 from groupvit.model.config import GroupViTConfig
-from groupvit.model.groupvit import EmbeddedImages, scale_of
+from groupvit.model.features import Embedded
+from groupvit.model.grouping import occupied_by_stage
+from groupvit.model.groupvit import bounded_scale
 from groupvit.model.layers import in_whole_patches
 from groupvit.model.text_encoder import trim
 
@@ -36,8 +39,8 @@ class ExportedNetwork:
         self.settings = folders.read(folder)
         self.runtime = runtime
         remainder = folders.read_remainder(folder, self.config)
-        self.background = remainder.background
-        self.logit_scale = scale_of(remainder.log_scale)
+        self.background_layer = remainder.background_layer
+        self.logit_scale = bounded_scale(remainder.log_scale)
         self._files = [folder / folders.IMAGE_FILE, folder / folders.TEXT_FILE]
         self._image, self._text = (ready(runtime, file, dtype=dtype) for file in self._files)
 
@@ -47,15 +50,24 @@ class ExportedNetwork:
         return self.settings.model
 
     def embed_image(
-        self, images: Float[Tensor, "batch 3 height width"], *, by_patch: bool
-    ) -> EmbeddedImages:
+        self, images: Float[Tensor, "batch 3 height width"], *, num_stages: int | None = None
+    ) -> Embedded:
         """See `GroupViT.embed_image`."""
         images = in_whole_patches(images, self.config.image.patch_size)
-        embedding, segments, patches, *assignments = (
-            torch.from_numpy(values) for values in self._image(images.contiguous().numpy())
-        )
-        return EmbeddedImages(
-            embedding, segments, patches if by_patch else None, tuple(assignments)
+        outputs = self._image(images.contiguous().numpy())
+        found = {
+            name: torch.from_numpy(values)
+            for name, values in zip(output_names(self.config), outputs, strict=True)
+        }
+        assignments = [x for name, x in found.items() if name.startswith("assignment_")]
+        segments = [x for name, x in found.items() if name.startswith("segments_")]
+        first = 0 if num_stages is None else max(0, len(segments) - num_stages)
+        return Embedded(
+            found["image"],
+            tuple(segments[first:]),
+            found.get("patches"),
+            tuple(assignments),
+            occupied_by_stage(assignments),
         )
 
     def encode_text(self, tokens: Int[Tensor, "text position"]) -> Float[Tensor, "text embedding"]:

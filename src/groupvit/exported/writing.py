@@ -68,6 +68,7 @@ def write(
         model=loaded.model.config,
         origin=loaded.origin,
         precision=precision,
+        inference=loaded.inference,
         background=loaded.background,
         labels=tuple(labels),
     )
@@ -95,8 +96,7 @@ def differences(loaded: LoadedModel, exported: ExportedNetwork) -> list[Differen
     tokens = Tokenizer(text.vocabulary_size)(TEXTS, context_length=text.context_length)
     with torch.inference_mode():
         embedded = [
-            (found.embed_image(x, by_patch=False).embedding for found in (exported, loaded.model))
-            for x in images
+            (found.embed_image(x).image for found in (exported, loaded.model)) for x in images
         ]
         texts = [(found.encode_text(tokens) for found in (exported, loaded.model))]
         return [_difference("image embeddings", embedded), _difference("text embeddings", texts)]

@@ -4,8 +4,6 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
-Naming = Literal["segments", "levels"]
-
 
 def _check_positive(**numbers: int | float) -> None:
     for name, number in numbers.items():
@@ -37,7 +35,6 @@ class StageConfig:
             )
 
 
-RELEASED_TOKEN_STD = 0.02
 RELEASED_STAGES = (
     StageConfig(depth=6, num_group_tokens=64, num_groups=64),
     StageConfig(depth=3, num_group_tokens=8, num_groups=8),
@@ -48,43 +45,11 @@ ONE_STAGE = (StageConfig(depth=6, num_group_tokens=64, num_groups=8), StageConfi
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GroupingConfig:
-    """How every grouping block assigns tokens to groups; the defaults are the paper's.
-
-    The other values keep a group from seeing the image but through the tokens that it takes;
-    docs/grouping.md says why, and how to measure what each is worth.
-    """
-
-    assignment: Literal["hard", "soft"] = "hard"
-    """Hard: one group takes a token whole, straight-through gradient, Gumbel noise in training."""
-    noise: bool = True
-    """Whether the hard assignment draws Gumbel noise in training."""
-    similarity: Literal["dot", "cosine", "centered"] = "dot"
-    """Of query and key: their scaled dot product; 10 times their cosine, which no token can
-    outgrow; or that after the means over an image's tokens and over the groups are taken off, so
-    that no group is near to all tokens."""
-    look: bool = True
-    """Whether groups look at all tokens by cross attention before they take some."""
-    residual: bool = True
-    """Whether a segment is its group plus what the group took, or only what it took."""
-    mix: bool = True
-    """Whether an MLP across the group tokens makes the groups, or they are the groups."""
-    token_std: float = RELEASED_TOKEN_STD
-    """Deviation that the group tokens are drawn with; patches have about 1."""
-
-    def __post_init__(self) -> None:
-        """Check that the deviation is one."""
-        _check_positive(token_std=self.token_std)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ImageEncoderConfig:
     """The vision transformer with grouping."""
 
     image_size: int = 224
     """Height and width of the training images [pixels]; it sets the grid of the positions."""
-    segment_size: int | None = None
-    """Shorter side at which segmentation works best [pixels]; None: twice image_size."""
     patch_size: int = 16
     """Height and width of a patch [pixels]."""
     dim: int = 384
@@ -96,16 +61,16 @@ class ImageEncoderConfig:
     drop_path: float = 0.1
     """Probability to skip the last block in training; it grows linearly from 0 at the first."""
     stem: Literal["patches", "convolutions"] = "patches"
-    """What makes tokens of pixels: one linear map of each patch, or strided convolutions."""
+    """Stem that makes tokens of pixels: one linear map of each patch, or strided convolutions."""
     stem_dilations: tuple[int, ...] = (1, 1)
-    """Of convolutions, once the grid is reached: how far apart the taps of each lie [patches]."""
+    """Dilations of the convolutions at the resolution of the patch grid [patches]."""
     positions: bool = True
-    """Whether tokens are told where they stand."""
-    grouping: GroupingConfig = field(default_factory=GroupingConfig)
-    """How tokens are assigned to groups."""
+    """Add a learned position embedding to the patch tokens."""
+    grouping: Literal["hard", "soft"] = "hard"
+    """Grouping block: the paper's (hard assignment), or that of the recipe `levels` (soft)."""
     pooling: Literal["tokens", "embeddings"] = "tokens"
-    """Image embedding: the projected mean of the segments, or the mean of the projected,
-    normalized segments that hold any token."""
+    """Image embedding: the projection of the mean segment, or the mean of the embeddings of the
+    occupied segments."""
     stages: tuple[StageConfig, ...] = RELEASED_STAGES
     """The stages from the pixels upwards."""
 
@@ -113,7 +78,6 @@ class ImageEncoderConfig:
         """Check that the parts fit each other."""
         _check_positive(
             image_size=self.image_size,
-            segment_size=2 * self.image_size if self.segment_size is None else self.segment_size,
             patch_size=self.patch_size,
             dim=self.dim,
             num_heads=self.num_heads,
@@ -137,8 +101,10 @@ class ImageEncoderConfig:
             )
         _check_positive(**{f"stem_dilations[{i}]": d for i, d in enumerate(self.stem_dilations)})
         unequal = any(stage.num_group_tokens != stage.num_groups for stage in self.stages)
-        if unequal and not self.grouping.mix:
-            raise ValueError("without mix a stage needs as many group tokens as groups")
+        if unequal and self.grouping == "soft":
+            raise ValueError(
+                "the soft grouping block needs num_group_tokens equal to num_groups in every stage"
+            )
 
     @property
     def grid(self) -> int:
@@ -190,17 +156,13 @@ class GroupViTConfig:
     projector_dim: int = 4096
     """Hidden width of both projectors."""
     multi_label: bool = True
-    """Whether the model carries a temperature of its own for the multi-label loss."""
+    """Learn a temperature of its own for the multi-label loss."""
     centered: bool = False
-    """Whether the projectors end in a batch norm, which keeps embeddings from crowding together."""
-    token_projector: bool = False
-    """Whether patches too have a projector into the shared space."""
-    background: bool = False
-    """Whether the model learns how near a word must be to a part of an image to be seen there."""
-    naming: Naming = "segments"
-    """What takes the words: the last segments, as in the paper; or every patch by the mean of its
-    own embedding, where patches have a projector, and those of its segments at every level. The
-    levels want a training that has taught them all (objective.every_stage)."""
+    """End the projectors in a batch norm without weights, which keeps embeddings apart."""
+    patch_projector: bool = False
+    """Project patches, too, into the space shared with text."""
+    background_layer: bool = False
+    """Carry a learned background layer: the cosine that a label must exceed, for each part."""
 
     def __post_init__(self) -> None:
         """Check that the widths are positive."""

@@ -1,4 +1,4 @@
-"""The whole model: both encoders, their projectors, and the temperature."""
+"""The whole model: both encoders, their projectors, and the temperatures."""
 
 from typing import NamedTuple
 
@@ -9,58 +9,34 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from groupvit.model.config import GroupViTConfig
-from groupvit.model.grouping import occupied
-from groupvit.model.image_encoder import ImageEncoder
+from groupvit.model.features import Embedded, Features
+from groupvit.model.image_encoder import ImageEncoder, MakeGrouping, grouping_block
 from groupvit.model.initialization import INITIAL_LOG_SCALE, init_weights
 from groupvit.model.text_encoder import TextEncoder
 
 MAX_LOGIT_SCALE = 100.0
 
 
-class ImageFeatures(NamedTuple):
-    """Everything that one pass over images gives."""
+class EmbeddedPairs(NamedTuple):
+    """Images and their texts in the shared space, and the temperatures of the losses."""
 
-    embedding: Float[Tensor, "batch embedding"]
-    """The image in the space shared with text, L2-normalized."""
-    segments: Float[Tensor, "batch group dim"]
-    """The segments of the last stage, before any projection."""
-    assignments: tuple[Float[Tensor, "batch _ _"], ...]
-    """For every stage that groups, its soft assignment "batch group token"."""
-    tokens: Float[Tensor, "batch token dim"]
-    """The patches before the first grouping."""
-    earlier: tuple[Float[Tensor, "batch _ dim"], ...]
-    """The segments of the stages before the last that groups, before any projection."""
-
-
-class EmbeddedImages(NamedTuple):
-    """Images and their parts in the space shared with text: what a segmenter asks for."""
-
-    embedding: Float[Tensor, "batch embedding"]
-    """The whole image, L2-normalized."""
-    segments: Float[Tensor, "batch group embedding"]
-    """The last segments, L2-normalized."""
-    patches: Float[Tensor, "batch token embedding"] | None
-    """What speaks at each patch, if that was asked for."""
-    assignments: tuple[Float[Tensor, "batch _ _"], ...]
-    """For every stage that groups, its soft assignment "batch group token"."""
-
-
-class Embeddings(NamedTuple):
-    """Images and their texts in the shared space."""
-
-    image: Float[Tensor, "batch embedding"]
-    """L2-normalized."""
-    text: Float[Tensor, "batch caption embedding"]
-    """L2-normalized."""
+    image: Embedded
+    """Images and their parts."""
+    text: Float[Tensor, "batch text embedding"]
+    """Texts of each image, the caption first, then the prompts; L2-normalized."""
     logit_scale: Float[Tensor, ""]
-    """Inverse temperature, at most 100."""
+    """Inverse temperature of the caption loss, at most 100."""
+    multi_label_logit_scale: Float[Tensor, ""]
+    """Inverse temperature of the losses on nouns; `logit_scale` in a model without its own."""
+    background: Float[Tensor, " embedding_and_bias"] | None
+    """Weight and bias of the background layer; None in a model without one."""
 
 
 class Projector(nn.Module):
-    """Into the shared space: linear, batch norm, ReLU, linear, and a batch norm if centered.
+    """Map into the shared space: linear, batch norm, ReLU, linear, and a batch norm if centered.
 
-    ReLU leaves a common mean in all embeddings, and with it they begin almost equal. The last
-    batch norm, which has no weights, takes it away.
+    ReLU leaves a common mean in all embeddings, so that they begin almost equal. The last batch
+    norm, which has no weights, subtracts it.
     """
 
     def __init__(self, dim: int, hidden: int, out_dim: int, *, centered: bool = False) -> None:
@@ -79,7 +55,7 @@ class Projector(nn.Module):
 def project(
     projector: nn.Module, x: Float[Tensor, "*axes dim"]
 ) -> Float[Tensor, "*axes embedding"]:
-    """Project each row and normalize it, in float32 at least; batch norms run over all rows."""
+    """Project each row and L2-normalize it, in float32 at least; batch norms run over all rows."""
     projected: Tensor = projector(x.reshape(-1, x.shape[-1]))
     exact = projected.to(torch.promote_types(projected.dtype, torch.float32))
     return F.normalize(exact, dim=-1).reshape(*x.shape[:-1], -1)
@@ -88,34 +64,41 @@ def project(
 def mean_embedding(
     segments: Float[Tensor, "batch group embedding"], occupied: Bool[Tensor, "batch group"]
 ) -> Float[Tensor, "batch embedding"]:
-    """The normalized mean of the embedded segments that hold any token."""
+    """Normalized mean of the embeddings of the occupied segments."""
     return F.normalize((segments * occupied[..., None]).sum(dim=1), dim=-1)
 
 
-def scale_of(log_scale: Float[Tensor, ""]) -> Float[Tensor, ""]:
-    """Inverse temperature, at most 100."""
+def bounded_scale(log_scale: Float[Tensor, ""]) -> Float[Tensor, ""]:
+    """Inverse temperature of a learned logarithm, at most 100."""
     return log_scale.exp().clamp(max=MAX_LOGIT_SCALE)
 
 
 class GroupViT(nn.Module):
-    """Images and texts in one space, the images by way of their segments."""
+    """Images and texts in one space, the images by way of their segments.
 
-    def __init__(self, config: GroupViTConfig) -> None:
+    Args:
+        config: Architecture.
+        make_grouping: Maker of the grouping block of each stage, for blocks of your own.
+    """
+
+    def __init__(
+        self, config: GroupViTConfig, *, make_grouping: MakeGrouping = grouping_block
+    ) -> None:
         super().__init__()
         self.config = config
-        self.image_encoder = ImageEncoder(config.image)
+        self.image_encoder = ImageEncoder(config.image, make_grouping=make_grouping)
         self.text_encoder = TextEncoder(config.text)
         hidden, out_dim = config.projector_dim, config.embedding_dim
         self.image_projector = Projector(
             config.image.dim, hidden, out_dim, centered=config.centered
         )
         self.text_projector = Projector(config.text.dim, hidden, out_dim, centered=config.centered)
-        self.token_projector: nn.Sequential | None = None
-        if config.token_projector:
-            self.token_projector = nn.Sequential(
+        self.patch_projector: nn.Sequential | None = None
+        if config.patch_projector:
+            self.patch_projector = nn.Sequential(
                 nn.Linear(config.image.dim, out_dim), nn.BatchNorm1d(out_dim, affine=False)
             )
-        self.background = nn.Linear(out_dim, 1) if config.background else None
+        self.background_layer = nn.Linear(out_dim, 1) if config.background_layer else None
         self.log_scale = nn.Parameter(torch.tensor(INITIAL_LOG_SCALE))
         self.multi_label_log_scale: nn.Parameter | None = None
         if config.multi_label:
@@ -125,83 +108,111 @@ class GroupViT(nn.Module):
     @property
     def logit_scale(self) -> Float[Tensor, ""]:
         """Inverse temperature of the similarities."""
-        return scale_of(self.log_scale)
+        return bounded_scale(self.log_scale)
 
     @property
     def device(self) -> torch.device:
-        """Where the weights lie."""
+        """Device of the weights."""
         return self.log_scale.device
 
-    def encode_image(self, images: Float[Tensor, "batch 3 height width"]) -> ImageFeatures:
-        """Embed and group normalized images (ImageNet mean and deviation) of any size."""
-        pooled, segments, assignments, tokens, earlier = self.image_encoder(images)
-        if self.config.image.pooling == "embeddings":
-            embedding = mean_embedding(self.embed_segments(segments), occupied(assignments))
-        else:
-            embedding = F.normalize(self.image_projector(pooled), dim=-1)
-        return ImageFeatures(embedding, segments, assignments, tokens, earlier)
-
-    def embed_image(
-        self, images: Float[Tensor, "batch 3 height width"], *, by_patch: bool
-    ) -> EmbeddedImages:
-        """Group normalized images, and embed them and their segments.
+    def forward(
+        self,
+        images: Float[Tensor, "batch 3 height width"],
+        tokens: Int[Tensor, "batch text position"],
+        *,
+        num_stages: int | None = None,
+    ) -> EmbeddedPairs:
+        """Embed normalized images and the texts of each: its caption, then its prompts.
 
         Args:
-            images: ImageNet mean and deviation, of any size.
-            by_patch: Whether to embed what speaks at each patch, too.
+            images: ImageNet mean and standard deviation.
+            tokens: Token ids.
+            num_stages: See `embed_features`.
         """
-        features = self.encode_image(images)
-        return EmbeddedImages(
-            features.embedding,
-            self.embed_segments(features.segments),
-            self.embed_patches(features) if by_patch else None,
-            features.assignments,
+        return self.embed(*self.encode(images, tokens), num_stages=num_stages)
+
+    def encode(
+        self,
+        images: Float[Tensor, "batch 3 height width"],
+        tokens: Int[Tensor, "batch text position"],
+    ) -> tuple[Features, Float[Tensor, "batch text text_dim"]]:
+        """Features of images and texts, each pair by itself: no step here sees the whole batch."""
+        return self.image_encoder(images), self.encode_texts(tokens)
+
+    def encode_texts(
+        self, tokens: Int[Tensor, "batch text position"]
+    ) -> Float[Tensor, "batch text text_dim"]:
+        """Features of the texts of each image; each different text is encoded once.
+
+        Prompts repeat within a batch, as few nouns name most things.
+        """
+        rows = rearrange(tokens, "batch text position -> (batch text) position")
+        if torch.compiler.is_compiling():  # the number of different rows would break the graph
+            features = self.text_encoder(rows)
+        else:
+            different, which = torch.unique(rows, dim=0, return_inverse=True)
+            # The gradient of indexing sums in any order, that of an embedding in a fixed one.
+            features = F.embedding(which, self.text_encoder(different))
+        grouped: Tensor = rearrange(
+            features, "(batch text) text_dim -> batch text text_dim", batch=tokens.shape[0]
         )
+        return grouped
+
+    def embed(
+        self,
+        features: Features,
+        texts: Float[Tensor, "batch text text_dim"],
+        *,
+        num_stages: int | None = None,
+    ) -> EmbeddedPairs:
+        """Project features into the shared space; in training the batch norms see all pairs.
+
+        Args:
+            features: Of the images.
+            texts: Of their texts.
+            num_stages: See `embed_features`.
+        """
+        scale, own, layer = self.logit_scale, self.multi_label_log_scale, self.background_layer
+        return EmbeddedPairs(
+            self.embed_features(features, num_stages=num_stages),
+            project(self.text_projector, texts),
+            scale,
+            scale if own is None else bounded_scale(own),
+            None if layer is None else torch.cat([layer.weight[0], layer.bias]),
+        )
+
+    def embed_features(self, features: Features, *, num_stages: int | None = None) -> Embedded:
+        """Project images, segments and patches into the shared space.
+
+        Args:
+            features: Of the images.
+            num_stages: Number of last stages whose segments are embedded; None: all.
+        """
+        first = 0 if num_stages is None else len(features.segments) - num_stages
+        wanted = features.segments[max(first, 0) :]
+        # From the last stage backwards: the order in which the batch norm sees them.
+        segments = [project(self.image_projector, stage) for stage in reversed(wanted)][::-1]
+        patches = None
+        if self.patch_projector is not None:
+            patches = project(self.patch_projector, features.patches)
+        if self.config.image.pooling == "embeddings":
+            image = mean_embedding(segments[-1], features.occupied[-1])
+        else:
+            image = project(self.image_projector, features.segments[-1].mean(dim=1))
+        return Embedded(image, tuple(segments), patches, features.assignments, features.occupied)
+
+    def encode_image(self, images: Float[Tensor, "batch 3 height width"]) -> Features:
+        """Group normalized images (ImageNet mean and standard deviation) of any size."""
+        features: Features = self.image_encoder(images)
+        return features
+
+    def embed_image(
+        self, images: Float[Tensor, "batch 3 height width"], *, num_stages: int | None = None
+    ) -> Embedded:
+        """Group normalized images and embed them and their parts; see `embed_features`."""
+        return self.embed_features(self.encode_image(images), num_stages=num_stages)
 
     def encode_text(self, tokens: Int[Tensor, "text position"]) -> Float[Tensor, "text embedding"]:
         """Project texts into the shared space, not normalized: prompts are averaged before."""
         projected: Tensor = self.text_projector(self.text_encoder(tokens))
         return projected
-
-    def embed_segments(
-        self, segments: Float[Tensor, "batch group dim"]
-    ) -> Float[Tensor, "batch group embedding"]:
-        """Each segment in the space shared with text, L2-normalized."""
-        return project(self.image_projector, segments)
-
-    def embed_patches(self, features: ImageFeatures) -> Float[Tensor, "batch token embedding"]:
-        """What speaks at each patch, on average over the levels: itself, and its segments.
-
-        Its similarity to a word is the mean of theirs. A patch itself speaks where the model has a
-        projector for patches; of the segments of a stage each speaks as far as it holds the patch.
-        Without any grouping the segments are the patches.
-        """
-        if not features.assignments:
-            return self.embed_segments(features.segments)
-        voices, shares = [], None
-        if self.token_projector is not None:
-            voices.append(project(self.token_projector, features.tokens))
-        stages = *features.earlier, features.segments
-        for segments, assignment in zip(stages, features.assignments, strict=True):
-            shares = assignment if shares is None else assignment @ shares
-            voices.append(shares.mT @ self.embed_segments(segments).to(shares.dtype))
-        return torch.stack(voices).mean(dim=0)
-
-    def forward(
-        self,
-        images: Float[Tensor, "batch 3 height width"],
-        tokens: Int[Tensor, "batch caption position"],
-    ) -> Embeddings:
-        """Embed images, and the captions and prompts that belong to each."""
-        texts = self.encode_text(
-            rearrange(tokens, "batch caption position -> (batch caption) position")
-        )
-        return Embeddings(
-            self.encode_image(images).embedding,
-            rearrange(
-                F.normalize(texts, dim=-1),
-                "(batch caption) embedding -> batch caption embedding",
-                batch=tokens.shape[0],
-            ),
-            self.logit_scale,
-        )

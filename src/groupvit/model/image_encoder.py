@@ -1,6 +1,8 @@
-"""From pixels to segments: patches, then stages of blocks that end in a grouping."""
+"""From pixels to segments: patches, then stages of blocks that end in a grouping block."""
 
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any
 
 import torch
 from einops import rearrange
@@ -9,30 +11,25 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from groupvit.model.config import ImageEncoderConfig, StageConfig
-from groupvit.model.grouping import Grouping, GroupingBlock
+from groupvit.model.features import Features
+from groupvit.model.grouping import (
+    Grouping,
+    GroupingBlock,
+    HardGrouping,
+    SoftGrouping,
+    occupied_by_stage,
+)
 from groupvit.model.layers import MLP, Block, ConvolutionalStem, PatchEmbedding
 
-
-class EncodedImages(NamedTuple):
-    """What the image encoder returns, before any projection."""
-
-    pooled: Float[Tensor, "batch dim"]
-    """The mean of the last segments."""
-    segments: Float[Tensor, "batch group dim"]
-    """The last segments, normalized; tokens, if no stage groups."""
-    assignments: tuple[Float[Tensor, "batch _ _"], ...]
-    """For every stage that groups, the soft assignment "batch group token" of its tokens."""
-    tokens: Float[Tensor, "batch token dim"]
-    """The patches as the first grouping finds them."""
-    earlier: tuple[Float[Tensor, "batch _ dim"], ...]
-    """The segments of every stage that groups but the last of them, normalized too."""
+MakeGrouping = Callable[[ImageEncoderConfig, StageConfig], GroupingBlock]
+"""Maker of the grouping block of a stage."""
 
 
 class PositionEmbedding(nn.Module):
-    """A learned vector for every patch, stretched to whatever grid an image has."""
+    """Learned vector for every patch, resized to the grid of the image."""
 
-    REMEMBERED = 16
-    """Grids whose stretched embedding is kept, outside training."""
+    MAX_CACHED = 16
+    """Number of grids whose resized embedding is cached, outside training."""
 
     def __init__(self, grid: int, dim: int) -> None:
         super().__init__()
@@ -41,10 +38,17 @@ class PositionEmbedding(nn.Module):
         self._stretched: dict[tuple[int, ...], tuple[Tensor, Tensor]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy remembers nothing: it is another weight's memory that the keys name."""
+        """State without the cache, whose keys name the weight of this instance."""
         return {**self.__dict__, "_stretched": {}}
 
-    def forward(self, height: int, width: int) -> Float[Tensor, "1 token dim"]:
+    def forward(
+        self, tokens: Float[Tensor, "batch token dim"], height: int, width: int
+    ) -> Float[Tensor, "batch token dim"]:
+        """Tokens of a grid of height x width patches, row by row, with their positions added."""
+        moved: Tensor = tokens + self.vectors(height, width)
+        return moved
+
+    def vectors(self, height: int, width: int) -> Float[Tensor, "1 token dim"]:
         """Vectors for a grid of height x width patches, row by row; bicubic between the learned."""
         if (height, width) == (self.grid, self.grid):
             return self.weight
@@ -53,7 +57,7 @@ class PositionEmbedding(nn.Module):
         key = (height, width, self.weight.data_ptr(), self.weight._version)
         found = self._stretched.get(key)
         if found is None:
-            while len(self._stretched) >= self.REMEMBERED:
+            while len(self._stretched) >= self.MAX_CACHED:
                 self._stretched.pop(next(iter(self._stretched)), None)
             # The weight is kept too: as long as it lives, no other can take its address.
             found = self._stretched[key] = (self.weight.detach(), self._stretch(height, width))
@@ -67,74 +71,18 @@ class PositionEmbedding(nn.Module):
         return rearrange(stretched, "1 dim height width -> 1 (height width) dim")
 
 
-class Staged(NamedTuple):
-    """What a stage makes of its tokens."""
-
-    tokens: Float[Tensor, "batch token dim"]
-    """The tokens after its blocks."""
-    grouping: Grouping | None
-    """The segments that they are merged into; None in the last stage."""
-    group_tokens: Float[Tensor, "batch group_token dim"] | None
-    """The group tokens after its blocks, for the next stage."""
-
-
-class Stage(nn.Module):
-    """Blocks over tokens and group tokens together, then a grouping unless it is the last stage."""
-
-    def __init__(
-        self,
-        stage: StageConfig,
-        config: ImageEncoderConfig,
-        *,
-        drop_paths: list[float],
-        previous_group_tokens: int,
-    ) -> None:
-        super().__init__()
-        dim, heads, ratio = config.dim, config.num_heads, config.mlp_ratio
-        self.blocks = nn.ModuleList(Block(dim, heads, ratio, drop_path=p) for p in drop_paths)
-        self.group_token: nn.Parameter | None = None
-        self.group_projector: nn.Sequential | None = None
-        self.grouping: GroupingBlock | None = None
-        if stage.num_groups == 0:
-            return
-        self.group_token = nn.Parameter(torch.zeros(1, stage.num_group_tokens, dim))
-        if previous_group_tokens:
-            mix = MLP(previous_group_tokens, dim // 2, stage.num_group_tokens)
-            self.group_projector = nn.Sequential(nn.LayerNorm(dim), AcrossTokens(mix))
-        self.grouping = GroupingBlock(
-            dim,
-            heads,
-            ratio,
-            num_group_tokens=stage.num_group_tokens,
-            num_groups=stage.num_groups,
-            config=config.grouping,
-        )
+class NoPositions(nn.Module):
+    """Stands for a position embedding where the stem makes one unnecessary."""
 
     def forward(
-        self,
-        tokens: Float[Tensor, "batch token dim"],
-        previous: Float[Tensor, "batch previous dim"] | None,
-        present: Bool[Tensor, "batch token"] | None,
-    ) -> Staged:
-        """Mix the tokens and group them; the last stage only mixes."""
-        if self.group_token is None or self.grouping is None:
-            return Staged(self._mix(tokens), None, None)
-        group_tokens = self.group_token.expand(tokens.shape[0], -1, -1)
-        if self.group_projector is not None:
-            group_tokens = group_tokens + self.group_projector(previous)
-        count = tokens.shape[1]
-        mixed = self._mix(torch.cat([tokens, group_tokens], dim=1))
-        tokens, group_tokens = mixed[:, :count], mixed[:, count:]
-        return Staged(tokens, self.grouping(tokens, group_tokens, present), group_tokens)
-
-    def _mix(self, tokens: Float[Tensor, "batch token dim"]) -> Float[Tensor, "batch token dim"]:
-        for block in self.blocks:
-            tokens = block(tokens)
+        self, tokens: Float[Tensor, "batch token dim"], _height: int, _width: int
+    ) -> Float[Tensor, "batch token dim"]:
+        """The tokens as they are."""
         return tokens
 
 
 class AcrossTokens(nn.Module):
-    """Applies an MLP along the token axis, so that it may change the number of tokens."""
+    """MLP along the token axis, which may change the number of tokens."""
 
     def __init__(self, mlp: MLP) -> None:
         super().__init__()
@@ -146,56 +94,151 @@ class AcrossTokens(nn.Module):
         return mixed
 
 
-class ImageEncoder(nn.Module):
-    """A vision transformer whose stages group their tokens (paper, section 3.1)."""
+class Stage(nn.Module):
+    """Transformer blocks; the last stage of the encoder is nothing more."""
 
-    def __init__(self, config: ImageEncoderConfig) -> None:
+    def __init__(self, blocks: Iterable[Block]) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+
+    def forward(self, tokens: Float[Tensor, "batch token dim"]) -> Float[Tensor, "batch token dim"]:
+        """Tokens after all blocks."""
+        for block in self.blocks:
+            tokens = block(tokens)
+        return tokens
+
+
+class GroupingStage(nn.Module):
+    """Transformer blocks over tokens and group tokens together, then a grouping block.
+
+    Args:
+        blocks: Transformer blocks.
+        group_token: Initial group tokens "1 group_token dim".
+        group_projector: Map of the group tokens of the stage before, which add to those of this
+            one; None in the first stage.
+        grouping: Grouping block.
+    """
+
+    def __init__(
+        self,
+        blocks: Iterable[Block],
+        group_token: nn.Parameter,
+        group_projector: nn.Module | None,
+        grouping: GroupingBlock,
+    ) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+        self.group_token = group_token
+        self.group_projector = group_projector
+        self.grouping = grouping
+
+    def forward(
+        self,
+        tokens: Float[Tensor, "batch token dim"],
+        previous: Float[Tensor, "batch previous dim"] | None,
+        present: Bool[Tensor, "batch token"] | None,
+    ) -> tuple[Float[Tensor, "batch token dim"], Float[Tensor, "batch group_token dim"], Grouping]:
+        """Tokens and group tokens after the blocks, and the segments of the tokens.
+
+        Args:
+            tokens: Patches, or the segments of the stage before.
+            previous: Group tokens of the stage before; None in the first stage.
+            present: Tokens that hold anything; None: all.
+        """
+        group_tokens = self.group_token.expand(tokens.shape[0], -1, -1)
+        if self.group_projector is not None:
+            group_tokens = group_tokens + self.group_projector(previous)
+        mixed = torch.cat([tokens, group_tokens], dim=1)
+        for block in self.blocks:
+            mixed = block(mixed)
+        tokens, group_tokens = mixed[:, : tokens.shape[1]], mixed[:, tokens.shape[1] :]
+        return tokens, group_tokens, self.grouping(tokens, group_tokens, present)
+
+
+def grouping_block(config: ImageEncoderConfig, stage: StageConfig) -> GroupingBlock:
+    """Grouping block of a stage, as the settings name it."""
+    dim, mlp_ratio = config.dim, config.mlp_ratio
+    if config.grouping == "soft":
+        return SoftGrouping(dim, mlp_ratio)
+    return HardGrouping(
+        dim,
+        config.num_heads,
+        mlp_ratio,
+        num_group_tokens=stage.num_group_tokens,
+        num_groups=stage.num_groups,
+    )
+
+
+def stem(config: ImageEncoderConfig) -> PatchEmbedding:
+    """Stem that makes patch tokens of pixels, as the settings name it."""
+    if config.stem == "convolutions":
+        return ConvolutionalStem(config.patch_size, config.dim, config.stem_dilations)
+    return PatchEmbedding(config.patch_size, config.dim)
+
+
+class ImageEncoder(nn.Module):
+    """Vision transformer whose stages group their tokens (paper, section 3.1).
+
+    Args:
+        config: Settings; its stem, positions and stages are built here and nowhere else.
+        make_grouping: Maker of the grouping block of each stage, for blocks of your own.
+    """
+
+    def __init__(
+        self, config: ImageEncoderConfig, *, make_grouping: MakeGrouping = grouping_block
+    ) -> None:
         super().__init__()
         self.config = config
-        self.patches = (
-            ConvolutionalStem(config.patch_size, config.dim, config.stem_dilations)
-            if config.stem == "convolutions"
-            else PatchEmbedding(config.patch_size, config.dim)
+        self.patches = stem(config)
+        self.positions: PositionEmbedding | NoPositions = (
+            PositionEmbedding(config.grid, config.dim) if config.positions else NoPositions()
         )
-        self.positions = PositionEmbedding(config.grid, config.dim) if config.positions else None
-        depths = [stage.depth for stage in config.stages]
-        last = max(1, sum(depths) - 1)
-        rates = [config.drop_path * i / last for i in range(sum(depths))]
-        previous = [0, *(stage.num_group_tokens for stage in config.stages)]
-        self.stages = nn.ModuleList(
-            Stage(
-                stage,
-                config,
-                drop_paths=rates[sum(depths[:i]) : sum(depths[: i + 1])],
-                previous_group_tokens=previous[i],
-            )
-            for i, stage in enumerate(config.stages)
-        )
+        self.stages = nn.ModuleList(_stages(config, make_grouping))
         self.norm = nn.LayerNorm(config.dim)
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
-        """Rows and columns of patches in an image of this size [pixels], its border included."""
+        """Rows and columns of patches in an image of this size [pixels], padding included."""
         return self.patches.grid(height, width)
 
-    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> EncodedImages:
+    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Features:
         """Group the pixels of normalized images, of any size, in one pass."""
-        tokens = self.patches(images)
-        if self.positions is not None:
-            tokens = tokens + self.positions(*self.grid(*images.shape[-2:]))
-        staged: list[Staged] = []
-        group_tokens, present = None, None
-        for stage in self.stages:
-            done = stage(tokens, group_tokens, present)
-            staged.append(done)
-            if done.grouping is not None:
-                tokens, present = done.grouping.segments, done.grouping.occupied
-                group_tokens = done.group_tokens
-        segments = self.norm(staged[-1].tokens)
-        groupings = [done.grouping for done in staged if done.grouping]
-        return EncodedImages(
-            segments.mean(dim=1),
-            segments,
-            tuple(grouping.assignment for grouping in groupings),
-            staged[0].tokens,
-            tuple(self.norm(grouping.segments) for grouping in groupings[:-1]),
+        tokens = self.positions(self.patches(images), *self.grid(*images.shape[-2:]))
+        *grouping_stages, last = self.stages
+        groupings: list[Grouping] = []
+        patches, group_tokens, present = tokens, None, None
+        for index, stage in enumerate(grouping_stages):
+            tokens, group_tokens, grouping = stage(tokens, group_tokens, present)
+            patches = tokens if index == 0 else patches
+            groupings.append(grouping)
+            tokens, present = grouping.segments, grouping.present
+        tokens = last(tokens)
+        segments = [*(grouping.segments for grouping in groupings[:-1]), tokens]
+        assignments = tuple(grouping.assignment for grouping in groupings)
+        return Features(
+            patches if groupings else tokens,
+            tuple(self.norm(stage) for stage in segments),
+            assignments,
+            occupied_by_stage(assignments),
         )
+
+
+def _stages(config: ImageEncoderConfig, make_grouping: MakeGrouping) -> Iterator[nn.Module]:
+    """Stages from the pixels upwards; the drop rate of the blocks grows linearly from 0."""
+    depth = sum(stage.depth for stage in config.stages)
+    rates = iter(config.drop_path * index / max(1, depth - 1) for index in range(depth))
+    previous = 0
+    for stage in config.stages:
+        blocks = [
+            Block(config.dim, config.num_heads, config.mlp_ratio, drop_path=rate)
+            for rate in islice(rates, stage.depth)
+        ]
+        if stage.num_groups == 0:
+            yield Stage(blocks)
+            return
+        projector = None
+        if previous:
+            mix = MLP(previous, config.dim // 2, stage.num_group_tokens)
+            projector = nn.Sequential(nn.LayerNorm(config.dim), AcrossTokens(mix))
+        token = nn.Parameter(torch.zeros(1, stage.num_group_tokens, config.dim))
+        yield GroupingStage(blocks, token, projector, make_grouping(config, stage))
+        previous = stage.num_group_tokens

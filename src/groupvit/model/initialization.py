@@ -1,16 +1,15 @@
-"""How an untrained model begins: the original's distributions, in one place."""
+"""Initial values of all parameters, in one place: the distributions of the original."""
 
 import math
 
 from torch import nn
 
-from groupvit.model.config import RELEASED_TOKEN_STD
-from groupvit.model.image_encoder import ImageEncoder, Stage
+from groupvit.model.image_encoder import GroupingStage, ImageEncoder, PositionEmbedding
 from groupvit.model.layers import Block
 from groupvit.model.text_encoder import TextEncoder
 
 INITIAL_LOG_SCALE = math.log(1 / 0.07)
-"""Where the logarithm of the inverse temperature starts."""
+"""Initial logarithm of the inverse temperature."""
 
 
 def init_weights(model: nn.Module) -> None:
@@ -20,8 +19,8 @@ def init_weights(model: nn.Module) -> None:
     image: linear maps              normal, deviation 0.02; bias 0
     image: patches                  torch's default for convolutions
     image: positions                normal, deviation 0.02
-    image: group tokens             normal, deviation 0.02 or as grouping.token_std says; 0 where a
-                                    projector adds to them, unless token_std is set
+    image: group tokens             normal, deviation `token_std` of the grouping block in the first
+                                    stage, `later_token_std` in the others; 0 where that is 0
     text: token embedding           normal, deviation 0.02
     text: positions                 normal, deviation 0.01
     text: qkv                       normal, deviation dim^-1/2; bias 0
@@ -44,14 +43,13 @@ def init_image_encoder(encoder: ImageEncoder) -> None:
         if isinstance(module, nn.Linear):
             nn.init.trunc_normal_(module.weight, std=0.02)
             nn.init.zeros_(module.bias)
-    if encoder.positions is not None:
+    if isinstance(encoder.positions, PositionEmbedding):
         nn.init.trunc_normal_(encoder.positions.weight, std=0.02)
-    std = encoder.config.grouping.token_std
-    for stage in encoder.stages:
-        assert isinstance(stage, Stage)
-        handed_on = stage.group_projector is not None and std == RELEASED_TOKEN_STD
-        if stage.group_token is not None and not handed_on:
-            nn.init.trunc_normal_(stage.group_token, std=std)
+    for index, stage in enumerate(encoder.stages):
+        if isinstance(stage, GroupingStage):
+            std = stage.grouping.later_token_std if index else stage.grouping.token_std
+            if std:
+                nn.init.trunc_normal_(stage.group_token, std=std)
 
 
 def init_text_encoder(encoder: TextEncoder) -> None:

@@ -62,6 +62,7 @@ class ClusteringSegmenter(Segmenter):
         super().__init__(
             segmenter.network,
             origin=segmenter.origin,
+            inference=segmenter.inference,
             background=segmenter.calibrated,
             protocol=segmenter.protocol,
             device=segmenter.device,

@@ -160,7 +160,7 @@ def _embed_images(
     model: GroupViT, batch: _Batch, device: torch.device | str
 ) -> Float[Tensor, "image embedding"]:
     pixels = torch.from_numpy(batch.images).to(device)
-    return model.encode_image(normalize(pixels)).embedding.float()
+    return model.embed_image(normalize(pixels), num_stages=1).image.float()
 
 
 def _embed_texts(

@@ -51,11 +51,18 @@ def write(folder: Path, facts: Facts, *, overwrite: bool) -> list[str]:
         InputError: The folder exists and may not be replaced, cannot be written, or the layout
             cannot hold this architecture.
     """
-    model, origin, background = facts.loaded
+    model, origin, inference, background = facts.loaded
     if facts.layout == "huggingface":
         left_out = hugging_face.save(folder, model, overwrite=overwrite)
     else:
         left_out = []
-        checkpoint.save(folder, model, origin, background=background, overwrite=overwrite)
+        checkpoint.save(
+            folder,
+            model,
+            origin,
+            inference=inference,
+            background=background,
+            overwrite=overwrite,
+        )
     files.write_text(folder / CARD_FILE, str(card(facts)))
     return left_out

@@ -9,6 +9,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from groupvit.model.config import ImageEncoderConfig
+from groupvit.model.inference import Naming
 from groupvit.segmentation.groups import GroupedWindow
 from groupvit.segmentation.network import Network
 from groupvit.segmentation.preparation import normalize, resize, working_size
@@ -46,7 +47,7 @@ def encode(
     network: Network,
     crops: Sequence[Crop],
     *,
-    by_patch: bool,
+    naming: Naming,
     border: Literal["fit", "cut"],
     batch_size: int,
 ) -> list[GroupedWindow]:
@@ -55,20 +56,20 @@ def encode(
     Args:
         network: In evaluation mode.
         crops: Windows of any sizes.
-        by_patch: Whether patches take the words, so that they are embedded too.
+        naming: Parts that are compared with the labels.
         border: With `cut`, what is no whole patch is left out.
         batch_size: Windows that go through at once.
     """
     found: dict[int, GroupedWindow] = {}
     order = sorted(range(len(crops)), key=lambda index: crops[index].pixels.shape)
     for batch in _batches([(index, crops[index]) for index in order], batch_size):
-        windows = _encode(network, [crop for _, crop in batch], by_patch=by_patch, border=border)
+        windows = _encode(network, [crop for _, crop in batch], naming=naming, border=border)
         found.update(zip((index for index, _ in batch), windows, strict=True))
     return [found[index] for index in range(len(crops))]
 
 
 def _encode(
-    network: Network, crops: Sequence[Crop], *, by_patch: bool, border: Literal["fit", "cut"]
+    network: Network, crops: Sequence[Crop], *, naming: Naming, border: Literal["fit", "cut"]
 ) -> list[GroupedWindow]:
     pixels = torch.stack([crop.pixels for crop in crops]).to(network.device)
     patch = network.config.image.patch_size
@@ -76,15 +77,16 @@ def _encode(
         height, width = (side // patch * patch for side in pixels.shape[-2:])
         pixels = pixels[:, :, :height, :width]
     rows, columns = (-(-side // patch) for side in pixels.shape[-2:])
-    found = network.embed_image(normalize(pixels), by_patch=by_patch)
+    found = network.embed_image(normalize(pixels), num_stages=1 if naming == "segments" else None)
+    patches = None if naming == "segments" else found.patch_embeddings()
     return [
         GroupedWindow(
             box=crop.box,
             grid=(rows, columns),
             assignments=tuple(assignment[index] for assignment in found.assignments),
-            embedding=found.embedding[index].float(),
-            segments=found.segments[index].float(),
-            patches=None if found.patches is None else found.patches[index].float(),
+            embedding=found.image[index].float(),
+            segments=found.segments[-1][index].float(),
+            patches=None if patches is None else patches[index].float(),
         )
         for index, crop in enumerate(crops)
     ]

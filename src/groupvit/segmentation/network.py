@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from groupvit.model.config import GroupViTConfig
-from groupvit.model.groupvit import EmbeddedImages
+from groupvit.model.features import Embedded
 
 
 @runtime_checkable
@@ -30,13 +30,13 @@ class Network(Protocol):
         ...
 
     @property
-    def background(self) -> nn.Module | None:
-        """How near a word must be, for each part, if that was learned."""
+    def background_layer(self) -> nn.Module | None:
+        """Learned cosine that a label must exceed, for each part; None: not learned."""
         ...
 
     def embed_image(
-        self, images: Float[Tensor, "batch 3 height width"], *, by_patch: bool
-    ) -> EmbeddedImages:
+        self, images: Float[Tensor, "batch 3 height width"], *, num_stages: int | None = None
+    ) -> Embedded:
         """Group normalized images, and embed them and their parts."""
         ...
 

@@ -21,7 +21,7 @@ def working_size(
     Raises:
         InputError: The protocol cuts borders off and would leave less than one patch.
     """
-    short = protocol.short_side or config.segment_size or 2 * config.image_size
+    short = protocol.short_side or 2 * config.image_size
     factor = min(protocol.long_side / max(height, width), short / min(height, width))
     patch = config.patch_size
     if protocol.border == "fit":

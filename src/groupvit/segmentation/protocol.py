@@ -6,10 +6,11 @@ from types import MappingProxyType
 from typing import Literal
 
 from groupvit.errors import InputError
-from groupvit.model.config import GroupViTConfig, Naming
+from groupvit.model.config import GroupViTConfig
+from groupvit.model.inference import InferenceConfig, Naming
 from groupvit.segmentation.refinement import Refinement
 from groupvit.text.background import Certainty
-from groupvit.text.prompts import FULL, SIMPLE, SUBSET
+from groupvit.text.templates import FULL, SIMPLE, SUBSET
 
 THRESHOLDS: Mapping[Certainty, float] = MappingProxyType(
     {"score": 0.5, "similarity": 0.2, "margin": 0.0}
@@ -98,7 +99,15 @@ class Protocol:
         """What a background is told by: what was learned, or cosines if they are centered."""
         if self.certainty is not None:
             return self.certainty
-        return "margin" if model.background else "similarity" if model.centered else "score"
+        return "margin" if model.background_layer else "similarity" if model.centered else "score"
+
+    def for_model(self, inference: InferenceConfig) -> "Protocol":
+        """The protocol with the settings of the model where it leaves them open."""
+        return replace(
+            self,
+            short_side=self.short_side or inference.short_side,
+            naming=self.naming or inference.naming,
+        )
 
     def on(self, benchmark: str) -> "Protocol":
         """The protocol with the size that it prescribes for the benchmark of this key."""

@@ -19,8 +19,8 @@ from groupvit.errors import InputError
 from groupvit.exported.folder import is_exported
 from groupvit.exported.network import ExportedNetwork
 from groupvit.exported.runtimes import Runtime
-from groupvit.model.config import Naming
 from groupvit.model.groupvit import GroupViT
+from groupvit.model.inference import DEFAULT_INFERENCE, InferenceConfig, Naming
 from groupvit.model.precision import with_matrices_in
 from groupvit.segmentation import encoding
 from groupvit.segmentation import protocol as protocols
@@ -58,6 +58,7 @@ class Segmenter:
         network: Network,
         *,
         origin: Origin | None = None,
+        inference: InferenceConfig = DEFAULT_INFERENCE,
         background: Background | None = None,
         protocol: Protocol | str = OURS,
         device: str | torch.device = "cpu",
@@ -70,6 +71,7 @@ class Segmenter:
             network: A model, which is moved to the device and to evaluation mode, or an exported
                 one.
             origin: Where its weights come from.
+            inference: Settings that suit the model, for what the protocol leaves open.
             background: Where the background of this model begins, if it was calibrated.
             protocol: How images are resized, cut and scored; `ours`, `groupvit`, or your own.
             device: Where to compute, such as `cpu`, `cuda`, or `auto`: a GPU if there is one.
@@ -92,8 +94,10 @@ class Segmenter:
         self.network = self._network = network
         self.origin = origin
         self.calibrated = background
-        self.protocol = protocols.named(protocol) if isinstance(protocol, str) else protocol
-        if self.certainty == "margin" and network.background is None:
+        self.inference = inference
+        chosen = protocols.named(protocol) if isinstance(protocol, str) else protocol
+        self.protocol = chosen.for_model(inference)
+        if self.certainty == "margin" and network.background_layer is None:
             raise InputError(
                 f"the protocol {self.protocol.name!r} wants margins, but this model has learned no "
                 "background; teach it one with groupvit learn-background"
@@ -136,6 +140,7 @@ class Segmenter:
             return cls(
                 exported,
                 origin=exported.settings.origin,
+                inference=exported.settings.inference,
                 background=exported.settings.background,
                 protocol=protocol,
                 device=on_cpu(device),
@@ -151,6 +156,7 @@ class Segmenter:
         return cls(
             loaded.model,
             origin=loaded.origin,
+            inference=loaded.inference,
             background=loaded.background,
             protocol=protocol,
             device=device,
@@ -175,7 +181,7 @@ class Segmenter:
     @property
     def naming(self) -> Naming:
         """What takes the words: what the protocol says, or else the model asks for."""
-        return self.protocol.naming or self.network.config.naming
+        return self.protocol.naming or self.inference.naming
 
     @property
     def certainty(self) -> Certainty:
@@ -201,10 +207,10 @@ class Segmenter:
 
         It is what the model has learned, where its background is told by margins, else 0.
         """
-        if self.network.background is None or self.certainty != "margin":
+        if self.network.background_layer is None or self.certainty != "margin":
             return parts.new_zeros(parts.shape[:-1])
         with torch.inference_mode():
-            limits: Tensor = self.network.background(parts)[..., 0]
+            limits: Tensor = self.network.background_layer(parts)[..., 0]
             return limits
 
     @overload
@@ -269,7 +275,7 @@ class Segmenter:
             encoded = encoding.encode(
                 self._network,
                 [crop for _, crops in cut for crop in crops],
-                by_patch=self.naming == "levels",
+                naming=self.naming,
                 border=self.protocol.border,
                 batch_size=self.batch_size,
             )
@@ -357,8 +363,8 @@ class Segmenter:
             pixels: RGB, 0 to 255, with sides that are multiples of the patch size.
         """
         with self._computing():
-            found = self._network.embed_image(normalize(pixels.to(self.device)), by_patch=False)
-            return found.embedding.float()
+            found = self._network.embed_image(normalize(pixels.to(self.device)), num_stages=1)
+            return found.image.float()
 
     @contextmanager
     def _computing(self) -> Iterator[None]:

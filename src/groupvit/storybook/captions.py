@@ -70,7 +70,7 @@ _BESIDES: dict[str, tuple[str, ...]] = {
 _OPENINGS = (
     ("", 10),
     ("a drawing of ", 2),
-    ("an image of ", 2),
+    ("a picture of ", 2),
     ("a painting of ", 1),
     ("a view of ", 1),
     ("an illustration of ", 1),

@@ -1,1 +1,1 @@
-"""Strings to token ids: tokenizer, prompts and labels."""
+"""Text: tokenizer, prompts, labels and the nouns of captions."""

@@ -1,4 +1,4 @@
-"""Nouns of a caption, which become prompts in training (GroupViT, section 3.2)."""
+"""Nouns of captions, used as prompts in training (GroupViT, section 3.2)."""
 
 import warnings
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from typing import Final, Literal
 from groupvit.errors import InputError
 
 LONGEST: Final = 2000
-"""How much of a caption is looked at [characters]; the text encoder reads far less."""
+"""Length to which captions are cut [characters]; the text encoder reads far less."""
 
 _NOUNS: Final = frozenset({"NN", "NNS", "NNP"})
 _PUBLISHED: Final = _NOUNS | {"VBG", "VB", "VBD", "VBN", "VBP", "VBZ"}
@@ -22,13 +22,13 @@ _Tagger = Callable[[str], list[tuple[str, str]]]
 
 
 class NounFinder:
-    """Finds the nouns of captions.
+    """Part-of-speech tagger that returns the nouns of captions.
 
-    "pattern" takes the rules and the word list that come with TextBlob: fast, and without any
-    download. Its nouns are the words tagged NN, NNS and NNP.
+    "pattern" uses the rules and the word list of TextBlob: fast, and without any download. Its
+    nouns are the words tagged NN, NNS and NNP.
 
-    "perceptron" takes NLTK's tokenizer and tagger, and counts verbs as nouns, as the released
-    models did: NN, NNS, NNP, VBG, VB, VBD, VBN, VBP and VBZ (not NNPS).
+    "perceptron" uses NLTK's tokenizer and tagger, and includes verbs, as the released models did:
+    NN, NNS, NNP, VBG, VB, VBD, VBN, VBP and VBZ (not NNPS).
 
     Raises:
         InputError: The library or its data are not installed.
@@ -39,18 +39,21 @@ class NounFinder:
         self._tagger = _pattern() if kind == "pattern" else _perceptron()
 
     def find(self, caption: str) -> list[str]:
-        """Nouns in their order, in lower case; a word that stands twice is there twice.
+        """Nouns in their order and in lower case; a repeated noun is listed each time.
 
-        Only words of two letters and more, and of letters alone, count.
+        Words of one letter, and words with other characters than letters, are left out.
         """
-        tagged = self._tagger(caption[:LONGEST])
-        words = (word.lower() for word, tag in tagged if tag in self._tags)
-        return [word for word in words if len(word) > 1 and word.isalpha()]
+        nouns = []
+        for tagged, tag in self._tagger(caption[:LONGEST]):
+            word = tagged.lower()
+            if tag in self._tags and len(word) > 1 and word.isalpha():
+                nouns.append(word)
+        return nouns
 
 
 @lru_cache(maxsize=2**16)
 def singular(noun: str) -> str:
-    """The noun in the singular, by TextBlob's rules: «dogs» and «dog» speak of the same.
+    """Singular of a noun by TextBlob's rules: "dog" for "dogs".
 
     Raises:
         InputError: TextBlob is not installed.
@@ -71,7 +74,7 @@ def _pattern() -> _Tagger:
     except ImportError as error:
         raise InputError(f"nouns are found by TextBlob, which is missing; {_INSTALL}") from error
     with warnings.catch_warnings():
-        # It reads its word list at the first call, and leaves the closing to Python.
+        # The first call reads the word list and does not close its file.
         warnings.simplefilter("ignore", ResourceWarning)
         en.tag("word")
     tagger: _Tagger = en.tag

@@ -23,6 +23,7 @@ from groupvit import files
 from groupvit.config import from_values, to_values
 from groupvit.errors import InputError
 from groupvit.model.groupvit import GroupViT
+from groupvit.model.inference import DEFAULT_INFERENCE, InferenceConfig
 from groupvit.training import optim
 from groupvit.training.ema import EMA
 from groupvit.weights import checkpoint
@@ -70,13 +71,14 @@ class Progress:
         return improved
 
 
-class Saved(NamedTuple):
+class Snapshot(NamedTuple):
     """Everything that a checkpoint holds."""
 
     model: GroupViT
     optimizer: AdamW
     average: EMA | None
     progress: Progress
+    inference: InferenceConfig = DEFAULT_INFERENCE
 
     @property
     def evaluated(self) -> GroupViT:
@@ -84,7 +86,7 @@ class Saved(NamedTuple):
         return self.average.model if self.average else self.model
 
 
-def write(folder: Path, state: Saved, *, run: str) -> None:
+def write(folder: Path, state: Snapshot, *, run: str) -> None:
     """Write a checkpoint folder beside its place, and move it there once all of it is on disk.
 
     Raises:
@@ -93,7 +95,7 @@ def write(folder: Path, state: Saved, *, run: str) -> None:
     origin = Origin(source=f"trained in {run} for {state.progress.step} steps")
     try:
         with files.new_folder(folder) as beside:
-            checkpoint.save(beside, state.evaluated, origin)
+            checkpoint.save(beside, state.evaluated, origin, inference=state.inference)
             save_file(_tensors(state), beside / TENSORS_FILE, metadata={"format": "pt"})
             counters = checkpoint.as_json(to_values(state.progress))
             (beside / COUNTERS_FILE).write_text(counters, encoding="utf-8")
@@ -102,7 +104,7 @@ def write(folder: Path, state: Saved, *, run: str) -> None:
         raise InputError(f"{folder} cannot be written: {error.__cause__ or error}") from error
 
 
-def read(folder: Path, state: Saved) -> Saved:
+def read(folder: Path, state: Snapshot) -> Snapshot:
     """The state that the checkpoint holds; model, optimizer and average are changed in place.
 
     Raises:
@@ -146,7 +148,7 @@ def remove(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-def _tensors(state: Saved) -> dict[str, Tensor]:
+def _tensors(state: Snapshot) -> dict[str, Tensor]:
     remembered = optim.state_of(state.optimizer)
     tensors = {OPTIMIZER + name: tensor for name, tensor in remembered.items()}
     if state.average:

@@ -9,6 +9,7 @@ import tyro
 from groupvit.data.config import DataConfig
 from groupvit.errors import InputError
 from groupvit.model.config import GroupViTConfig
+from groupvit.model.inference import InferenceConfig
 
 Frozen = Literal["text", "all-but-groups"]
 """Parts that may stay as they are: the text encoder with its projector, or everything but the
@@ -31,25 +32,25 @@ class ObjectiveConfig:
     """Weight of the loss between images and prompts."""
     segment_nouns_weight: float = 0.0
     """Weight of the loss by which every noun is found in some segment of its images."""
-    token_nouns_weight: float = 0.0
-    """Weight of the same for patches before they are grouped; needs model.token_projector."""
-    naming_weight: float = 0.0
+    patch_nouns_weight: float = 0.0
+    """Weight of the same for patches before they are grouped; needs model.patch_projector."""
+    partial_label_weight: float = 0.0
     """Weight of the loss by which every segment bears some noun of its image's caption."""
     every_stage: Switch = False
     """Whether these losses on segments look at those of every stage, or only at the last."""
-    painting_weight: float = 0.0
+    segment_distillation_weight: float = 0.0
     """Weight of the loss by which segments paint on patches the nouns that these go by; needs
-    token_nouns_weight, and one of the weights of segments."""
-    background_weight: float = 0.0
+    patch_nouns_weight, and one of the weights of segments."""
+    background_layer_weight: float = 0.0
     """Weight of the loss by which parts that match no noun of the caption belong to the background;
-    needs model.background, and one of the weights of segments or patches."""
-    grouping_weight: float = 0.0
+    needs model.background_layer, and one of the weights of segments or patches."""
+    mutual_information_weight: float = 0.0
     """Weight, in every stage, of minus the information that the groups hold of the tokens."""
 
     @property
     def of_segments(self) -> bool:
         """Whether a loss looks at single segments."""
-        return self.segment_nouns_weight > 0 or self.naming_weight > 0
+        return self.segment_nouns_weight > 0 or self.partial_label_weight > 0
 
     def __post_init__(self) -> None:
         """Check that the weights are none below 0."""
@@ -57,15 +58,15 @@ class ObjectiveConfig:
             weight = getattr(self, name)
             if not 0 <= weight < math.inf:
                 raise ValueError(f"{name} is {weight}; it must be at least 0")
-        if self.painting_weight and not (self.token_nouns_weight and self.of_segments):
+        if self.segment_distillation_weight and not (self.patch_nouns_weight and self.of_segments):
             raise InputError(
-                "objective.painting_weight needs objective.token_nouns_weight too, and "
-                "objective.segment_nouns_weight or naming_weight"
+                "objective.segment_distillation_weight needs objective.patch_nouns_weight too, and "
+                "objective.segment_nouns_weight or partial_label_weight"
             )
-        if self.background_weight and not (self.token_nouns_weight or self.of_segments):
+        if self.background_layer_weight and not (self.patch_nouns_weight or self.of_segments):
             raise InputError(
-                "objective.background_weight needs one of objective.segment_nouns_weight, "
-                "naming_weight and token_nouns_weight too"
+                "objective.background_layer_weight needs one of objective.segment_nouns_weight, "
+                "partial_label_weight and patch_nouns_weight too"
             )
 
 
@@ -107,7 +108,11 @@ class TrainingConfig:
     """One training run. Paths are relative to the folder that the command runs in."""
 
     model: Annotated[GroupViTConfig, tyro.conf.Suppress] = field(default_factory=GroupViTConfig)
-    """The architecture."""
+    """Architecture."""
+    inference: Annotated[InferenceConfig, tyro.conf.Suppress] = field(
+        default_factory=InferenceConfig
+    )
+    """Settings of segmentation that are saved with the model and used in evaluations."""
     data: DataConfig = field(default_factory=DataConfig)
     """The pairs."""
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
@@ -117,8 +122,8 @@ class TrainingConfig:
     out: str = "runs/groupvit"
     """Folder of the run; the same command continues a run that lies there."""
     start: str = ""
-    """Model to start from: a folder, a file of weights or a hub id; empty: drawn from the seed. A
-    background that it has not learned begins anew; one that model.background leaves out is left."""
+    """Model to start from: a folder, a file of weights or a hub id; empty: random weights from the
+    seed. A background layer that it lacks begins at random."""
     freeze: tuple[Frozen, ...] = ()
     """Parts that stay as they are: text (encoder and projector), all-but-groups."""
     steps: int = 210_000
@@ -172,16 +177,17 @@ class TrainingConfig:
                 f"chunk is {self.chunk}, but the batch norms of the convolutional stem need the "
                 "whole batch at once; leave chunk at 0 or take model.image.stem 'patches'"
             )
-        wants_patches = self.objective.token_nouns_weight > 0
-        if wants_patches != self.model.token_projector:
+        wants_patches = self.objective.patch_nouns_weight > 0
+        if wants_patches != self.model.patch_projector:
             raise InputError(
-                f"objective.token_nouns_weight is {self.objective.token_nouns_weight} and "
-                f"model.token_projector {self.model.token_projector}; set both or neither"
+                f"objective.patch_nouns_weight is {self.objective.patch_nouns_weight} and "
+                f"model.patch_projector {self.model.patch_projector}; set both or neither"
             )
-        if (self.objective.background_weight > 0) != self.model.background:
+        if (self.objective.background_layer_weight > 0) != self.model.background_layer:
             raise InputError(
-                f"objective.background_weight is {self.objective.background_weight} and "
-                f"model.background {self.model.background}; set both or neither"
+                "objective.background_layer_weight is "
+                f"{self.objective.background_layer_weight} and "
+                f"model.background_layer {self.model.background_layer}; set both or neither"
             )
         if self.data.image_size != self.model.image.image_size:
             raise InputError(

@@ -74,19 +74,19 @@ def logits(
         return result
 
 
-def limits(
+def background_logits(
     parts: Float[Tensor, "image part embedding"],
-    background: Float[Tensor, " embedding_and_bias"],
+    layer: Float[Tensor, " embedding_and_bias"],
     scale: Float[Tensor, ""],
 ) -> Float[Tensor, "image part"]:
     """The scaled similarity of every part and the background, in float32 at least."""
     with torch.autocast(parts.device.type, enabled=False):
         exact = parts.to(torch.promote_types(parts.dtype, torch.float32))
-        result: Tensor = scale * (exact @ background[:-1] + background[-1])
+        result: Tensor = scale * (exact @ layer[:-1] + layer[-1])
         return result
 
 
-def found(
+def multiple_instance(
     similarity: Float[Tensor, "image part noun"],
     nouns: Nouns,
     *,
@@ -119,7 +119,7 @@ def found(
     return losses / (nouns.prior * wanted.numel()).clamp(min=1)
 
 
-def named(
+def partial_label(
     similarity: Float[Tensor, "image part noun"],
     nouns: Nouns,
     *,
@@ -140,7 +140,7 @@ def named(
     return -means.mean()
 
 
-def painted(
+def segment_distillation(
     assignments: Sequence[Float[Tensor, "image _ _"]],
     segments: Sequence[Float[Tensor, "image _ noun"]],
     patches: Float[Tensor, "image patch noun"],
@@ -185,7 +185,7 @@ def by_caption(
     return wanted
 
 
-def behind(
+def background(
     similarity: Float[Tensor, "image part noun"],
     limits: Float[Tensor, "image part"],
     nouns: Nouns,
@@ -199,8 +199,8 @@ def behind(
                             + mean over p with u_ip = 0 of log(1 + exp(z_ip)) ] / 2
 
     u is 1 where the noun that fits the part best, of all, is one of the image's caption, as in
-    `painted`. Both kinds weigh the same, however many there are: captions name most of what they
-    show. Images whose nouns were not drawn count nothing.
+    `segment_distillation`. Both kinds weigh the same, however many there are: captions name
+    most of what they show. Images whose nouns were not drawn count nothing.
 
     Args:
         similarity: s, from `logits`.
@@ -221,7 +221,7 @@ def behind(
     return result
 
 
-def indecision(
+def negative_mutual_information(
     assignment: Float[Tensor, "image group token"],
     *,
     present: Bool[Tensor, "image token"] | None = None,

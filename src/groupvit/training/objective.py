@@ -1,125 +1,109 @@
-"""What training makes small: the losses and their weights."""
+"""Training objective: the weighted sum of the losses."""
 
 import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from groupvit.data.batch import Batch
 from groupvit.distributed import Ranks
-from groupvit.model.grouping import occupied
+from groupvit.model.features import Embedded
+from groupvit.model.groupvit import EmbeddedPairs
 from groupvit.training import losses, noun_losses
 from groupvit.training.config import ObjectiveConfig
-from groupvit.training.towers import Projected
 
 
 class Losses(NamedTuple):
-    """The objective and what it is made of, as this rank sees it."""
+    """Objective of the rows of this rank, and its terms."""
 
     total: Float[Tensor, ""]
-    """The weighted sum."""
+    """Weighted sum of the terms."""
     parts: dict[str, Float[Tensor, ""]]
-    """Each loss that has a weight, before it is weighted, by the name of its weight."""
+    """Each loss with a weight above 0, before weighting, by the name of its weight."""
 
 
-def objective(projected: Projected, batch: Batch, config: ObjectiveConfig, ranks: Ranks) -> Losses:
-    """The losses of this rank's rows among those of all ranks; their mean is that of the batch."""
+def objective(pairs: EmbeddedPairs, batch: Batch, config: ObjectiveConfig, ranks: Ranks) -> Losses:
+    """Losses of the rows of this rank; their mean over ranks is that of the joint batch."""
     parts: dict[str, Tensor] = {}
     if config.caption_weight:
-        parts["caption"] = _caption(projected, config, ranks)
+        parts["caption"] = _caption(pairs, config, ranks)
     if config.multi_label_weight and batch.prompt_nouns.shape[1]:
         parts["multi_label"] = losses.multi_label(
-            projected.image,
-            projected.text[:, 1:],
-            projected.multi_label_logit_scale,
+            pairs.image.image,
+            pairs.text[:, 1:],
+            pairs.multi_label_logit_scale,
             form=config.form,
             gather=ranks.gather,
             rank=ranks.rank,
         )
-    if config.grouping_weight:
-        parts["grouping"] = _grouping(projected.assignments)
-    if (config.of_segments or config.token_nouns_weight) and batch.prompt_nouns.shape[1]:
-        parts |= _nouns(projected, batch, config, ranks)
+    if config.mutual_information_weight:
+        parts["mutual_information"] = _mutual_information(pairs.image)
+    if (config.of_segments or config.patch_nouns_weight) and batch.prompt_nouns.shape[1]:
+        parts |= _nouns(pairs, batch, config, ranks)
     weighted = [getattr(config, f"{name}_weight") * part for name, part in parts.items()]
     return Losses(torch.stack(weighted).sum(), parts)
 
 
-def _grouping(assignments: Sequence[Float[Tensor, "batch _ _"]]) -> Float[Tensor, ""]:
-    """How little the assignments of all stages tell of the tokens that hold anything."""
+def _mutual_information(image: Embedded) -> Float[Tensor, ""]:
+    """Minus the mutual information of tokens and groups, summed over the stages."""
+    tokens_present = [None, *image.occupied[:-1]]  # the groups of a stage are the next one's tokens
     terms = [
-        noun_losses.indecision(assignment, present=occupied(assignments[:stage]) if stage else None)
-        for stage, assignment in enumerate(assignments)
+        noun_losses.negative_mutual_information(assignment, present=present)
+        for assignment, present in zip(image.assignments, tokens_present, strict=True)
     ]
     return torch.stack(terms).sum()
 
 
 def _nouns(
-    projected: Projected, batch: Batch, config: ObjectiveConfig, ranks: Ranks
+    pairs: EmbeddedPairs, batch: Batch, config: ObjectiveConfig, ranks: Ranks
 ) -> dict[str, Float[Tensor, ""]]:
-    """The losses between nouns and parts of images that have a weight."""
+    """Losses between the nouns of captions and the parts of images: segments and patches."""
     nouns = noun_losses.collect(
-        projected.text[:, 1:], batch.prompt_nouns, batch.caption_nouns, gather=ranks.gather
+        pairs.text[:, 1:], batch.prompt_nouns, batch.caption_nouns, gather=ranks.gather
     )
     if nouns is None:
         return {}
-    scale, parts = projected.multi_label_logit_scale, {}
-    levels = _segments(projected) if config.of_segments else []
-    similar = [noun_losses.logits(level.embeddings, nouns, scale) for level in levels]
-    for name, loss in (("segment_nouns", noun_losses.found), ("naming", noun_losses.named)):
+    scale, image, terms = pairs.multi_label_logit_scale, pairs.image, {}
+    # Embeddings "image part embedding" of each stage, then of the patches, and which are present.
+    parts = list(image.segments) if config.of_segments else []
+    present = list(image.occupied[len(image.occupied) - len(parts) :])
+    similar = [noun_losses.logits(embeddings, nouns, scale) for embeddings in parts]
+    for name, loss in (
+        ("segment_nouns", noun_losses.multiple_instance),
+        ("partial_label", noun_losses.partial_label),
+    ):
         if getattr(config, f"{name}_weight"):
-            each = [loss(x, nouns, present=y.present) for x, y in zip(similar, levels, strict=True)]
-            parts[name] = torch.stack(each).mean()
-    if config.token_nouns_weight and projected.tokens is not None:
-        similarity = noun_losses.logits(projected.tokens, nouns, scale)
-        parts["token_nouns"] = noun_losses.found(similarity, nouns)
-        if config.painting_weight:
-            parts["painting"] = noun_losses.painted(
-                projected.assignments, similar, similarity, nouns
+            each = [loss(x, nouns, present=y) for x, y in zip(similar, present, strict=True)]
+            terms[name] = torch.stack(each).mean()
+    if config.patch_nouns_weight and image.patches is not None:
+        of_patches = noun_losses.logits(image.patches, nouns, scale)
+        terms["patch_nouns"] = noun_losses.multiple_instance(of_patches, nouns)
+        if config.segment_distillation_weight:
+            terms["segment_distillation"] = noun_losses.segment_distillation(
+                image.assignments, similar, of_patches, nouns
             )
-        present = similarity.new_ones(similarity.shape[:2], dtype=torch.bool)
-        levels.append(Level(projected.tokens, present))
-        similar.append(similarity)
-    if config.background_weight and projected.background is not None:
+        parts.append(image.patches)
+        present.append(of_patches.new_ones(of_patches.shape[:2], dtype=torch.bool))
+        similar.append(of_patches)
+    if config.background_layer_weight and pairs.background is not None:
         each = []
-        for likeness, level in zip(similar, levels, strict=True):
-            limits = noun_losses.limits(level.embeddings, projected.background, scale)
-            each.append(noun_losses.behind(likeness, limits, nouns, present=level.present))
-        parts["background"] = torch.stack(each).mean()
-    return parts
+        for embeddings, some, similarity in zip(parts, present, similar, strict=True):
+            limits = noun_losses.background_logits(embeddings, pairs.background, scale)
+            each.append(noun_losses.background(similarity, limits, nouns, present=some))
+        terms["background_layer"] = torch.stack(each).mean()
+    return terms
 
 
-class Level(NamedTuple):
-    """Parts of images that nouns can meet."""
+def _caption(pairs: EmbeddedPairs, config: ObjectiveConfig, ranks: Ranks) -> Float[Tensor, ""]:
+    """Loss between images and captions.
 
-    embeddings: Float[Tensor, "image part embedding"]
-    """L2-normalized."""
-    present: Bool[Tensor, "image part"]
-    """Which of them there are."""
-
-
-def _segments(projected: Projected) -> list[Level]:
-    """The segments of the stages that are asked for, the first first."""
-    if projected.segments is None:
-        return []
-    stages = [*projected.earlier, projected.segments]
-    first = len(projected.assignments) + 1 - len(stages)
-    return [
-        Level(segments, occupied(projected.assignments[:stage]))
-        for stage, segments in enumerate(stages, first)
-    ]
-
-
-def _caption(projected: Projected, config: ObjectiveConfig, ranks: Ranks) -> Float[Tensor, ""]:
-    """The loss between images and captions.
-
-    The bias of the sigmoid loss is learned in its paper. Here it stays at minus the logarithm of
-    the joint batch size, the log odds that a caption drawn from the batch is the image's own: the
-    model has no parameter for it, and the paper's first value, -10, is that of 22,000 pairs.
+    The bias of the sigmoid loss is learned in its paper. Here it is fixed at minus the logarithm of
+    the joint batch size, the log odds that a caption drawn from the batch belongs to the image: the
+    model has no parameter for it, and the initial value of the paper, -10, suits 22,000 pairs.
     """
-    image, text, scale = projected.image, projected.text[:, 0], projected.logit_scale
+    image, text, scale = pairs.image.image, pairs.text[:, 0], pairs.logit_scale
     if config.caption == "sigmoid":
         bias = -math.log(len(image) * ranks.world_size)
         return losses.sigmoid(image, text, scale, bias, gather=ranks.gather, rank=ranks.rank)

@@ -7,8 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from groupvit.model.grouping import GroupingBlock
 from groupvit.model.groupvit import GroupViT
+from groupvit.model.image_encoder import GroupingStage
 from groupvit.training.config import Frozen, OptimConfig
 
 
@@ -38,15 +38,13 @@ def freeze(model: GroupViT, parts: Iterable[Frozen]) -> None:
 
 
 def _grouping_parameters(model: GroupViT) -> set[int]:
-    """Identities of the parameters that group: tokens, what hands them on, grouping blocks."""
-    found = {
+    """Identities of the parameters that group: group tokens, their projectors, grouping blocks."""
+    return {
         id(parameter)
-        for module in model.modules()
-        if isinstance(module, GroupingBlock)
-        for parameter in module.parameters()
-    }
-    return found | {
-        id(parameter) for name, parameter in model.named_parameters() if ".group_" in name
+        for stage in model.image_encoder.stages
+        if isinstance(stage, GroupingStage)
+        for name, parameter in stage.named_parameters()
+        if not name.startswith("blocks.")
     }
 
 

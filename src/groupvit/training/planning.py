@@ -15,6 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from groupvit import distributed
@@ -30,7 +31,6 @@ from groupvit.training.config import TrainingConfig
 from groupvit.training.run_folder import RunFolder
 from groupvit.training.signals import StopRequest
 from groupvit.training.state import TrainingState
-from groupvit.training.towers import Towers
 
 FEW = 4
 """Pairs whose operations and tensors are counted."""
@@ -230,10 +230,13 @@ def _text_operations(model: GroupViT, batch: Batch) -> float:
 
 def _encodings(config: TrainingConfig, model: GroupViT, batch: Batch) -> int:
     """Of what gradient caching keeps of this batch [bytes]."""
-    towers = Towers(model, every_stage=config.objective.every_stage)
     with torch.no_grad():
-        encoded = towers(batch.images.float(), batch.tokens)
-    return sum(tensor.nbytes for tensor in encoded.tensors())
+        features, texts = model.encode(batch.images.float(), batch.tokens)
+    segments = features.kept(
+        len(features.segments) if config.objective.every_stage else 1,
+        patches=model.patch_projector is not None,
+    )
+    return sum(tensor.nbytes for tensor in tree_leaves((segments, texts)))
 
 
 def _waiting(config: TrainingConfig, batch: Batch) -> int:

@@ -13,7 +13,7 @@ from groupvit import files
 from groupvit.config import differences, from_values, to_values
 from groupvit.errors import InputError
 from groupvit.training import checkpoints
-from groupvit.training.checkpoints import Saved
+from groupvit.training.checkpoints import Snapshot
 from groupvit.training.config import TrainingConfig
 from groupvit.weights.checkpoint import as_json
 
@@ -99,7 +99,7 @@ class RunFolder:
         """The checkpoint with the highest score."""
         return self._named(BEST)
 
-    def save(self, state: Saved, *, best: bool, keep: int) -> Path:
+    def save(self, state: Snapshot, *, best: bool, keep: int) -> Path:
         """Write a checkpoint, let `latest` and, if it is the best, `best` name it, delete old ones.
 
         Raises:

@@ -1,8 +1,8 @@
-"""What learns: model, optimizer and average of a run, a step of theirs, their score, their saving.
+"""State of a training run: model, optimizer, EMA; one step, its evaluation, its checkpoint.
 
-Every step seeds torch's generators from the run's seed, the step and the rank. What a step draws
-(drop path, Gumbel noise, augmentation) therefore depends on nothing that happened before, and a run
-that goes on from a checkpoint is, bit for bit, the run that never stopped.
+Every step seeds torch's generators from the seed of the run, the step and the rank. Its random
+numbers (drop path, Gumbel noise, augmentation) therefore depend on no earlier step, and a run that
+is resumed from a checkpoint equals the uninterrupted run bit for bit.
 """
 
 from pathlib import Path
@@ -19,57 +19,70 @@ from groupvit.distributed import Ranks
 from groupvit.errors import InputError
 from groupvit.evaluation.during_training import quick_scores
 from groupvit.model.groupvit import GroupViT
-from groupvit.training import checkpoints, optim
-from groupvit.training.checkpoints import Progress, Saved
+from groupvit.model.image_encoder import MakeGrouping, grouping_block
+from groupvit.training import batch_norm, checkpoints, optim
+from groupvit.training.checkpoints import Progress, Snapshot
 from groupvit.training.config import TrainingConfig
 from groupvit.training.ema import EMA
 from groupvit.training.group_usage import GroupUsage, summary
 from groupvit.training.log import Record
 from groupvit.training.run_folder import RunFolder
 from groupvit.training.signals import StopRequest
-from groupvit.training.step import StepResult, forward_backward
-from groupvit.training.towers import Heads, Towers
+from groupvit.training.step import StepResult, forward_backward, passes_of
 from groupvit.weights import catalogue, checkpoint
 
 
 class Done(NamedTuple):
-    """What a step has come to."""
+    """Result of one step."""
 
     result: StepResult
-    """Losses, accuracy and group_usage, as this rank sees them."""
+    """Losses, accuracy and group usage on this rank."""
     gradient: Float[Tensor, ""]
-    """Length of the gradient before it was clipped."""
+    """L2 norm of the gradient before clipping."""
     lr: float
     """Learning rate."""
     skipped: bool
-    """Whether there was no update, as a loss or gradient was no finite number."""
+    """True if a loss or gradient was not finite, so that nothing was updated."""
     stopping: bool
-    """Whether any rank was asked to stop."""
+    """True if any rank received a request to stop."""
 
 
 class TrainingState:
-    """Everything that changes while a run goes on.
+    """Everything that changes during a run.
 
     Args:
-        config: The settings.
-        ranks: Who trains together.
-        run: The folder; if it holds a checkpoint, the learner begins with the latest.
+        config: Settings.
+        ranks: Processes that train together.
+        run: Run folder; if it holds a checkpoint, the state begins with the latest.
+        make_grouping: Maker of the grouping blocks, for blocks of your own.
 
     Raises:
         InputError: The checkpoint, or the model to start from, does not fit.
     """
 
-    def __init__(self, config: TrainingConfig, ranks: Ranks, run: RunFolder) -> None:
+    def __init__(
+        self,
+        config: TrainingConfig,
+        ranks: Ranks,
+        run: RunFolder,
+        *,
+        make_grouping: MakeGrouping = grouping_block,
+    ) -> None:
         self.config, self.ranks, self._run = config, ranks, run
         latest = run.latest()
-        model = _first_model(config, continued=latest is not None).to(ranks.device)
-        ranks.synchronize_norms(model)
+        model = _first_model(config, make_grouping, continued=latest is not None)
+        model = model.to(ranks.device)
+        batch_norm.synchronize(model, ranks)
         optim.freeze(model, config.freeze)
-        self.state = Saved(
+        if model.multi_label_log_scale is not None and not config.data.num_prompts:
+            # No loss uses it, so that no gradient would arrive, for which ranks would wait.
+            model.multi_label_log_scale.requires_grad = False
+        self.state = Snapshot(
             model,
             optim.optimizer_of(model, config.optim),
             EMA(model, config.ema_decay) if config.ema_decay else None,
             Progress(global_batch_size=config.data.batch_size * ranks.world_size),
+            config.inference,
         )
         if latest is not None:
             self.state = checkpoints.read(latest, self.state)
@@ -77,13 +90,7 @@ class TrainingState:
         if config.compile:
             model.image_encoder.compile()
             model.text_encoder.compile()
-        self._towers = ranks.wrap(Towers(model, every_stage=config.objective.every_stage))
-        heads = Heads(
-            model,
-            with_prompts=config.data.num_prompts > 0,
-            with_segments=config.objective.of_segments,
-        )
-        self._heads = ranks.wrap(heads)
+        self._passes = passes_of(model, ranks, config.objective, chunk=config.chunk)
         self._augment = Augmentation(config.data.augmentation)
         self._generator = torch.Generator(ranks.device)
 
@@ -98,7 +105,7 @@ class TrainingState:
 
     def step(self, batch: Batch, stop: StopRequest) -> Done:
         """Learn from a batch, unless the loss or the gradient is infinite or no number."""
-        model, optimizer, average, progress = self.state
+        model, optimizer, average, progress, _ = self.state
         self._seed(progress.step)
         optimizer.zero_grad()
         statistics = [buffer.clone() for buffer in model.buffers()]
@@ -159,6 +166,7 @@ class TrainingState:
                 scores = quick_scores(
                     self.state.evaluated,
                     Path(self.config.evaluate_folder),
+                    inference=self.config.inference,
                     limit=self.config.evaluate_limit,
                     device=self.ranks.device,
                 )
@@ -177,13 +185,11 @@ class TrainingState:
     def _forward_backward(self, batch: Batch) -> StepResult:
         moved = _on(self.ranks.device, batch)
         return forward_backward(
-            self._towers,
-            self._heads,
+            self._passes,
             self._augment(moved.images, generator=self._generator),
             moved,
             self.config.objective,
             self.ranks,
-            chunk=self.config.chunk or None,
             autocast=torch.bfloat16 if self.config.precision == "bfloat16" else None,
         )
 
@@ -200,15 +206,16 @@ def seed_of(*keys: int) -> int:
     return int(np.random.SeedSequence(keys).generate_state(1, np.uint64)[0])
 
 
-def _first_model(config: TrainingConfig, *, continued: bool) -> GroupViT:
-    """The model that a run begins with, the same on all ranks."""
+def _first_model(
+    config: TrainingConfig, make_grouping: MakeGrouping, *, continued: bool
+) -> GroupViT:
+    """Model at the beginning of a run, the same on all ranks."""
     torch.manual_seed(seed_of(config.seed))
-    fresh = GroupViT(config.model)
+    fresh = GroupViT(config.model, make_grouping=make_grouping)
     if not config.start or continued:
         return fresh
     tensors = catalogue.load(config.start).model.state_dict()
-    behind = {name: x for name, x in fresh.state_dict().items() if name.startswith("background.")}
-    given = behind | {
-        name: x for name, x in tensors.items() if name in behind or "background" not in name
-    }
+    layer = "background_layer."
+    own = {name: x for name, x in fresh.state_dict().items() if name.startswith(layer)}
+    given = own | {name: x for name, x in tensors.items() if name in own or layer not in name}
     return checkpoint.fill(config.model, given, where=config.start)

@@ -1,152 +1,226 @@
-"""One step of training up to the gradients, in one go or by gradient caching.
+"""One training step up to the gradients: the whole batch at once, or by gradient caching."""
 
-Gradient caching (Gao et al. 2021, Scaling Deep Contrastive Learning Batch Size under Memory Limited
-Setup) trains with large batches on little memory. The towers encode a batch piece by piece and keep
-only the encodings; the heads and losses see these joined and say how they should change; then the
-towers encode each piece again, with the same noise, and its backward pass begins from there. The
-gradient is that of the whole batch, for one more forward pass.
-
-Memory, for batches of B pairs in pieces of C: the towers' activations of C pairs; the encodings of
-B pairs (of the released model 0.07 MB a pair, mostly its assignments); the activations of the heads
-and the similarities of B pairs.
-"""
-
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.utils._pytree import tree_leaves, tree_map
 
 from groupvit.data.batch import Batch
 from groupvit.distributed import Ranks
+from groupvit.model.features import Features
+from groupvit.model.groupvit import EmbeddedPairs, GroupViT
 from groupvit.training.config import ObjectiveConfig
 from groupvit.training.group_usage import GroupUsage, group_usage
 from groupvit.training.losses import accuracy
 from groupvit.training.objective import objective
-from groupvit.training.towers import Encoded, Projected, join
 
 
 class StepResult(NamedTuple):
-    """What a step tells, as this rank sees it; `Ranks.mean` makes it that of the joint batch."""
+    """Losses and diagnostics of a step on this rank; `Ranks.mean` gives those of the batch."""
 
     losses: dict[str, Float[Tensor, ""]]
-    """The parts of the objective by name, and their weighted sum as total; without gradient."""
+    """Terms of the objective by name, and their weighted sum as total; without gradient."""
     accuracy: Float[Tensor, ""]
-    """Share of images whose own caption is nearest in the joint batch."""
+    """Share of images whose own caption is nearest in the joint batch, [0, 1]."""
     group_usage: GroupUsage
-    """How the groups are used."""
+    """Usage of the groups."""
+
+
+Images = Float[Tensor, "batch 3 height width"]
+Tokens = Int[Tensor, "batch text position"]
+Backward = Callable[[EmbeddedPairs], StepResult]
+"""Computes the losses of the pairs of this rank and their gradients."""
+
+
+class WholeBatch:
+    """All pairs of a rank go through the model at once.
+
+    Args:
+        model: The model.
+        ranks: Processes that train together.
+        num_stages: Number of last stages whose segments the losses need.
+    """
+
+    def __init__(self, model: GroupViT, ranks: Ranks, *, num_stages: int) -> None:
+        self._model = ranks.wrap(model)
+        self._num_stages = num_stages
+
+    def __call__(
+        self, images: Images, tokens: Tokens, backward: Backward, autocast: torch.dtype | None
+    ) -> StepResult:
+        """Add the gradients of the batch to those of the parameters."""
+        with _mixed(images, autocast):
+            pairs = self._model(images, tokens, num_stages=self._num_stages)
+        return backward(pairs)
+
+
+class GradientCaching:
+    """Large batches in little memory (Gao et al. 2021, Scaling Deep Contrastive Learning).
+
+    The encoders go through a batch in chunks and keep only the features; projectors and losses see
+    these joined and give the gradient of every feature; then the encoders go through each chunk
+    again, with the same noise, and its backward pass begins from there. The gradient is that of the
+    whole batch, for one more forward pass.
+
+    Memory, for B pairs in chunks of C: the activations of the encoders for C pairs; the features of
+    B pairs (of the released model 0.07 MB a pair, mostly its assignments); the activations of the
+    projectors and the similarities of B pairs.
+
+    Args:
+        model: The model.
+        ranks: Processes that train together.
+        num_stages: Number of last stages whose segments the losses need.
+        chunk: Pairs that go through the encoders at once.
+    """
+
+    def __init__(self, model: GroupViT, ranks: Ranks, *, num_stages: int, chunk: int) -> None:
+        self._encoders = ranks.wrap(_Encoders(model, num_stages))
+        self._heads = ranks.wrap(_Heads(model, num_stages))
+        self._chunk = chunk
+
+    def __call__(
+        self, images: Images, tokens: Tokens, backward: Backward, autocast: torch.dtype | None
+    ) -> StepResult:
+        """Add the gradients of the batch to those of the parameters."""
+        chunks = [slice(start, start + self._chunk) for start in range(0, len(images), self._chunk)]
+
+        def encode(chunk: slice) -> _Encoded:
+            with _mixed(images, autocast):
+                encoded: _Encoded = self._encoders(images[chunk], tokens[chunk])
+            return encoded
+
+        states, parts = [], []
+        for chunk in chunks:
+            states.append(_random_state(images.device))
+            # Not under no_grad: attention then takes other kernels, whose results differ enough in
+            # bfloat16 on a CPU to move the gradient by an eighth of its length.
+            with _unsynchronized(self._encoders):
+                parts.append(tree_map(torch.detach, encode(chunk)))
+        joined: _Encoded = tree_map(lambda *tensors: torch.cat(tensors), *parts)
+        leaves = [x.requires_grad_(x.is_floating_point()) for x in tree_leaves(joined)]
+        with _mixed(images, autocast):
+            pairs = self._heads(*joined)
+        result = backward(pairs)
+        for chunk, state in zip(chunks, states, strict=True):
+            _restore(state, images.device)
+            last = chunk is chunks[-1]
+            with nullcontext() if last else _unsynchronized(self._encoders):
+                _continue_backward(tree_leaves(encode(chunk)), leaves, chunk)
+        return result
+
+
+Passes = WholeBatch | GradientCaching
+"""Way through the model: forward and backward passes of a batch."""
+
+
+def passes_of(model: GroupViT, ranks: Ranks, objective: ObjectiveConfig, *, chunk: int) -> Passes:
+    """Way through the model for this objective; `chunk` 0: the whole batch at once."""
+    grouping = len(model.config.image.stages) - 1
+    num_stages = max(1, grouping) if objective.every_stage else int(objective.of_segments)
+    if model.config.image.pooling == "embeddings":
+        num_stages = max(1, num_stages)
+    if chunk:
+        return GradientCaching(model, ranks, num_stages=num_stages, chunk=chunk)
+    return WholeBatch(model, ranks, num_stages=num_stages)
 
 
 def forward_backward(
-    towers: nn.Module,
-    heads: nn.Module,
-    images: Float[Tensor, "batch 3 height width"],
+    passes: Passes,
+    images: Images,
     batch: Batch,
     config: ObjectiveConfig,
     ranks: Ranks,
     *,
-    chunk: int | None,
     autocast: torch.dtype | None,
 ) -> StepResult:
-    """Add the gradient of the joint batch to that of the parameters.
+    """Add the gradient of the joint batch to those of the parameters.
 
     Args:
-        towers: `Towers`, as `ranks.wrap` returns them.
-        heads: `Heads`, likewise.
+        passes: Way through the model, from `passes_of`.
         images: Augmented and normalized.
-        batch: The texts of the images.
-        config: Which losses.
-        ranks: Who else has rows of the joint batch.
-        chunk: Pairs that go through the towers at once; None: all of them, without a second pass.
-        autocast: bfloat16, for towers and projectors; None leaves them in their own precision.
+        batch: Texts of the images.
+        config: Objective.
+        ranks: Processes that hold the other rows of the joint batch.
+        autocast: bfloat16, for encoders and projectors; None leaves them in their own precision.
             Normalization, similarities and losses stay in float32.
     """
 
-    def mixed() -> torch.autocast:
-        return torch.autocast(images.device.type, autocast, enabled=autocast is not None)
-
-    def encode(piece: slice) -> Encoded:
-        with mixed():
-            encoded: Encoded = towers(images[piece], batch.tokens[piece])
-        return encoded
-
-    def judge(encoded: Encoded) -> StepResult:
-        with mixed():
-            projected: Projected = heads(encoded)
-        total, parts = objective(projected, batch, config, ranks)
+    def backward(pairs: EmbeddedPairs) -> StepResult:
+        total, terms = objective(pairs, batch, config, ranks)
         torch.autograd.backward(total)
         return StepResult(
-            {name: loss.detach() for name, loss in (parts | {"total": total}).items()},
-            accuracy(projected.image, projected.text[:, 0], gather=ranks.gather, rank=ranks.rank),
-            group_usage(encoded.assignments),
+            {name: loss.detach() for name, loss in (terms | {"total": total}).items()},
+            accuracy(pairs.image.image, pairs.text[:, 0], gather=ranks.gather, rank=ranks.rank),
+            group_usage(pairs.image.assignments),
         )
 
-    if chunk is None:
-        return judge(encode(slice(None)))
-    pieces = [slice(start, start + chunk) for start in range(0, len(images), chunk)]
-    return _cached(towers, encode, judge, pieces, images.device)
+    return passes(images, batch.tokens, backward, autocast)
 
 
-def _cached(
-    towers: nn.Module,
-    encode: Callable[[slice], Encoded],
-    judge: Callable[[Encoded], StepResult],
-    pieces: list[slice],
-    device: torch.device,
-) -> StepResult:
-    """Encode in pieces, judge the whole, and encode again to carry its gradient back."""
-    states, parts = [], []
-    for piece in pieces:
-        states.append(_random_state(device))
-        # Not without a graph: attention then takes other kernels, whose encodings differ enough in
-        # bfloat16 on a CPU to move the gradient by an eighth of its length.
-        with _unshared(towers):
-            parts.append(_detached(encode(piece)))
-    whole = join(parts)
-    leaves = [tensor.requires_grad_() for tensor in whole.tensors()]
-    result = judge(whole)
-    for piece, state in zip(pieces, states, strict=True):
-        _restore(state, device)
-        with nullcontext() if piece is pieces[-1] else _unshared(towers):
-            _backward(encode(piece).tensors(), leaves, piece)
-    return result
+_Encoded = tuple[Features, Float[Tensor, "batch text text_dim"]]
 
 
-def _detached(encoded: Encoded) -> Encoded:
-    """The encodings alone; what a backward pass would need is let go."""
-    return Encoded(
-        encoded.pooled.detach(),
-        encoded.segments.detach(),
-        tuple(assignment.detach() for assignment in encoded.assignments),
-        encoded.text.detach(),
-        None if encoded.tokens is None else encoded.tokens.detach(),
-        tuple(segments.detach() for segments in encoded.earlier),
-    )
+class _Encoders(nn.Module):
+    """Both encoders, which treat every pair by itself."""
+
+    def __init__(self, model: GroupViT, num_stages: int) -> None:
+        super().__init__()
+        self.image_encoder, self.text_encoder = model.image_encoder, model.text_encoder
+        self._encode, self._num_stages = model.encode, num_stages
+        self._with_patches = model.patch_projector is not None
+
+    def forward(self, images: Images, tokens: Tokens) -> _Encoded:
+        """Features of the images, as far as the projectors need them, and of the texts."""
+        features, texts = self._encode(images, tokens)
+        return features.kept(self._num_stages, patches=self._with_patches), texts
 
 
-def _backward(encoded: list[Tensor], leaves: list[Tensor], piece: slice) -> None:
-    """Carry the gradient of a piece from the joined encodings into the towers."""
+class _Heads(nn.Module):
+    """Projectors and temperatures, which see all pairs of the batch."""
+
+    def __init__(self, model: GroupViT, num_stages: int) -> None:
+        super().__init__()
+        self.image_projector, self.text_projector = model.image_projector, model.text_projector
+        self.patch_projector, self.background_layer = model.patch_projector, model.background_layer
+        self.log_scale, self.multi_label_log_scale = model.log_scale, model.multi_label_log_scale
+        self._embed, self._num_stages = model.embed, num_stages
+
+    def forward(
+        self, features: Features, texts: Float[Tensor, "batch text text_dim"]
+    ) -> EmbeddedPairs:
+        """See `GroupViT.embed`."""
+        return self._embed(features, texts, num_stages=self._num_stages)
+
+
+def _mixed(images: Tensor, autocast: torch.dtype | None) -> torch.autocast:
+    return torch.autocast(images.device.type, autocast, enabled=autocast is not None)
+
+
+def _continue_backward(encoded: Sequence[Tensor], leaves: Sequence[Tensor], chunk: slice) -> None:
+    """Carry the gradient of a chunk from the joined features into the encoders."""
     wanted = [
-        (tensor, leaf.grad[piece])
+        (tensor, leaf.grad[chunk])
         for tensor, leaf in zip(encoded, leaves, strict=True)
         if leaf.grad is not None and tensor.requires_grad
     ]
-    tensors, grads = zip(*wanted, strict=True)
-    torch.autograd.backward(tensors, grads)
+    tensors, gradients = zip(*wanted, strict=True)
+    torch.autograd.backward(tensors, gradients)
 
 
-def _unshared(module: nn.Module) -> AbstractContextManager[None]:
-    """Keeps gradients to this rank until a later backward pass sends all of them."""
+def _unsynchronized(module: nn.Module) -> AbstractContextManager[None]:
+    """Keep gradients on this rank until a later backward pass sends all of them."""
     if isinstance(module, DistributedDataParallel):
         return module.no_sync()
     return nullcontext()
 
 
 def _random_state(device: torch.device) -> tuple[Tensor, ...]:
-    """Where the generators stand that noise comes from: the CPU's, and the device's own."""
+    """State of the generators that noise is drawn from: the CPU's, and the device's own."""
     if device.type == "cpu":
         return (torch.get_rng_state(),)
     return torch.get_rng_state(), torch.get_device_module(device.type).get_rng_state()

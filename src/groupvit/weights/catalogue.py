@@ -58,6 +58,11 @@ def load_folder(folder: Path) -> LoadedModel:
             f"{folder} is an exported model, which segments and can be evaluated; for anything "
             "else give the model that it was made of"
         )
+    if written == "groupvit-1":
+        raise InputError(
+            f"{folder} was written by groupvit 0.1, whose settings had other names; train it again "
+            "or load it with groupvit 0.1 (CHANGELOG.md lists the new names)"
+        )
     ours = written == checkpoint.FORMAT
     return checkpoint.load(folder) if ours else foreign.load_folder(folder)
 

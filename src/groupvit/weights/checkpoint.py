@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -16,16 +16,18 @@ from groupvit.config import from_values, to_values
 from groupvit.errors import InputError
 from groupvit.model.config import GroupViTConfig
 from groupvit.model.groupvit import GroupViT
+from groupvit.model.inference import DEFAULT_INFERENCE, InferenceConfig
 from groupvit.text.background import Background
 from groupvit.weights.architecture import blank
 from groupvit.weights.layouts import check_names
 
+Part = TypeVar("Part")
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
-FORMAT = "groupvit-1"
-"""What `config.json` says of itself."""
-EXPORTED = "groupvit-export-1"
-"""What that of an exported model says."""
+FORMAT = "groupvit-2"
+"""Value of `format` in the `config.json` of a checkpoint."""
+EXPORTED = "groupvit-export-2"
+"""The same of an exported model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +43,14 @@ class Origin:
 
 
 class LoadedModel(NamedTuple):
-    """A model, where it comes from, and what it was calibrated to."""
+    """A model, its origin, and its settings of inference."""
 
     model: GroupViT
     origin: Origin
+    inference: InferenceConfig = DEFAULT_INFERENCE
+    """Settings of segmentation that suit the model."""
     background: Background | None = None
-    """Where its background begins, if it was calibrated."""
+    """Calibrated thresholds of the background; None: not calibrated."""
 
 
 def save(
@@ -54,6 +58,7 @@ def save(
     model: GroupViT,
     origin: Origin,
     *,
+    inference: InferenceConfig = DEFAULT_INFERENCE,
     background: Background | None = None,
     overwrite: bool = False,
 ) -> None:
@@ -62,14 +67,20 @@ def save(
     Args:
         folder: Where.
         model: The network.
-        origin: Where its weights come from.
-        background: Where its background begins, if it was calibrated.
-        overwrite: Whether a model folder that is there is replaced.
+        origin: Origin of the weights.
+        inference: Settings of segmentation that suit the model.
+        background: Calibrated thresholds of the background.
+        overwrite: Replace a model folder that exists.
 
     Raises:
         InputError: The folder exists and may not be replaced, or cannot be written.
     """
-    config = {"format": FORMAT, "model": to_values(model.config), "origin": to_values(origin)}
+    config = {
+        "format": FORMAT,
+        "model": to_values(model.config),
+        "inference": to_values(inference),
+        "origin": to_values(origin),
+    }
     if background is not None:
         config["background"] = to_values(background)
     write_folder(folder, {CONFIG_FILE: as_json(config)}, model.state_dict(), overwrite=overwrite)
@@ -152,17 +163,16 @@ def load(folder: Path) -> LoadedModel:
         InputError: A file is missing or damaged, or the weights do not fit the architecture.
     """
     values = read_config(folder)
-    config = from_values(
-        GroupViTConfig, values.get("model"), where=f"{folder / CONFIG_FILE}: model"
-    )
-    origin = from_values(Origin, values.get("origin"), where=f"{folder / CONFIG_FILE}: origin")
-    background = None
-    if "background" in values:
-        where = f"{folder / CONFIG_FILE}: background"
-        background = from_values(Background, values["background"], where=where)
+
+    def part(kind: type[Part], name: str) -> Part:
+        return from_values(kind, values.get(name), where=f"{folder / CONFIG_FILE}: {name}")
+
+    config, origin = part(GroupViTConfig, "model"), part(Origin, "origin")
+    inference = part(InferenceConfig, "inference")
+    background = part(Background, "background") if "background" in values else None
     path = folder / WEIGHTS_FILE
     model = fill(config, read_safetensors(path), where=str(path))
-    return LoadedModel(model, origin, background)
+    return LoadedModel(model, origin, inference, background)
 
 
 def fill(

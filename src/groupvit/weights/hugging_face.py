@@ -1,14 +1,13 @@
 """Writes a model as the folder that `transformers` loads, its preprocessing included."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from groupvit.errors import InputError
 from groupvit.imaging import DEVIATION, MEAN
-from groupvit.model.config import GroupingConfig, GroupViTConfig
+from groupvit.model.config import GroupViTConfig
 from groupvit.model.groupvit import GroupViT
-from groupvit.text.tokenizer import VOCABULARY_SIZE, spelled
+from groupvit.text.tokenizer import VOCABULARY_SIZE, read_byte_pairs
 from groupvit.weights.checkpoint import CONFIG_FILE, as_json, write_folder
 from groupvit.weights.layouts import HUGGING_FACE
 
@@ -71,19 +70,16 @@ def architecture(config: GroupViTConfig) -> dict[str, Any]:
 
 
 def _refuse_ours(config: GroupViTConfig) -> None:
-    """Refuse what only our own layout can say."""
-    image, grouping, paper = config.image, config.image.grouping, GroupingConfig()
+    """Refuse an architecture that only our own layout can hold."""
+    image = config.image
     beyond = {
-        "soft assignment": grouping.assignment == "soft",
-        "other grouping blocks": replace(grouping, assignment="hard", noise=True)
-        != replace(paper, token_std=grouping.token_std),
+        "soft grouping block": image.grouping == "soft",
         "convolutional stem": image.stem == "convolutions",
         "missing positions": not image.positions,
         "pooling of embeddings": image.pooling == "embeddings",
         "centered projectors": config.centered,
-        "projector of patches": config.token_projector,
-        "learned background": config.background,
-        "naming by levels": config.naming == "levels",
+        "projector of patches": config.patch_projector,
+        "learned background": config.background_layer,
         "stage without blocks": any(stage.depth == 0 for stage in image.stages),
     }
     for name, used in beyond.items():
@@ -117,10 +113,8 @@ def tokenizer(context_length: int, vocabulary_size: int = VOCABULARY_SIZE) -> di
 
     A smaller vocabulary lacks the tokens that were learned last, and the merges that make them.
     """
-    tokens, merges = spelled()
-    missing = len(tokens) - vocabulary_size
-    if missing:
-        tokens, merges = [*tokens[: -2 - missing], *tokens[-2:]], merges[:-missing]
+    tokens, merges = read_byte_pairs(vocabulary_size)
+    lines = [f"{tokens[left]} {tokens[right]}" for left, right in merges]
     settings = {
         "tokenizer_class": "CLIPTokenizer",
         "model_max_length": context_length,
@@ -131,6 +125,6 @@ def tokenizer(context_length: int, vocabulary_size: int = VOCABULARY_SIZE) -> di
     }
     return {
         "vocab.json": as_json({token: index for index, token in enumerate(tokens)}),
-        "merges.txt": "\n".join(["#version: 0.2", *merges, ""]),
+        "merges.txt": "\n".join(["#version: 0.2", *lines, ""]),
         "tokenizer_config.json": as_json(settings),
     }

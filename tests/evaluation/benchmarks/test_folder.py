@@ -78,7 +78,10 @@ def write_mask(mode, size=(SIZE, SIZE), color=0):
         (write_classes(" \n"), "classes.txt is empty"),
         (write_classes("sky\n\ngrass"), "line 2 is blank"),
         (write_classes("sky\nSky"), "classes.txt: the label 'Sky' is given twice"),
-        (write_classes("sky\nbackground"), "classes.txt: 'background' is what no word claims"),
+        (
+            write_classes("sky\nbackground"),
+            "'background' means pixels without a label",
+        ),
         (write_classes("background"), "classes.txt: labels is empty"),
         (lambda folder: (folder / "classes.txt").write_bytes(b"\xff\xfe\xff"), "as UTF-8 text"),
         (remove("masks/001.png"), "images/001.png has no mask .*masks/001.png"),
