@@ -29,7 +29,6 @@ from groupvit.segmentation.refinement import Refinement
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.serving.application import application
 from groupvit.text.background import Background
-from groupvit.weights import catalogue
 from tests.serving.running import Running
 
 pytestmark = pytest.mark.slow
@@ -65,7 +64,7 @@ class Counting(Segmenter):
 @pytest.fixture(scope="module")
 def segmenter():
     refined = replace(OURS, refinement=Refinement())
-    return Counting(catalogue.load("storybook").model, protocol=refined)
+    return Counting.load("storybook", protocol=refined)
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from groupvit.weights import catalogue
 
 @pytest.fixture(scope="module")
 def segmenter():
-    return Segmenter(catalogue.load("storybook").model)
+    return Segmenter.load("storybook")
 
 
 @pytest.fixture(scope="module")

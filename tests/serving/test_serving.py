@@ -16,7 +16,6 @@ from groupvit.segmentation.segmenter import Segmenter
 from groupvit.serving.application import application
 from groupvit.serving.limits import RequestLimits
 from groupvit.serving.worker import Worker
-from groupvit.weights import catalogue
 from tests.serving.running import Running, form
 
 pytestmark = pytest.mark.slow
@@ -25,8 +24,8 @@ LABELS = ["boat", "sea", "sky"]
 
 
 @pytest.fixture(scope="module")
-def loaded():
-    return catalogue.load("storybook")
+def segmenter():
+    return Segmenter.load("storybook")
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +35,10 @@ def image():
 
 
 @pytest.fixture
-def serve(loaded):
+def serve(segmenter):
     started = []
 
-    def start(segmenter=None, **options):
-        segmenter = segmenter or Segmenter(loaded.model)
+    def start(**options):
         started.append(
             Running(partial(application, segmenter, name="storybook", page=False, **options))
         )
@@ -60,8 +58,8 @@ def asked(image, *labels):
     return [("image", image), *(("labels", label) for label in labels or LABELS)]
 
 
-def test_pixels_are_those_of_the_segmenter(server, image, loaded):
-    wanted = Segmenter(loaded.model)(IMAGE, LABELS)
+def test_pixels_are_those_of_the_segmenter(server, image, segmenter):
+    wanted = segmenter(IMAGE, LABELS)
     found = server.post("/v1/segment", asked(image)).values()
     assert found["shares"] == pytest.approx(wanted.shares())
     assert found["coco"] == wanted.to_coco()
@@ -69,12 +67,12 @@ def test_pixels_are_those_of_the_segmenter(server, image, loaded):
 
 
 @pytest.mark.parametrize("view", ["labels", "overlay", "groups"])
-def test_who_accepts_images_gets_one(server, image, view, loaded):
+def test_who_accepts_images_gets_one(server, image, view, segmenter):
     reply = server.post("/v1/segment", [*asked(image), ("view", view)], Accept="image/png")
     assert reply.headers["content-type"] == "image/png"
     drawn = Image.open(io.BytesIO(reply.body))
     if view == "labels":
-        wanted = Segmenter(loaded.model)(IMAGE, LABELS).label_map
+        wanted = segmenter(IMAGE, LABELS).label_map
         np.testing.assert_array_equal(np.asarray(drawn), wanted)
 
 
@@ -244,9 +242,9 @@ def brightness(grouped):
 
 
 @pytest.fixture
-def fragile(loaded, monkeypatch):
+def fragile(monkeypatch):
     """A segmenter that refuses one image, and breaks at another."""
-    segmenter = Segmenter(loaded.model)
+    segmenter = Segmenter.load("storybook")
     whole = segmenter.group
 
     def group(images):

@@ -58,7 +58,7 @@ def _metrics(evaluation: Evaluation) -> list[Metric]:
 
 
 def _commands(about: About, scenes: Scenes) -> list[tuple[str, str]]:
-    """Commands to go on with, by purpose."""
+    """Purposes and commands of next steps."""
     model = shlex.quote(about.model)
     return [
         ("Other scenes", f"groupvit demo --model {model} --seed {scenes.seed + 1}"),

@@ -44,7 +44,7 @@ class Facts:
 def card(facts: Facts) -> ModelCard:
     """Model card with metadata and text."""
     model = facts.loaded.model
-    return ModelCard.from_template(
+    made: ModelCard = ModelCard.from_template(
         _metadata(facts),
         template_str=files("groupvit").joinpath("publishing/card.md").read_text(encoding="utf-8"),
         facts=facts,
@@ -55,6 +55,7 @@ def card(facts: Facts) -> ModelCard:
             facts.training and to_values(facts.training), indent=2, ensure_ascii=False
         ),
     )
+    return made
 
 
 def _metadata(facts: Facts) -> ModelCardData:

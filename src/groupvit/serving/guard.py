@@ -44,7 +44,7 @@ class Guard:
             token: Token that clients have to send; None: none.
         """
         self._app, self._limits, self._metrics = app, limits, metrics
-        self._hosts, self._token = hosts, token
+        self._hosts, self._token = hosts, None if token is None else token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request to the application, or refuse it."""
@@ -71,7 +71,8 @@ class Guard:
         origin = headers.get("origin")
         if method != "GET" and origin is not None and _host(urlsplit(origin).netloc) != host:
             return _refuse(403, f"pages of {origin!r} may not call this server")
-        if path not in PUBLIC_PATHS and not self._is_authorized(headers):
+        needed = None if path in PUBLIC_PATHS else self._token
+        if needed is not None and not hmac.compare_digest(_token(headers), needed):
             return _refuse(401, "send the token as 'Authorization: Bearer ...'", CHALLENGE)
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length) > self._limits.max_upload_bytes:
@@ -80,9 +81,6 @@ class Guard:
             busy = f"{self._limits.max_requests} requests are in progress; try again in a second"
             return _refuse(429, busy, {"Retry-After": "1"})
         return None
-
-    def _is_authorized(self, headers: Headers) -> bool:
-        return self._token is None or hmac.compare_digest(_token(headers), self._token.encode())
 
     def _too_large(self) -> str:
         return f"the request is too large; the limit is {self._limits.max_upload_bytes:,} bytes"
