@@ -37,8 +37,8 @@ class Function:
         self, context: annotation.DetectionFunctionContext, image: PIL.Image.Image
     ) -> list[cvat_sdk.models.LabeledShapeRequest]:
         """Masks of the labels in an image, or polygons if the task needs them."""
-        behind = None if self._threshold is None else Background(threshold=self._threshold)
-        result = self._segmenter(image, self._labels, background=behind)
+        background = None if self._threshold is None else Background(threshold=self._threshold)
+        result = self._segmenter(image, self._labels, background=background)
         return list(self._polygons(result) if context.conv_mask_to_poly else self._masks(result))
 
     def _masks(self, result: Segmentation) -> Iterator[cvat_sdk.models.LabeledShapeRequest]:

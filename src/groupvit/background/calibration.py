@@ -21,10 +21,10 @@ from groupvit.evaluation.measurement import prescribed_labels
 from groupvit.evaluation.scores import IGNORED
 from groupvit.progress import OnProgress
 from groupvit.segmentation.groups import GroupedImage
+from groupvit.segmentation.labels import parse
 from groupvit.segmentation.score_map import assemble
-from groupvit.segmentation.scoring import best_word
+from groupvit.segmentation.scoring import max_over_synonyms
 from groupvit.segmentation.segmenter import ImageInput, Segmenter
-from groupvit.segmentation.vocabulary import query
 
 NUM_BINS = 400
 """Number of bins from -1 to 1 in which certainties are counted."""
@@ -87,7 +87,7 @@ def calibrate(
         shown[present[present > 0] - 1] += 1
         if on_progress is not None:
             on_progress(index + 1, len(benchmark))
-    return _fit(table, query(labels, None).labels, shown, len(benchmark))
+    return _fit(table, parse(labels).names, shown, len(benchmark))
 
 
 def calibrate_without_masks(
@@ -130,11 +130,11 @@ def certainties(
     if segmenter.certainty == "score":
         dense = torch.from_numpy(segmenter.label(grouped, labels).scores)
     else:
-        wanted = query(labels, None)
+        wanted = parse(labels)
         words = segmenter.embed_words(wanted.words)
         tables = [  # of every window, (part, label)
-            best_word(one.naming_embeddings @ words.mT, wanted)
-            - segmenter.limits(one.naming_embeddings)[:, None]
+            max_over_synonyms(one.naming_embeddings @ words.mT, wanted)
+            - segmenter.learned_thresholds(one.naming_embeddings)[:, None]
             for one in grouped.windows
         ]
         dense = assemble(grouped, tables, resized=segmenter.protocol.resized).dense()

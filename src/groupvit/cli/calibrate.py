@@ -1,5 +1,6 @@
 """`groupvit calibrate`: background thresholds from images."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,7 +8,8 @@ import tyro
 
 from groupvit.cli import json_file
 from groupvit.cli.benchmarks import ROOT, open_benchmark
-from groupvit.cli.options import Flag, ModelOptions, Words, warn_if_untrained
+from groupvit.cli.models import load_model
+from groupvit.cli.options import Flag, ModelOptions, Words
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -61,7 +63,7 @@ def calibrate(
 
     from rich.console import Console
 
-    from groupvit import imaging
+    from groupvit import image_files
     from groupvit.background.calibration import calibrate as calibrate_with_masks
     from groupvit.background.calibration import calibrate_without_masks
     from groupvit.progress import counted
@@ -77,12 +79,11 @@ def calibrate(
         checkpoint.check_free(save_model, overwrite=overwrite)
     if labels:
         parse_labels(labels)  # refuse bad labels before anything is loaded
-        images = [found.path for found in imaging.find([source])]
+        images = [found.path for found in image_files.find([source])]
     else:
         benchmark = open_benchmark(source, root, (None, None, None), scenes, for_calibration=True)
-    with console.status(f"loading {options.model}"):
-        segmenter = options.segmenter(benchmark="" if labels else benchmark.key)
-    warn_if_untrained(console, segmenter.origin)
+    load = partial(options.segmenter, benchmark="" if labels else benchmark.key)
+    segmenter = load_model(console, options.model, load)
     with counted("images") as progress:
         if labels:
             found = calibrate_without_masks(segmenter, images, labels, on_progress=progress)

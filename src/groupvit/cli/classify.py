@@ -1,12 +1,14 @@
 """`groupvit classify`: zero-shot classification of images in one folder per class."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from groupvit.cli import json_file
-from groupvit.cli.options import Flag, warn_if_untrained
+from groupvit.cli.models import load_model
+from groupvit.cli.options import Flag
 from groupvit.errors import InputError
 
 if TYPE_CHECKING:
@@ -65,11 +67,10 @@ def classify(
     protocol = replace(OURS, templates=load_templates(templates))
     with session(device) as ranks:
         console = Console(highlight=False, soft_wrap=True, quiet=not ranks.is_main)
-        with console.status(f"loading {model}"):
-            segmenter = Segmenter.load(
-                model, revision=revision, protocol=protocol, device=ranks.device
-            )
-        warn_if_untrained(console, segmenter.origin)
+        load = partial(
+            Segmenter.load, model, revision=revision, protocol=protocol, device=ranks.device
+        )
+        segmenter = load_model(console, model, load)
         with counted("images") as progress:
             on_progress = progress if ranks.is_main else None
             found = run(segmenter, items, class_names, ranks=ranks, on_progress=on_progress)

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import tyro
 
-from groupvit.cli.options import Images, ModelOptions, Words, warn_if_untrained
+from groupvit.cli.models import load_model
+from groupvit.cli.options import Images, ModelOptions, Words
 from groupvit.errors import InputError
 
 PAGE = "concepts.html"
@@ -32,9 +33,8 @@ def concepts(
     from rich.console import Console
     from rich.table import Table
 
-    from groupvit import imaging
-    from groupvit.files import write_text
-    from groupvit.pages.rendering import make_folder
+    from groupvit import image_files
+    from groupvit.files import make_folder, write_text
     from groupvit.probes.concepts import concepts as find_concepts
     from groupvit.probes.concepts_page import concepts_page
     from groupvit.progress import counted
@@ -43,12 +43,10 @@ def concepts(
     parse_labels(labels)  # refuse bad labels before anything is loaded
     if examples < 1:
         raise InputError(f"--examples is {examples}; give at least 1")
-    paths = [one.path for one in imaging.find(images)]
+    paths = [one.path for one in image_files.find(images)]
     make_folder(out)
     console = Console(highlight=False, soft_wrap=True)
-    with console.status(f"loading {options.model}"):
-        segmenter = options.segmenter()
-    warn_if_untrained(console, segmenter.origin)
+    segmenter = load_model(console, options.model, options.segmenter)
     with counted("images") as progress:
         found = find_concepts(segmenter, paths, labels, num_examples=examples, on_progress=progress)
     write_text(out / PAGE, concepts_page(found, model=options.model, num_images=len(paths)))

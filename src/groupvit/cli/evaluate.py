@@ -1,5 +1,6 @@
 """`groupvit evaluate`: scores of a model on images with masks."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -7,7 +8,8 @@ import tyro
 
 from groupvit.cli.background import BackgroundOptions
 from groupvit.cli.benchmarks import ROOT, open_benchmark
-from groupvit.cli.options import Flag, ModelOptions, warn_if_untrained
+from groupvit.cli.models import load_model
+from groupvit.cli.options import Flag, ModelOptions
 from groupvit.errors import InputError
 
 if TYPE_CHECKING:
@@ -83,10 +85,9 @@ def evaluate(
     background.check(opened.labels)
     with session(options.device) as ranks:
         console = Console(highlight=False, soft_wrap=True, quiet=not ranks.is_main)
-        with console.status(f"loading {options.model}"):
-            segmenter = options.segmenter(benchmark=opened.key, device=str(ranks.device))
-        warn_if_untrained(console, segmenter.origin)
-        used = background.among(opened.labels, segmenter.usual_background)
+        load = partial(options.segmenter, benchmark=opened.key, device=str(ranks.device))
+        segmenter = load_model(console, options.model, load)
+        used = background.resolve(opened.labels, segmenter.default_background)
         if clustering is not None:
             segmenter = ClusteringSegmenter(segmenter, clustering)
         if out is not None and overwrite and ranks.is_main:

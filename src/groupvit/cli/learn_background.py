@@ -1,5 +1,6 @@
 """`groupvit learn-background`: a background layer, learned for an existing model."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,7 +8,8 @@ import tyro
 
 from groupvit.cli.benchmarks import ROOT, open_benchmark
 from groupvit.cli.calibrate import USE, save
-from groupvit.cli.options import Flag, ModelOptions, warn_if_untrained
+from groupvit.cli.models import load_model
+from groupvit.cli.options import Flag, ModelOptions
 from groupvit.errors import InputError
 
 if TYPE_CHECKING:
@@ -95,10 +97,7 @@ def _from_masks(
 
 
 def _load(options: ModelOptions, console: "Console", benchmark: str = "") -> "Segmenter":
-    with console.status(f"loading {options.model}"):
-        segmenter = options.segmenter(benchmark=benchmark)
-    warn_if_untrained(console, segmenter.origin)
-    return segmenter
+    return load_model(console, options.model, partial(options.segmenter, benchmark=benchmark))
 
 
 def _table(found: "LearnedLayer") -> "Table":

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import tyro
 
-from groupvit.cli.options import ModelOptions, warn_if_untrained
+from groupvit.cli.models import load_model
+from groupvit.cli.options import ModelOptions
 from groupvit.errors import InputError
 from groupvit.serving.limits import RequestLimits
 
@@ -75,9 +76,7 @@ def serve(
     from rich.console import Console
 
     console = Console(highlight=False, soft_wrap=True)
-    with console.status(f"loading {options.model}"):
-        segmenter = options.segmenter()
-    warn_if_untrained(console, segmenter.origin)
+    segmenter = load_model(console, options.model, options.segmenter)
     app = application(
         segmenter,
         name=options.model,

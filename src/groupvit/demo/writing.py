@@ -10,8 +10,7 @@ from groupvit.demo.rows import draw_row
 from groupvit.evaluation.benchmarks.scenes import Scenes
 from groupvit.evaluation.evaluate import evaluate
 from groupvit.evaluation.evaluation import Evaluation
-from groupvit.files import write_text
-from groupvit.pages.rendering import make_folder
+from groupvit.files import make_folder, write_text
 from groupvit.segmentation.segmenter import Segmenter
 
 FILE = "storybook.html"

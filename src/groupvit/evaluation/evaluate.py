@@ -12,6 +12,7 @@ from groupvit.evaluation.journal import Journal
 from groupvit.evaluation.measurement import Measurement, class_names
 from groupvit.evaluation.per_image import ImageCounts, count
 from groupvit.progress import OnProgress
+from groupvit.segmentation.labels import parse
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.text.background import Background
 
@@ -88,7 +89,8 @@ def _counts(
     num_classes: int,
 ) -> Iterator[ImageCounts]:
     """Counts of every image, read and segmented in batches."""
-    labels, background = measurement.labels, measurement.background
+    background = measurement.background
+    labels = parse(measurement.labels, background)
     for start in range(0, len(indices), segmenter.batch_size):
         batch = indices[start : start + segmenter.batch_size]
         samples = [benchmark[index] for index in batch]

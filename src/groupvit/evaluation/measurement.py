@@ -158,7 +158,7 @@ def class_names(benchmark: Benchmark) -> tuple[str, ...]:
 
 def prescribed_labels(benchmark: Benchmark, protocol: Protocol) -> tuple[str, ...]:
     """Labels of the classes of a benchmark, some of which a protocol renames."""
-    renamed = protocol.conditions_on(benchmark.key).words
+    renamed = protocol.settings_for(benchmark.key).words
     return tuple(renamed.get(label, label) for label in benchmark.labels)
 
 
@@ -175,7 +175,7 @@ def deviations(
         inference: Settings of the model, which hold where a protocol leaves them open.
     """
     protocol = protocol.for_model(inference)
-    original = PROTOCOLS.get(protocol.name, OURS).on(benchmark).for_model(inference)
+    original = PROTOCOLS.get(protocol.name, OURS).resized_for(benchmark).for_model(inference)
     return tuple(
         Deviation(
             name, _plain(value), _plain(other), f"{name} {_brief(value)} instead of {_brief(other)}"
@@ -210,9 +210,9 @@ def _background(
         raise InputError(
             f"the classes of {benchmark.name} begin with no background; leave its threshold out"
         )
-    prescribed = segmenter.protocol.conditions_on(benchmark.key)
+    prescribed = segmenter.protocol.settings_for(benchmark.key)
     if prescribed.threshold is None:  # then the model's own
-        usual = replace(segmenter.usual_background(labels), words=prescribed.background_words)
+        usual = replace(segmenter.default_background(labels), words=prescribed.background_words)
     else:
         usual = Background(threshold=prescribed.threshold, words=prescribed.background_words)
     if given is None:

@@ -8,12 +8,9 @@ import base64
 import io
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
-
-from groupvit.errors import InputError
 
 COLORS = 256
 """Number of colors of an image in a page: a third of the bytes, without a visible difference."""
@@ -27,18 +24,6 @@ def render(template: str, **values: object) -> str:
         values: Variables of the template.
     """
     return _environment().get_template(template).render(values)
-
-
-def make_folder(folder: Path) -> None:
-    """Make the folder of a page, before the work for it begins.
-
-    Raises:
-        InputError: It cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--out {folder} cannot be written: {error.strerror}") from error
 
 
 @cache

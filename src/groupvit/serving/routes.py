@@ -8,8 +8,8 @@ from fastapi import FastAPI, File, Form, Header, Response, UploadFile
 
 from groupvit.errors import InputError
 from groupvit.segmentation.groups import GroupedImage
+from groupvit.segmentation.labels import parse
 from groupvit.segmentation.result import Segmentation
-from groupvit.segmentation.vocabulary import query
 from groupvit.serving.responses import EmbedResponse, ModelResponse, SegmentResponse
 from groupvit.serving.service import Service
 from groupvit.text.background import Background
@@ -75,17 +75,19 @@ class Routes:
 
         The response is JSON with COCO run lengths, or a PNG if the client accepts image/png.
         """
-        behind = None
+        background_settings = None
         if background is not None or background_words:
-            behind = Background(threshold=background, words=tuple(background_words))
+            background_settings = Background(threshold=background, words=tuple(background_words))
         self._service.limits.check_labels([*labels, *background_words])
-        query(labels, behind)  # invalid labels are refused before any work on the image
+        parsed = parse(
+            labels, background_settings
+        )  # invalid labels are refused before any work on the image
         pixels = await self._service.decode(await image.read())
 
         def finish(grouped: GroupedImage | None) -> SegmentResponse | Response:
             assert grouped is not None
             result = self._service.segmenter.label(
-                grouped, labels, background=behind, top_labels=top_labels
+                grouped, parsed, background=background_settings, top_labels=top_labels
             )
             if "image/png" in accept:
                 return Response(_png(result, view), media_type="image/png")

@@ -21,10 +21,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from groupvit import distributed
 from groupvit.data.batch import NOUNS_PER_CAPTION, Batch
 from groupvit.data.loader import Batches
+from groupvit.devices import usable
 from groupvit.distributed import Ranks
 from groupvit.errors import InputError
 from groupvit.model.groupvit import GroupViT
-from groupvit.segmentation.devices import usable
 from groupvit.text.tokenizer import Tokenizer
 from groupvit.training.accelerators import GB, Accelerator
 from groupvit.training.config import TrainingConfig

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from groupvit import imaging
+from groupvit import image_files
 from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.files import Files, Pair, identity
 from groupvit.evaluation.scores import IGNORED
@@ -91,7 +91,7 @@ def _check_labels(labels: Sequence[str], file: Path) -> None:
 
 def _pairs(folder: Path, masks: Path) -> tuple[Pair, ...]:
     """Every image with its mask; none may stand alone."""
-    found = imaging.find([folder])
+    found = image_files.find([folder])
     pairs = tuple(Pair(one.path, masks / one.name.with_suffix(".png")) for one in found)
     for pair in pairs:
         if not pair.mask.is_file():

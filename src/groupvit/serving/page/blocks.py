@@ -119,7 +119,7 @@ def _settings(
     segmenter: Segmenter, suggested: Sequence[str]
 ) -> tuple[gr.Checkbox, gr.Slider, gr.Slider]:
     """Controls of the background, its threshold, and the number of labels."""
-    default = segmenter.usual_background(suggested).threshold
+    default = segmenter.default_background(suggested).threshold
     if default is None:  # calibrated to thresholds of single labels, which the page does not have
         default = THRESHOLDS[segmenter.certainty]
     lowest, highest = (0.0, 1.0) if segmenter.certainty == "score" else (-0.5, 0.5)
