@@ -1,9 +1,9 @@
-"""The program under load on this machine: many clients against one at a time.
+"""Server under load on this machine: 8 clients against one.
 
     python -m benchmarks.serving
 
-A server of its own is started; 8 clients send 200 images of 640 x 480, then one client sends
-as many one after another. Nothing may be lost, and no memory.
+Starts a server; one client sends 200 images of 640 x 480 pixels one after another, then 8 clients
+send as many at the same time. Every request has to be answered, and memory must not grow.
 """
 
 import io
@@ -20,7 +20,7 @@ from benchmarks.contest import markdown
 
 CLIENTS, REQUESTS = 8, 200
 WARM_UP = 2
-"""Rounds before the memory is looked at first."""
+"""Rounds of 200 requests before memory is measured."""
 PORT = 7899
 URL = f"http://127.0.0.1:{PORT}"
 IMAGE = Path("examples/harbour.png")
@@ -30,7 +30,7 @@ LABELS = ("boat", "sea", "sky", "house")
 def main() -> None:
     """Print a table in Markdown, and the memory of the server before and after."""
     command = [sys.executable, "-m", "groupvit", "serve", "--port", str(PORT)]
-    # As docker/Dockerfile has it: each of glibc's heaps keeps what it freed, 8 of them for a core.
+    # As in docker/Dockerfile: each of glibc's heaps keeps freed memory, 8 of them for every core.
     environment = {**os.environ, "MALLOC_ARENA_MAX": "2"}
     for model in ("storybook", "random"):
         with subprocess.Popen([*command, "--model", model], env=environment) as server:
@@ -58,7 +58,7 @@ def _wait() -> None:
 
 
 def _load(clients: int, count: int) -> tuple[list[float], float]:
-    """The time of every answer, and of all together [s]."""
+    """Time of every response, and of all together [s]."""
     body = _form()
     start = time.perf_counter()
     with ThreadPoolExecutor(clients) as pool:
