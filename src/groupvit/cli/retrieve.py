@@ -55,7 +55,7 @@ def retrieve(
     json_file.check(out, overwrite=overwrite)
     place = usable(device)
     with counted("shards indexed") as progress:
-        prepared = index.prepare(patterns.expand(shards), None, progress=progress)
+        prepared = index.prepare(patterns.expand(shards), None, on_progress=progress)
     network, origin, *_ = catalogue.load(model, revision=revision)
     warn_if_untrained(console, origin)
     with counted("images") as progress:
