@@ -194,12 +194,12 @@ def label_maps(
     *,
     scores: bool = False,
 ) -> Arrays:
-    """Label maps with and without background, groups, and scores where they are asked for."""
+    """Label maps with and without background, groups, and scores on request."""
     from groupvit import Background
 
     segmenter = segmenter_of(model, protocol, short_side)
     row = f"{model}{f' at {short_side}' if short_side else ''}, {protocol}"
-    usual = segmenter.usual_background(LABELS)
+    usual = known(segmenter, "usual_background", "default_background")(LABELS)
     backgrounds = {
         "no background": None,
         "usual background": usual,

@@ -13,7 +13,7 @@ from groupvit.weights.layouts import HUGGING_FACE
 
 
 def save(folder: Path, model: GroupViT, *, overwrite: bool = False) -> list[str]:
-    """Write the model as a folder that `transformers` loads; returns the names that it has no place for.
+    """Write the model as a folder that `transformers` loads; returns the names left out.
 
     Raises:
         InputError: That layout cannot hold this architecture, or the folder cannot be written.
