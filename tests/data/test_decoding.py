@@ -19,8 +19,8 @@ WHOLE = {
 
 
 def decoded(data, *, image_size=16, seed=0, **settings):
-    config = DataConfig(image_size=image_size, **settings)
-    return decode(data, config, random.Random(seed)).astype(int)
+    config = DataConfig(**settings)
+    return decode(data, config, random.Random(seed), image_size=image_size).astype(int)
 
 
 def boxes(width, height, number=500, **settings):
@@ -61,7 +61,7 @@ def test_a_square_image_can_stay_whole():
 
 def test_a_crop_is_what_pillow_cuts_and_resizes():
     pixels = photo(height=60, width=80)
-    box = draw_box(80, 60, DataConfig(image_size=16), random.Random(5))
+    box = draw_box(80, 60, DataConfig(), random.Random(5))
     expected = Image.fromarray(pixels).resize((16, 16), Image.Resampling.BILINEAR, box=box)
     assert (decoded(encoded(pixels, "PNG"), seed=5) == np.asarray(expected)).all()
 
@@ -142,7 +142,7 @@ def test_a_damaged_orientation_says_nothing():
     ],
     ids=["empty", "text", "gif", "bmp", "cut jpeg", "cut png", "cut webp"],
 )
-def test_damage_is_told(data):
+def test_damage_is_reported(data):
     with pytest.raises(DamagedError):
         decoded(data)
 
@@ -153,7 +153,7 @@ def test_too_many_pixels_are_damage(monkeypatch):
         decoded(encoded(photo()))
 
 
-def test_any_damage_is_told_or_gives_an_image():
+def test_any_damage_is_reported_or_gives_an_image():
     generator = random.Random(0)
     for kind in ("JPEG", "PNG", "WEBP"):
         whole = encoded(photo(), kind)

@@ -22,11 +22,11 @@ def config(tmp_path):
 
 
 def settings(*shards, **others):
-    return DataConfig(**{"shards": shards, "image_size": 16, "batch_size": 4} | others)
+    return DataConfig(**{"shards": shards, "batch_size": 4} | others)
 
 
 def batches(config, *, seed=0, **options):
-    return Batches(config, Tokenizer(), seed=seed, **options)
+    return Batches(config, Tokenizer(), seed=seed, image_size=16, **options)
 
 
 def same(first, second):
@@ -152,8 +152,8 @@ def test_workers_may_be_started_in_any_way(config, start):
         "from groupvit.text.tokenizer import Tokenizer\n"
         "if __name__ == '__main__':\n"
         f"    torch.multiprocessing.set_start_method({start!r})\n"
-        f"    config = DataConfig(shards={config.shards!r}, image_size=16, batch_size=4)\n"
-        "    data = Batches(config, Tokenizer(), seed=0)\n"
+        f"    config = DataConfig(shards={config.shards!r}, batch_size=4)\n"
+        "    data = Batches(config, Tokenizer(), seed=0, image_size=16)\n"
         "    for step, batch in enumerate(stream(data, start=0, stop=2, num_workers=1)):\n"
         "        assert torch.equal(batch.images, data[step].images)\n"
         "        assert torch.equal(batch.tokens, data[step].tokens)\n"
@@ -217,7 +217,7 @@ def test_few_files_are_open_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr("groupvit.data.shards.OPEN_FILES", 2)
     data = batches(settings(write_shards(tmp_path / "pairs", *[2] * 6), batch_size=12))
     assert len(set(numbers(data[0]))) == 12
-    assert len(data._samples._open) == 2
+    assert len(data._readers._open) == 2
 
 
 def test_fewer_samples_than_a_batch_are_refused(config):
@@ -226,11 +226,11 @@ def test_fewer_samples_than_a_batch_are_refused(config):
         batches(settings(*config.shards, batch_size=12), world_size=2)
 
 
-def test_indexing_is_told_and_logged(tmp_path, caplog):
+def test_indexing_is_reported_and_logged(tmp_path, caplog):
     caplog.set_level(logging.INFO)
-    told = []
+    calls = []
     pattern = write_shards(tmp_path / "pairs", 4, 4)
-    batches(settings(pattern), progress=lambda done, total: told.append((done, total)))
-    assert told == [(1, 2), (2, 2)]
+    batches(settings(pattern), on_progress=lambda done, total: calls.append((done, total)))
+    assert calls == [(1, 2), (2, 2)]
     assert "indexing" in caplog.text
     assert loader_module.MOST_DAMAGED == 20

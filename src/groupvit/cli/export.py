@@ -1,11 +1,13 @@
 """`groupvit export`: a model as ONNX, to run without torch in the encoders."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from groupvit.cli.options import Flag, Words, warn_if_untrained
+from groupvit.cli.models import load_model
+from groupvit.cli.options import Flag, Words
 from groupvit.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,9 +35,9 @@ def export(
         source: A bundled name (storybook, random), a folder, a file of weights, or a hub id such as
             nvidia/groupvit-gcc-yfcc.
         out: The folder to write; groupvit segment --model takes it.
-        precision: int8 makes the files a quarter as large, and changes what is found a little.
-        labels: What is asked for where nobody names a label.
-        scenes: On so many drawn scenes the exported model is compared with PyTorch; 0: on none.
+        precision: int8 makes the files a quarter as large, with slightly other results.
+        labels: Labels that are used where none are given.
+        scenes: Number of drawn scenes on which the exported model is compared with PyTorch.
         revision: Branch, tag or commit of a model on the hub.
         overwrite: Replace the folder if it exists.
     """
@@ -47,8 +49,7 @@ def export(
     if scenes < 0:
         raise InputError(f"--scenes is {scenes}; give at least 0")
     console = Console(highlight=False, soft_wrap=True)
-    loaded = catalogue.load(source, revision=revision)
-    warn_if_untrained(console, loaded.origin)
+    loaded = load_model(console, source, partial(catalogue.load, source, revision=revision))
     with console.status(f"exporting {source}"):
         found = writing.write(out, loaded, precision=precision, labels=labels, overwrite=overwrite)
     console.print(_table(out, found))
@@ -75,7 +76,7 @@ def _table(out: Path, found: "list[Difference]") -> "Table":
 
 
 def _compare(console: "Console", loaded: "LoadedModel", out: Path, scenes: int) -> None:
-    """How well both name the pixels of the same drawn scenes."""
+    """Print the mIoU of both on the same drawn scenes."""
     from groupvit.evaluation.benchmarks.scenes import Scenes
     from groupvit.evaluation.evaluate import evaluate
     from groupvit.progress import counted
