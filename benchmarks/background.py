@@ -36,7 +36,7 @@ def settings(start: str, seed: int, weight: float, given: argparse.Namespace) ->
     config = load_toml(TrainingConfig, RECIPE)
     return replace(
         config,
-        model=replace(config.model, background=weight > 0),
+        model=replace(config.model, background_layer=weight > 0),
         objective=replace(config.objective, background_layer_weight=weight),
         optim=replace(config.optim, lr=3e-4, warmup_steps=20),
         out=str(given.out / f"{'with' if weight else 'without'}-{seed - FIRST_SEED}"),
@@ -52,9 +52,12 @@ def settings(start: str, seed: int, weight: float, given: argparse.Namespace) ->
 def measured(run: str, scenes: int, pairs: str) -> dict[str, float]:
     """What a run scores by each background, and with all 23 words and none."""
     segmenter = Segmenter.load(run)
-    cosines = Segmenter(segmenter.model, protocol=replace(OURS, certainty="similarity"))
+    own = segmenter.inference
+    protocol = replace(OURS, certainty="similarity")
+    cosines = Segmenter(segmenter.model, inference=own, protocol=protocol)
     learned = Segmenter(
-        learn_from_captions(cosines, index.prepare(patterns.expand([pairs]), None)).model
+        learn_from_captions(cosines, index.prepare(patterns.expand([pairs]), None)).model,
+        inference=own,
     )
     ways = {"by cosines": cosines, "by captions afterwards": learned}
     if segmenter.certainty == "margin":

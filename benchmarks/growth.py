@@ -36,13 +36,13 @@ import sys, torch
 from groupvit.weights import catalogue
 model = catalogue.load("random").model.eval()
 with torch.inference_mode():
-    model.encode_image(torch.zeros(1, 3, int(sys.argv[1]), int(sys.argv[1])))
+    model.embed_image(torch.zeros(1, 3, int(sys.argv[1]), int(sys.argv[1])))
 """
 STEPS = """
 import sys, torch
 from benchmarks.learning import drawn_batch, our_step
 from groupvit.weights import catalogue
-chunk = int(sys.argv[2]) or None
+chunk = int(sys.argv[2])
 model, batch = catalogue.load("random").model, drawn_batch(int(sys.argv[1]))
 step = our_step(model, batch, torch.bfloat16, chunk=chunk)
 step(), step()
@@ -65,7 +65,7 @@ def images(model: GroupViT) -> str:
     rows, first = [], 0.0
     for side in SIDES:
         pixels = torch.zeros(1, 3, side, side)
-        time = middle(lambda pixels=pixels: model.encode_image(pixels), 2)
+        time = middle(lambda pixels=pixels: model.embed_image(pixels), 2)
         first = first or time
         memory = cost([sys.executable, "-c", IMAGE, str(side)]).memory
         tokens = (side // 16) ** 2
@@ -108,7 +108,7 @@ def groups(rounds: int) -> str:
         )
         image = replace(usual.image, stages=(*stages, usual.image.stages[-1]))
         model, pixels = GroupViT(replace(usual, image=image)).eval(), torch.zeros(1, 3, 224, 224)
-        time = middle(lambda model=model, pixels=pixels: model.encode_image(pixels), rounds)
+        time = middle(lambda model=model, pixels=pixels: model.embed_image(pixels), rounds)
         rows.append([f"{pair[0]}, then {pair[1]}", ms(time)])
     return markdown(("groups", "encoder [ms]"), rows)
 
@@ -118,12 +118,12 @@ def batches(model: GroupViT) -> str:
     rows = []
     everything = drawn_batch(BATCHES[-1])
     for count in BATCHES:
-        for chunk in (None, 16) if count > 16 else (None,):
+        for chunk in (0, 16) if count > 16 else (0,):
             part = Batch(*(tensor[:count] for tensor in everything[:4]), damaged=0)
             step = our_step(model, part, torch.bfloat16, chunk=chunk)
             time = median(in_turn((step,), 2)[0])
-            command = [sys.executable, "-c", STEPS, str(count), str(chunk or 0)]
-            name = f"{count}" if chunk is None else f"{count}, in pieces of {chunk}"
+            command = [sys.executable, "-c", STEPS, str(count), str(chunk)]
+            name = f"{count}" if not chunk else f"{count}, in chunks of {chunk}"
             rows.append([name, ms(time), f"{count / time:.1f}", gb(cost(command).memory)])
     return markdown(("pairs in a step", "step [ms]", "pairs/s", "process"), rows)
 

@@ -37,8 +37,7 @@ from groupvit.storybook.writing import Storybook
 from groupvit.text.tokenizer import Tokenizer
 from groupvit.training import optim
 from groupvit.training.config import ObjectiveConfig, OptimConfig
-from groupvit.training.step import forward_backward
-from groupvit.training.towers import Heads, Towers
+from groupvit.training.step import forward_backward, passes_of
 from groupvit.weights import catalogue
 
 CLIP, CONTEXT = 5.0, 77
@@ -112,7 +111,7 @@ def our_step(
     batch: Batch,
     autocast: torch.dtype | None,
     *,
-    chunk: int | None = None,
+    chunk: int = 0,
     compiled: bool = False,
 ) -> Run:
     """A step of `groupvit train`, augmentation and reading left out."""
@@ -121,14 +120,12 @@ def our_step(
         model.image_encoder.compile()
         model.text_encoder.compile()
     optimizer = optim.optimizer_of(model, OPTIM)
-    towers, heads = Towers(model), Heads(model)
-    images, ranks = normalize(batch.images), Ranks()
+    images, ranks, config = normalize(batch.images), Ranks(), ObjectiveConfig()
+    passes = passes_of(model, ranks, config, chunk=chunk)
 
     def step() -> Tensor:
         optimizer.zero_grad()
-        result = forward_backward(
-            towers, heads, images, batch, ObjectiveConfig(), ranks, chunk=chunk, autocast=autocast
-        )
+        result = forward_backward(passes, images, batch, config, ranks, autocast=autocast)
         optim.clip(model, CLIP)
         optimizer.step()
         return result.losses["total"]
@@ -192,7 +189,7 @@ def without(*names: str) -> Iterator[None]:
     """Leaves out what makes a step of ours faster; see `LEFT_OUT`."""
     plain: dict[str, tuple[object, str, object]] = {
         "cut": (text_encoder, "trim", lambda tokens: tokens),
-        "once": (Towers, "_encode_texts", every_text),
+        "once": (GroupViT, "encode_texts", every_text),
         "products": (layers, "attend", fused),
         "optimizer": (optim, "AdamW", looping_adamw),
     }
@@ -220,10 +217,10 @@ def looping_adamw(*arguments: Any, fused: bool, **options: Any) -> AdamW:
     return AdamW(*arguments, **options)
 
 
-def every_text(towers: Towers, tokens: Tensor) -> Tensor:
+def every_text(model: GroupViT, tokens: Tensor) -> Tensor:
     """Texts encoded as they come, those that repeat too."""
     rows = rearrange(tokens, "batch text position -> (batch text) position")
-    text = towers.text_encoder(rows)
+    text = model.text_encoder(rows)
     return rearrange(text, "(batch text) dim -> batch text dim", batch=len(tokens))
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from groupvit.training.towers import Heads, Towers
 
 from benchmarks.contest import in_turn
 from benchmarks.learning import CLIP, OPTIM, PAIRS, drawn_batch
@@ -16,7 +15,7 @@ from groupvit import distributed
 from groupvit.segmentation.preparation import normalize
 from groupvit.training import batch_norm, optim
 from groupvit.training.config import ObjectiveConfig
-from groupvit.training.step import forward_backward
+from groupvit.training.step import forward_backward, passes_of
 from groupvit.weights import catalogue
 
 ROUNDS = 4
@@ -28,13 +27,12 @@ def main(folder: Path) -> None:
         model, batch = catalogue.load("random").model.train(), drawn_batch(PAIRS)
         batch_norm.synchronize(model, ranks)
         optimizer = optim.optimizer_of(model, OPTIM)
-        towers, heads = ranks.wrap(Towers(model)), ranks.wrap(Heads(model))
-        images = normalize(batch.images)
+        images, config = normalize(batch.images), ObjectiveConfig()
+        passes = passes_of(model, ranks, config, chunk=0)
 
         def step() -> None:
             optimizer.zero_grad()
-            settings = {"chunk": None, "autocast": torch.bfloat16}
-            forward_backward(towers, heads, images, batch, ObjectiveConfig(), ranks, **settings)
+            forward_backward(passes, images, batch, config, ranks, autocast=torch.bfloat16)
             optim.clip(model, CLIP)
             optimizer.step()
 

@@ -55,13 +55,15 @@ def measure(name: str, seed: int, given: argparse.Namespace) -> dict[str, float]
 
 def scored(run: Path, given: argparse.Namespace) -> dict[str, float]:
     """Recall on the test shards and, if there is a folder for it, the mIoU."""
-    model, _ = catalogue.load(str(run))
+    model, _, inference, _ = catalogue.load(str(run))
     found = retrieval(model.eval(), index.prepare(patterns.expand([given.test]), None))
     measured = {f"captions at {k}": share for k, share in found.captions.at.items()}
     measured |= {f"images at {k}": share for k, share in found.images.at.items()}
     if given.voc:
         protocol = replace(OURS, certainty="score", threshold=THRESHOLD)
-        scores = evaluate(Segmenter(model, protocol=protocol), read_folder(given.voc))
+        scores = evaluate(
+            Segmenter(model, inference=inference, protocol=protocol), read_folder(given.voc)
+        )
         measured |= {"mIoU": scores.scores.miou, "oracle mIoU": scores.oracle.miou}
     return measured
 

@@ -100,7 +100,7 @@ def against_port(segmenter: Segmenter, port: Peer, image: Image.Image) -> list[C
         found.append(
             Contest(
                 f"image encoder at 224, batch {count}",
-                mixed(segmenter, lambda x=pixels: segmenter._network.encode_image(x)),
+                mixed(segmenter, lambda x=pixels: segmenter._network.embed_image(x)),
                 mixed(segmenter, lambda x=pixels: port.model.get_image_features(pixel_values=x)),
             )
         )
@@ -141,10 +141,10 @@ def encoder(model: GroupViT, rounds: int) -> str:
             FlopCounterMode(display=False) as counter,
             torch.autocast("cpu", torch.bfloat16),
         ):
-            model.encode_image(pixels)
+            model.embed_image(pixels)
         for dtype in DTYPES:
             segmenter = Segmenter(model, dtype=dtype)
-            run = mixed(segmenter, lambda s=segmenter, x=pixels: s._network.encode_image(x))
+            run = mixed(segmenter, lambda s=segmenter, x=pixels: s._network.embed_image(x))
             (times,) = in_turn((run,), rounds)
             floor = 1000 * counter.get_total_flops() / peaks[dtype]
             ratio = 1000 * float(np.median(times)) / floor

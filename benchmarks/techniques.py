@@ -30,6 +30,7 @@ from groupvit.evaluation.benchmarks.scenes import CALIBRATION_SEED, Scenes
 from groupvit.evaluation.measurement import Measurement
 from groupvit.evaluation.scores import overlap, scores_of
 from groupvit.model.groupvit import GroupViT
+from groupvit.model.inference import InferenceConfig
 from groupvit.segmentation.protocol import GROUPVIT, OURS, Protocol
 from groupvit.segmentation.refinement import Refinement
 from groupvit.segmentation.segmenter import Segmenter
@@ -44,6 +45,10 @@ REFINED_MARGINS = replace(MARGINS, refinement=Refinement())
 WINDOWS = replace(OURS, short_side=168, window=112, stride=56)
 SIDES = (96, 112, 128)
 SMALL = replace(GROUPVIT, short_side=112)
+
+
+INFERENCE = InferenceConfig(short_side=112, naming="levels")
+"""Settings of the storybook recipes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +149,7 @@ def learned(model: GroupViT, way: Way, num: int, shards: Sequence[Shard]) -> Gro
     """The model, with a background if the way wants one."""
     if not way.learned:
         return model
-    segmenter = Segmenter(model)
+    segmenter = Segmenter(model, inference=INFERENCE)
     if way.learned == "captions":
         return learn_from_captions(segmenter, shards).model
     scenes = Scenes(num=num, seed=CALIBRATION_SEED, only_things=True)
@@ -177,7 +182,9 @@ def measure(
     """The mIoU of one model by one way, the threshold, and the seconds for an image."""
     model = learned(model, way, num // 5, shards)
     protocols = [replace(way.protocol, short_side=side) for side in way.sides] or [way.protocol]
-    segmenters = [Segmenter(model, protocol=protocol) for protocol in protocols]
+    segmenters = [
+        Segmenter(model, inference=INFERENCE, protocol=protocol) for protocol in protocols
+    ]
     scenes = Scenes(num=num, only_things=only_things)
     behind = background(segmenters[0], way, num // 5) if only_things else None
     measurement = Measurement.of(segmenters[0], scenes, behind)

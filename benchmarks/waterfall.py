@@ -8,11 +8,13 @@ import matplotlib as mpl
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from benchmarks.contest import Run, in_turn, markdown
 from benchmarks.learning import PAIRS, drawn_batch, leaving_out, our_step, plain_step
 from benchmarks.segmenting import BEHIND, mixed, noise, peer, plainly
-from groupvit.model.groupvit import GroupViT, ImageFeatures
+from groupvit.model.features import Embedded, Features
+from groupvit.model.groupvit import GroupViT
 from groupvit.segmentation.protocol import GROUPVIT
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.text.prompts import imagenet_classes
@@ -57,12 +59,12 @@ class Remembering:
     def __init__(self, model: GroupViT, *, at_once: Sequence[Tensor] = ()) -> None:
         """Ask for these images in one batch."""
         self._model = model
-        self._known: list[tuple[Tensor, ImageFeatures]] = []
+        self._known: list[tuple[Tensor, Features]] = []
         if at_once:
             features = model.encode_image(torch.cat(list(at_once)))
             self._known = [(x, part_of(features, i)) for i, x in enumerate(at_once)]
 
-    def encode_image(self, images: Tensor) -> ImageFeatures:
+    def encode_image(self, images: Tensor) -> Features:
         """Of one image."""
         for known, features in self._known:
             if torch.equal(known, images):
@@ -70,26 +72,25 @@ class Remembering:
         self._known.append((images, self._model.encode_image(images)))
         return self._known[-1][1]
 
+    def embed_image(self, images: Tensor) -> Embedded:
+        """Embedded from the features in memory."""
+        return self._model.embed_features(self.encode_image(images))
+
     def __getattr__(self, name: str) -> object:
         """All else is the network's."""
         return getattr(self._model, name)
 
 
-def part_of(features: ImageFeatures, index: int) -> ImageFeatures:
-    """What belongs to one image of a batch."""
-    return ImageFeatures(
-        features.embedding[index : index + 1],
-        features.segments[index : index + 1],
-        tuple(one[index : index + 1] for one in features.assignments),
-        features.tokens[index : index + 1],
-        tuple(one[index : index + 1] for one in features.earlier),
-    )
+def part_of(features: Features, index: int) -> Features:
+    """Features of one image of a batch."""
+    part: Features = tree_map(lambda x: x[index : index + 1], features)
+    return part
 
 
 class Asking(Remembering):
     """Notes what it is asked."""
 
-    def encode_image(self, images: Tensor) -> ImageFeatures:
+    def encode_image(self, images: Tensor) -> Features:
         """Of one image."""
         features = super().encode_image(images)
         self.asked = [known for known, _ in self._known]

@@ -11,7 +11,7 @@ from groupvit.segmentation.protocol import GROUPVIT, OURS, PROTOCOLS, SCLIP
 from groupvit.segmentation.refinement import Refinement
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.text.background import Background
-from groupvit.text.prompts import SUBSET
+from groupvit.text.templates import SUBSET
 from groupvit.weights.checkpoint import Origin
 from tests.evaluation.folders import with_background
 

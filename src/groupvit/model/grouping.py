@@ -224,25 +224,25 @@ class SoftGrouping(GroupingBlock):
     ) -> Grouping:
         """Segments of the tokens that are present, and the assignment of all tokens."""
         tokens, groups = self.norm_tokens(tokens), self.norm_groups(group_tokens)
-        shares = self.shares(groups, tokens, present)
+        shares = self.logits(groups, tokens, present).softmax(dim=1)
         taken = shares if present is None else shares * present[:, None]
         held = taken.sum(dim=-1, keepdim=True)
         segments = self.assign.average(taken, held, tokens)
         segments = segments + self.mlp(self.norm_segments(segments))
         return Grouping(segments, shares, held[..., 0] > 0)
 
-    def shares(
+    def logits(
         self,
         groups: Float[Tensor, "batch group dim"],
         tokens: Float[Tensor, "batch token dim"],
         present: Bool[Tensor, "batch token"] | None,
     ) -> Float[Tensor, "batch group token"]:
-        """Soft assignment of every token, in float32 even under autocast."""
+        """Scaled cosine of groups and tokens, in float32 even under autocast."""
         query, key = self.assign.query(groups).float(), self.assign.key(tokens).float()
         with torch.autocast(groups.device.type, enabled=False):
             query, key = center(query, None), center(key, present)
             scaled = self.cosine_scale * F.normalize(query, dim=-1)
-            return (scaled @ F.normalize(key, dim=-1).mT).softmax(dim=1)
+            return scaled @ F.normalize(key, dim=-1).mT
 
 
 def center(
