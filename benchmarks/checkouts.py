@@ -17,6 +17,7 @@ def environment(source: Path) -> dict[str, str]:
         **os.environ,
         "PYTHONPATH": str(source / "src"),
         "OMP_NUM_THREADS": str(THREADS),
+        "OMP_WAIT_POLICY": "PASSIVE",  # a busy machine loses much time to threads that spin
         "PYTHONHASHSEED": "0",
     }
 

@@ -13,7 +13,7 @@ from benchmarks.learning import PLAIN, drawn_batch, our_step
 from benchmarks.processes import cost
 from groupvit.config import load_toml
 from groupvit.data.config import DataConfig
-from groupvit.training.accelerators import DEVICES, EFFICIENCY, LINK
+from groupvit.training.accelerators import ACCELERATORS, EFFICIENCY, LINK
 from groupvit.training.config import TrainingConfig
 from groupvit.training.planning import plan, seconds_here, work_of
 from groupvit.weights import catalogue
@@ -54,7 +54,7 @@ def on_paper() -> str:
     pairs = config.steps * config.data.batch_size * 16
     rows = []
     for count in DEVICE_COUNTS:
-        found = plan(config, DEVICES["h200"], devices=count, efficiency=EFFICIENCY, link=LINK)
+        found = plan(config, ACCELERATORS["h200"], devices=count, efficiency=EFFICIENCY, link=LINK)
         rows.append(
             [
                 f"{count} x {config.data.batch_size}",

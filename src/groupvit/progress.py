@@ -1,4 +1,4 @@
-"""The progress bar of everything that takes long: how much is done, how fast, how long it takes."""
+"""Progress bars of long tasks: number of items done, items per second, and the time left."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,36 +16,36 @@ from rich.progress import (
 from rich.text import Text
 
 OnProgress = Callable[[int, int], object]
-"""Callback of long work: number of parts that are done, and of all parts."""
+"""Callback for the number of items done and their total number."""
 
 
 class Rate(ProgressColumn):
-    """Parts per second, of late."""
+    """Recent items per second."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, unit: str) -> None:
         super().__init__()
-        self._what = what
+        self._unit = unit
 
     def render(self, task: Task) -> Text:
-        """Three digits, whether there are thousands in a second or a few in an hour."""
+        """The rate with at most three digits, from thousands per second to a few per hour."""
         if not task.speed:
             return Text("")
         digits = 0 if task.speed >= 100 else 1 if task.speed >= 10 else 2
-        return Text(f"{task.speed:,.{digits}f} {self._what}/s")
+        return Text(f"{task.speed:,.{digits}f} {self._unit}/s")
 
 
-def bar(what: str, console: Console) -> Progress:
-    """A bar that goes when its work is done, and shows nothing where no one looks.
+def bar(unit: str, console: Console) -> Progress:
+    """A progress bar that disappears at the end, and is hidden outside a terminal.
 
     Args:
-        what: The parts of the work, in the plural.
-        console: Where it is shown, if that is a terminal.
+        unit: Name of the items, in the plural.
+        console: Console of the bar.
     """
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        Rate(what),
+        Rate(unit),
         TimeRemainingColumn(),
         console=console,
         transient=True,
@@ -54,8 +54,8 @@ def bar(what: str, console: Console) -> Progress:
 
 
 @contextmanager
-def counted(what: str) -> Iterator[Callable[[int, int], None]]:
-    """The bar as a function that is told how many are done, and of how many."""
-    with bar(what, Console(stderr=True)) as progress:
-        task = progress.add_task(what, total=None)
+def counted(unit: str) -> Iterator[OnProgress]:
+    """A progress bar on standard error as a callback."""
+    with bar(unit, Console(stderr=True)) as progress:
+        task = progress.add_task(unit, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)

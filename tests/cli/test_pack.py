@@ -24,8 +24,7 @@ def shard(path):
 def test_a_folder_becomes_shards(run, folder, tmp_path):
     code, printed, complaint = run("pack", folder, "--out", tmp_path / "out", "--shard-size", 3)
     assert (code, complaint) == (0, "")
-    told = "4 images with 8 captions are now in"
-    assert told in printed
+    assert "4 images with 8 captions are now in" in printed
     assert printed.strip().endswith("train-000000.tar to train-000001.tar")
     assert shard(tmp_path / "out" / "train-000000.tar").num_captions == 6
 
@@ -57,7 +56,7 @@ def test_captions_of_coco_become_shards(run, folder, tmp_path):
     assert "1 images with 1 captions" in printed
 
 
-def test_what_is_left_out_is_told(run, folder, tmp_path):
+def test_what_is_left_out_is_reported(run, folder, tmp_path):
     (folder / "3.jpg").write_bytes(b"no image")
     code, printed, _ = run("pack", folder, "--out", tmp_path / "out")
     assert code == 0
@@ -77,7 +76,7 @@ def test_what_is_left_out_is_told(run, folder, tmp_path):
         (["FOLDER", "--quality", "0"], "quality is 0; give 1 to 100"),
     ],
 )
-def test_mistakes_are_told_in_one_sentence(run, folder, tmp_path, arguments, sentence):
+def test_mistakes_are_reported_in_one_sentence(run, folder, tmp_path, arguments, sentence):
     given = [argument.replace("FOLDER", str(folder)) for argument in arguments]
     code, _, complaint = run("pack", *given, "--out", tmp_path / "out")
     assert code == 2

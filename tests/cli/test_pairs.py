@@ -22,13 +22,13 @@ def test_the_tables_tell_what_shards_hold(run, shards):
     assert "damage" not in printed
 
 
-def test_damage_is_told_by_kind(run, tmp_path):
+def test_damage_is_counted_by_kind(run, tmp_path):
     parts = [*sample(0), ("1.jpg", b"no image"), ("1.txt", "a dog"), ("2.txt", "a dog")]
     code, printed, _ = run("pairs", write_tar(tmp_path / "a.tar", parts))
     assert code == 0
     printed = " ".join(printed.split())
     assert "damage: no image 1" in printed
-    assert "damage: unreadable images 1 of 2 drawn" in printed
+    assert "damage: unreadable images 1 of 2 sampled" in printed
 
 
 def test_the_same_numbers_go_into_a_file(run, shards, tmp_path):
@@ -55,7 +55,7 @@ def test_a_sheet_of_images_is_written(run, shards, tmp_path):
         (["FOLDER/none.tar"], "none.tar; check the path"),
     ],
 )
-def test_mistakes_are_told_in_one_sentence(run, shards, tmp_path, arguments, sentence):
+def test_mistakes_are_reported_in_one_sentence(run, shards, tmp_path, arguments, sentence):
     assert shards
     given = [argument.replace("FOLDER", str(tmp_path / "pairs")) for argument in arguments]
     code, _, complaint = run("pairs", *given)

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from groupvit.data.augmentation import Augmentation
+from groupvit.data.augmentation import augment
 from groupvit.data.config import AugmentationConfig, DataConfig
-from groupvit.data.geometry import Motion
+from groupvit.data.geometry import Warp
 from groupvit.data.operations import OPERATIONS
 from groupvit.errors import InputError
 from groupvit.imaging import DEVIATION, MEAN
@@ -22,7 +22,7 @@ def images():
 
 def augmented(images, *, seed=0, **settings):
     generator = torch.Generator().manual_seed(seed)
-    return Augmentation(AugmentationConfig(**NOTHING | settings))(images, generator=generator)
+    return augment(images, AugmentationConfig(**NOTHING | settings), generator=generator)
 
 
 def values(normalized):
@@ -83,16 +83,16 @@ def test_every_operation_gets_its_turn(images, monkeypatch):
 
         return note
 
-    def moved(images, motions, strengths):
+    def warped(images, kinds, strengths):
         assert len(strengths) == len(images)
-        for motion in motions.tolist():
-            rows[Motion(motion)] = rows.get(Motion(motion), 0) + 1
+        for kind in kinds.tolist():
+            rows[Warp(kind)] = rows.get(Warp(kind), 0) + 1
         return images
 
     strong = []
     numbered = tuple(counted(f"color {n}") for n in range(len(OPERATIONS)))
     monkeypatch.setattr("groupvit.data.augmentation.OPERATIONS", numbered)
-    monkeypatch.setattr("groupvit.data.augmentation.move", moved)
+    monkeypatch.setattr("groupvit.data.augmentation.warp", warped)
     augmented(images.repeat(5, 1, 1, 1), rand_augment_ops=2, rand_augment_magnitude=7.0)
     assert len(rows) == 15
     assert max(rows.values()) < 2 * min(rows.values())

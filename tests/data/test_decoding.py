@@ -142,7 +142,7 @@ def test_a_damaged_orientation_says_nothing():
     ],
     ids=["empty", "text", "gif", "bmp", "cut jpeg", "cut png", "cut webp"],
 )
-def test_damage_is_told(data):
+def test_damage_is_reported(data):
     with pytest.raises(DamagedError):
         decoded(data)
 
@@ -153,7 +153,7 @@ def test_too_many_pixels_are_damage(monkeypatch):
         decoded(encoded(photo()))
 
 
-def test_any_damage_is_told_or_gives_an_image():
+def test_any_damage_is_reported_or_gives_an_image():
     generator = random.Random(0)
     for kind in ("JPEG", "PNG", "WEBP"):
         whole = encoded(photo(), kind)

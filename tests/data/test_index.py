@@ -34,7 +34,7 @@ def prepare(*paths, nouns="pattern", **options):
     return index.prepare(paths, nouns, **options)
 
 
-def test_an_index_tells_what_a_shard_holds(path):
+def test_an_index_summarizes_its_shard(path):
     (shard,) = prepare(path)
     assert (shard.num_samples, shard.num_captions) == (4, 8)
     assert shard.damage == {"foreign suffix": 1, "no caption": 1}
@@ -145,11 +145,11 @@ def test_where_nothing_can_be_written_indexes_stay_in_memory(path, monkeypatch, 
 
 def test_processes_may_begin_at_different_shards(path, readings):
     paths = [write_tar(path.with_name(f"{n}.tar"), sample(n)) for n in range(3)]
-    told = []
-    shards = prepare(*paths, first=2, progress=lambda done, total: told.append((done, total)))
+    calls = []
+    shards = prepare(*paths, first=2, on_progress=lambda done, total: calls.append((done, total)))
     assert [shard.path for shard in shards] == paths
     assert [Path(path).name for path in readings] == ["2.tar", "0.tar", "1.tar"]
-    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert calls == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_a_shard_without_samples_has_an_index_too(tmp_path):

@@ -217,7 +217,7 @@ def test_few_files_are_open_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr("groupvit.data.shards.OPEN_FILES", 2)
     data = batches(settings(write_shards(tmp_path / "pairs", *[2] * 6), batch_size=12))
     assert len(set(numbers(data[0]))) == 12
-    assert len(data._samples._open) == 2
+    assert len(data._readers._open) == 2
 
 
 def test_fewer_samples_than_a_batch_are_refused(config):
@@ -226,11 +226,11 @@ def test_fewer_samples_than_a_batch_are_refused(config):
         batches(settings(*config.shards, batch_size=12), world_size=2)
 
 
-def test_indexing_is_told_and_logged(tmp_path, caplog):
+def test_indexing_is_reported_and_logged(tmp_path, caplog):
     caplog.set_level(logging.INFO)
-    told = []
+    calls = []
     pattern = write_shards(tmp_path / "pairs", 4, 4)
-    batches(settings(pattern), progress=lambda done, total: told.append((done, total)))
-    assert told == [(1, 2), (2, 2)]
+    batches(settings(pattern), on_progress=lambda done, total: calls.append((done, total)))
+    assert calls == [(1, 2), (2, 2)]
     assert "indexing" in caplog.text
     assert loader_module.MOST_DAMAGED == 20

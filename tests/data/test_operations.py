@@ -8,7 +8,7 @@ import torch
 from PIL import Image, ImageEnhance, ImageOps
 
 from groupvit.data import operations
-from groupvit.data.geometry import FILL, Motion, move
+from groupvit.data.geometry import FILL, Warp, warp
 from groupvit.data.operations import OPERATIONS
 from tests.data.pairs import photo
 
@@ -99,40 +99,40 @@ def rotate(image, strength):
     return image.rotate(30 * strength / 10, **options)
 
 
-PILLOW_MOTIONS = {
-    Motion.ROTATE: rotate,
-    Motion.SHEAR_X: transform(lambda part, *_: (1, 0.3 * part, 0, 0, 1, 0)),
-    Motion.SHEAR_Y: transform(lambda part, *_: (1, 0, 0, 0.3 * part, 1, 0)),
-    Motion.TRANSLATE_X: transform(lambda part, w, _: (1, 0, 0.45 * part * w, 0, 1, 0)),
-    Motion.TRANSLATE_Y: transform(lambda part, _, h: (1, 0, 0, 0, 1, 0.45 * part * h)),
+PILLOW_WARPS = {
+    Warp.ROTATE: rotate,
+    Warp.SHEAR_X: transform(lambda part, *_: (1, 0.3 * part, 0, 0, 1, 0)),
+    Warp.SHEAR_Y: transform(lambda part, *_: (1, 0, 0, 0.3 * part, 1, 0)),
+    Warp.TRANSLATE_X: transform(lambda part, w, _: (1, 0, 0.45 * part * w, 0, 1, 0)),
+    Warp.TRANSLATE_Y: transform(lambda part, _, h: (1, 0, 0, 0, 1, 0.45 * part * h)),
 }
 
 
-@pytest.mark.parametrize("motion", PILLOW_MOTIONS)
-def test_pixels_move_as_in_pillow(motion):
+@pytest.mark.parametrize("kind", PILLOW_WARPS)
+def test_pixels_move_as_in_pillow(kind):
     images = [noisy(seed) for seed in range(len(STRENGTHS))]
-    motions = torch.full((len(STRENGTHS),), int(motion))
-    moved = as_images(move(as_batch(*images), motions, torch.tensor(STRENGTHS)))
+    kinds = torch.full((len(STRENGTHS),), int(kind))
+    moved = as_images(warp(as_batch(*images), kinds, torch.tensor(STRENGTHS)))
     for image, strength, ours in zip(images, STRENGTHS, moved, strict=True):
-        theirs = np.asarray(PILLOW_MOTIONS[motion](Image.fromarray(image), strength)).astype(int)
+        theirs = np.asarray(PILLOW_WARPS[kind](Image.fromarray(image), strength)).astype(int)
         difference = np.abs(ours - theirs).max(axis=-1)
         assert np.mean(difference > 1) < 0.005  # a pixel on the edge may be in or out
         assert np.mean(ours != theirs) < 0.05
 
 
-def test_motions_of_a_batch_do_not_mix():
+def test_warps_of_a_batch_do_not_mix():
     images = as_batch(*[noisy(seed) for seed in range(5)])
-    motions, strengths = torch.arange(5), torch.tensor([3.0, -8.0, 9.0, -2.0, 5.0])
-    together = move(images, motions, strengths)
+    kinds, strengths = torch.arange(5), torch.tensor([3.0, -8.0, 9.0, -2.0, 5.0])
+    together = warp(images, kinds, strengths)
     for row in range(5):
         part = slice(row, row + 1)
-        assert torch.equal(move(images[part], motions[part], strengths[part]), together[part])
+        assert torch.equal(warp(images[part], kinds[part], strengths[part]), together[part])
 
 
 def test_a_rotation_there_and_back_is_close_to_nothing():
     smooth = as_batch(photo(height=40, width=40))
-    motions, strengths = torch.tensor([int(Motion.ROTATE)]), torch.tensor([7.0])
-    back = move(move(smooth, motions, strengths), motions, -strengths)
+    kinds, strengths = torch.tensor([int(Warp.ROTATE)]), torch.tensor([7.0])
+    back = warp(warp(smooth, kinds, strengths), kinds, -strengths)
     assert (back - smooth)[:, :, 12:-12, 12:-12].abs().max() < 12
 
 
@@ -162,7 +162,7 @@ def test_a_image_too_small_to_smooth_stays():
 
 def test_the_fill_is_the_mean_of_imagenet():
     assert FILL == (124, 116, 104)
-    motions = torch.tensor([int(Motion.TRANSLATE_X)])
-    moved = move(torch.zeros(1, 3, 10, 100), motions, torch.tensor([10.0]))
+    kinds = torch.tensor([int(Warp.TRANSLATE_X)])
+    moved = warp(torch.zeros(1, 3, 10, 100), kinds, torch.tensor([10.0]))
     assert moved[0, :, :, 55:].flatten(1).unique(dim=1).flatten().tolist() == list(FILL)
     assert math.isclose(moved[0, :, :, :55].abs().max(), 0)

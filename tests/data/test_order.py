@@ -7,8 +7,8 @@ SIZES = (30, 0, 7, 50, 1, 12)
 
 
 def visited(order, epoch, positions=None):
-    sites = order.find(epoch, range(len(order)) if positions is None else positions)
-    return list(zip(sites.shards.tolist(), sites.samples.tolist(), strict=True))
+    found = order.locate(epoch, range(len(order)) if positions is None else positions)
+    return list(zip(found.shards.tolist(), found.samples.tolist(), strict=True))
 
 
 @pytest.fixture
@@ -31,10 +31,10 @@ def test_epochs_and_seeds_have_orders_of_their_own(order):
     assert visited(order, 0) != visited(other, 0)
 
 
-def test_positions_may_be_asked_for_in_any_pieces(order):
+def test_positions_may_come_in_any_parts(order):
     whole = visited(order, 2)
-    pieces = [visited(order, 2, range(start, min(start + 7, 100))) for start in range(0, 100, 7)]
-    assert [site for piece in pieces for site in piece] == whole
+    parts = [visited(order, 2, range(start, min(start + 7, 100))) for start in range(0, 100, 7)]
+    assert [location for part in parts for location in part] == whole
     assert visited(order, 2, [99, 0, 50]) == [whole[99], whole[0], whole[50]]
 
 
@@ -54,7 +54,7 @@ def test_samples_of_a_window_are_mixed():
 
 def test_millions_of_samples_need_no_list_of_them():
     order = Order(sizes=(10_000,) * 2867, seed=0)
-    first = order.find(0, range(4096))
-    last = order.find(0, range(len(order) - 4096, len(order)))
+    first = order.locate(0, range(4096))
+    last = order.locate(0, range(len(order) - 4096, len(order)))
     assert len({*zip(*map(tuple, first), strict=True)}) == 4096
     assert len({*zip(*map(tuple, last), strict=True)}) == 4096

@@ -29,9 +29,9 @@ def pair(folder, number, data, captions=None):
     return Pair(path, captions or (f"dog {number}", f"cat {number}"))
 
 
-def packed(pairs, out, *, overwrite=False, progress=None, **settings):
+def packed(pairs, out, *, overwrite=False, on_progress=None, **settings):
     config = PackingConfig(**{"shard_size": 2} | settings)
-    return pack(pairs, out, config, overwrite=overwrite, progress=progress)
+    return pack(pairs, out, config, overwrite=overwrite, on_progress=on_progress)
 
 
 def contents(result):
@@ -133,14 +133,14 @@ def test_a_stopped_run_leaves_nothing(pairs, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        packed(pairs, tmp_path / "out", progress=stop)
+        packed(pairs, tmp_path / "out", on_progress=stop)
     assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_progress_counts_every_pair(pairs, tmp_path):
-    told = []
-    packed(pairs, tmp_path / "out", progress=lambda done, total: told.append((done, total)))
-    assert told == [(number, 5) for number in range(1, 6)]
+    calls = []
+    packed(pairs, tmp_path / "out", on_progress=lambda done, total: calls.append((done, total)))
+    assert calls == [(number, 5) for number in range(1, 6)]
 
 
 def test_more_pairs_than_are_prepared_at_once_keep_their_order(pairs, tmp_path, monkeypatch):
@@ -151,14 +151,14 @@ def test_more_pairs_than_are_prepared_at_once_keep_their_order(pairs, tmp_path, 
     assert list(contents(in_twos)) == [p.captions[0] for p in expected]
 
 
-def test_nothing_to_pack_is_told_with_the_first_reason(tmp_path):
+def test_nothing_to_pack_is_reported_with_the_first_reason(tmp_path):
     with pytest.raises(InputError, match=r"none of the 1 pairs can be used; the first: .*no file"):
         packed([Pair(tmp_path / "missing.jpg", ("a dog",))], tmp_path / "out")
     with pytest.raises(InputError, match=r"none of the 0 pairs can be used$"):
         packed([], tmp_path / "out")
 
 
-def test_a_folder_that_cannot_be_written_is_told(pairs, tmp_path):
+def test_a_folder_that_cannot_be_written_is_reported(pairs, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="file/out cannot be written"):
         packed(pairs, tmp_path / "file" / "out")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from groupvit.data import index
-from groupvit.data.report import Report, Spread, report, sheet
+from groupvit.data.report import Quantiles, Report, report, sheet
 from groupvit.errors import InputError
 from tests.data.pairs import encoded, photo, sample, write_tar
 
@@ -40,12 +40,12 @@ def test_a_report_counts_what_shards_hold(shards):
 def test_a_report_measures_images_and_captions(shards):
     found = report(shards)
     assert (found.measured, found.unreadable) == (7, 1)
-    assert found.width == Spread(smallest=32.0, median=32.0, percentile_95=90.0, largest=90.0)
-    assert found.height == Spread(smallest=10.0, median=24.0, percentile_95=24.0, largest=24.0)
+    assert found.width == Quantiles(smallest=32.0, median=32.0, percentile_95=90.0, largest=90.0)
+    assert found.height == Quantiles(smallest=10.0, median=24.0, percentile_95=24.0, largest=24.0)
     assert (found.words.smallest, found.words.median, found.words.largest) == (2, 5, 8)
 
 
-def test_a_report_lists_the_commonest_nouns_first(shards):
+def test_a_report_lists_the_most_frequent_nouns_first(shards):
     nouns = report(shards).nouns
     assert next(iter(nouns)) in ("dog", "number", "hill")
     assert nouns["dog"] == 5
@@ -70,6 +70,6 @@ def test_a_sheet_shows_every_sample_of_a_few(shards):
 
 
 def test_progress_counts_shards(shards):
-    told = []
-    report(shards, progress=lambda done, total: told.append((done, total)))
-    assert told == [(1, 2), (2, 2)]
+    calls = []
+    report(shards, on_progress=lambda done, total: calls.append((done, total)))
+    assert calls == [(1, 2), (2, 2)]

@@ -86,7 +86,7 @@ def test_a_parquet_table_is_read_too(folder):
         from_table(folder / "t.parquet", **named)
 
 
-def test_without_pyarrow_the_way_out_is_told(folder, monkeypatch):
+def test_without_pyarrow_the_way_out_is_reported(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(InputError, match="which is missing; install it with: pip install pyarrow"):
         table(folder, "", "t.parquet")
@@ -101,12 +101,12 @@ def test_without_pyarrow_the_way_out_is_told(folder, monkeypatch):
         ('image,caption\nb.jpg,"' + "x" * 200_000, "line 2: field larger .* quotation marks"),
     ],
 )
-def test_a_table_that_cannot_be_read_is_told(folder, content, sentence):
+def test_a_table_that_cannot_be_read_is_reported(folder, content, sentence):
     with pytest.raises(InputError, match=sentence):
         table(folder, content)
 
 
-def test_a_missing_or_foreign_table_is_told(folder):
+def test_a_missing_or_foreign_table_is_reported(folder):
     named = {"image_column": "image", "caption_column": "caption"}
     with pytest.raises(InputError, match=r"none\.csv cannot be read: No such file"):
         from_table(folder / "none.csv", **named)

@@ -137,7 +137,9 @@ def test_a_broken_header_in_the_middle_is_not_taken_for_the_end(tmp_path):
     assert damage == {"truncated": 1}
 
 
-@pytest.mark.parametrize("content", [b"no tar file at all " * 100, gzip.compress(b"x" * 2000)])
+@pytest.mark.parametrize(
+    "content", [b"no tar file at all " * 100, gzip.compress(b"x" * 2000, mtime=0)]
+)
 def test_other_files_are_refused(tmp_path, content):
     (tmp_path / "a.tar").write_bytes(content)
     with pytest.raises(InputError, match=r"a\.tar is no tar file, or a compressed one; give"):

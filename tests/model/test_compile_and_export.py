@@ -1,5 +1,6 @@
 """Each test runs its script in a process of its own, where no shapes are checked.
 
+By day `tests/training/test_compiling.py` compiles both encoders, and `tests/exported` exports them.
 The compiler's front end decides what can be compiled; its back end takes most of a minute on two
 cores, so that aot_eager stands in for it.
 """
@@ -84,7 +85,7 @@ for name, (example, axes, other) in cases.items():
             check_close(exported(given), getattr(model, name)(given))
 """
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.nightly]
 
 
 @pytest.fixture

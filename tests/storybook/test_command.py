@@ -7,12 +7,12 @@ from groupvit.errors import InputError
 def test_the_command_says_what_is_where(tmp_path, capsys):
     arguments = {"num": 3, "size": 16, "test": 2, "workers": 1}
     assert storybook(out=tmp_path / "book", **arguments) == 0
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for expected in ("book/pairs", "book/test", "book/sheet.png", "mushroom", "5 images", "%"):
-        assert expected in told
+        assert expected in printed
 
 
-def test_without_a_benchmark_none_is_told(tmp_path, capsys):
+def test_without_a_benchmark_none_is_printed(tmp_path, capsys):
     assert storybook(out=tmp_path, num=1, size=16, test=0, workers=1) == 0
     assert "benchmark with masks" not in capsys.readouterr().out
     assert not (tmp_path / "test").exists()

@@ -7,9 +7,9 @@ from PIL import Image
 
 from groupvit.storybook.layout import lay_out
 from groupvit.storybook.pen import Light, Pen, lit, mix, shade
-from groupvit.storybook.regions import SETTINGS
-from groupvit.storybook.stuff import FACES, STUFF, paint
-from groupvit.storybook.textures import LARGER, pattern
+from groupvit.storybook.regions import BACKDROPS
+from groupvit.storybook.stuff import MATERIALS, STUFF, paint
+from groupvit.storybook.textures import PATTERN_SCALE, pattern
 from groupvit.storybook.things import THINGS
 
 
@@ -23,12 +23,12 @@ def canvas():
 def test_a_thing_fills_its_box_and_marks_what_it_paints(kind, ground, canvas):
     image, mask = canvas
     pen = Pen(image, mask, "day")
-    pen.place(7, x=0.5, foot=0.8, height=0.3)
+    pen.move_to(7, x=0.5, foot=0.8, height=0.3)
     THINGS[kind].draw(pen, random.Random(1), ground)
     rows, columns = np.nonzero(np.asarray(mask))
     assert set(np.unique(np.asarray(mask))) == {0, 7}
     assert 0.7 < np.ptp(rows) / 30 < 1.15
-    assert 0.45 < np.ptp(columns) / (30 * THINGS[kind].wide) < 1.3
+    assert 0.45 < np.ptp(columns) / (30 * THINGS[kind].aspect) < 1.3
 
 
 @pytest.mark.parametrize("kind", THINGS)
@@ -59,7 +59,7 @@ def test_a_flipped_thing_is_the_mirror_image(canvas):
     for flipped in (False, True):
         image, mask = (one.copy() for one in canvas)
         pen = Pen(image, mask, "day")
-        pen.place(1, x=0.5, foot=0.9, height=0.5, flipped=flipped)
+        pen.move_to(1, x=0.5, foot=0.9, height=0.5, flipped=flipped)
         THINGS["car"].draw(pen, random.Random(3), "road")
         masks.append(np.asarray(mask))
     assert np.mean(masks[0] == masks[1][:, ::-1]) > 0.97
@@ -71,22 +71,22 @@ def test_colors_are_shaded_between_black_and_white():
     assert shade((100, 150, 200), 0.0) == mix((100, 150, 200), (1, 2, 3), 0.0) == (100, 150, 200)
 
 
-@pytest.mark.parametrize("name", FACES)
+@pytest.mark.parametrize("name", MATERIALS)
 @pytest.mark.parametrize("light", get_args(Light))
 def test_stuff_has_a_texture(name, light):
-    image, words = paint(name, random.Random(0), side=64, height=40, light=light)
+    image, adjectives = paint(name, random.Random(0), side=64, height=40, light=light)
     assert image.size == (64, 40)
     assert np.asarray(image).std(axis=(0, 1)).max() > 1
-    assert words
+    assert adjectives
 
 
 def test_a_pattern_is_larger_than_the_canvas_and_drawn_once():
-    assert pattern("waves", 64).width == LARGER * 64
+    assert pattern("waves", 64).width == PATTERN_SCALE * 64
     assert pattern("waves", 64) is pattern("waves", 64)
 
 
-def test_settings_know_only_stuff():
-    assert {name for stuffs in SETTINGS for name in stuffs} == set(STUFF)
+def test_backdrops_consist_of_stuff():
+    assert {name for stuffs in BACKDROPS for name in stuffs} == set(STUFF)
 
 
 def test_every_thing_lies_on_a_ground_that_suits_it():

@@ -43,12 +43,12 @@ def test_shards_hold_images_and_captions_in_order_and_no_masks(written):
     ]
 
 
-def test_shards_tell_the_scenes(written):
+def test_shards_hold_the_scenes(written):
     files = dict(members(written[0]))
-    page = scene(9, size=32)
-    assert files["000000009.txt"].decode().split("\n") == list(page.captions)
+    drawn = scene(9, size=32)
+    assert files["000000009.txt"].decode().split("\n") == list(drawn.captions)
     image = np.asarray(Image.open(io.BytesIO(files["000000009.jpg"])))
-    assert np.abs(image.astype(int) - page.image).mean() < 6
+    assert np.abs(image.astype(int) - drawn.image).mean() < 6
 
 
 def test_the_benchmark_holds_exact_masks_of_scenes_for_tests(written):
@@ -61,17 +61,23 @@ def test_the_benchmark_holds_exact_masks_of_scenes_for_tests(written):
         assert read(test / f"images/{index:06d}.jpg").shape == (32, 32, 3)
 
 
-def test_shares_of_classes_are_told(written):
-    shares = written[1]
-    assert tuple(shares) == CLASSES
-    assert all(0 <= share <= 1 for share in shares.values())
-    assert 1 <= sum(shares.values()) <= 7
+def test_the_fractions_of_images_with_each_class_are_returned(written):
+    fractions = written[1]
+    assert tuple(fractions) == CLASSES
+    assert all(0 <= fraction <= 1 for fraction in fractions.values())
+    assert 1 <= sum(fractions.values()) <= 7
 
 
 @pytest.mark.slow
 def test_several_workers_write_the_same_bytes(written, tmp_path):
-    done = []
-    assert write(tmp_path, BOOK, workers=2, on_progress=done.append) == written[1]
+    done, totals = [], set()
+
+    def note(now, total):
+        done.append(now)
+        totals.add(total)
+
+    assert write(tmp_path, BOOK, workers=2, on_progress=note) == written[1]
+    assert totals == {19}
     assert contents(tmp_path) == contents(written[0])
     assert done[-1] == 19
     assert done == sorted(done)
@@ -101,7 +107,7 @@ def test_folders_of_others_are_not_replaced(tmp_path):
 
 
 def test_a_run_that_is_stopped_leaves_nothing(tmp_path):
-    def stop(done):
+    def stop(done, _total):
         if done == 7:
             raise KeyboardInterrupt
 

@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from groupvit.data.config import DataConfig
 from groupvit.model.config import GroupViTConfig
-from groupvit.training.accelerators import DEVICES
+from groupvit.training.accelerators import ACCELERATORS
 from groupvit.training.config import TrainingConfig
 from groupvit.training.planning import data_of, plan, seconds_here, work_of
 
@@ -89,7 +89,7 @@ def test_devices_exchange_gradients_and_embeddings(without_shards):
 
 
 def test_a_plan_divides_operations_by_what_the_device_reaches(without_shards):
-    found = plan(without_shards, DEVICES["h200"], devices=4, efficiency=0.5, link=50.0)
+    found = plan(without_shards, ACCELERATORS["h200"], devices=4, efficiency=0.5, link=50.0)
     assert found.step == pytest.approx(found.work.operations / (0.5 * 67e12))
     assert found.rate * found.seconds == pytest.approx(
         found.steps * 4 * without_shards.data.batch_size

@@ -38,7 +38,7 @@ def steps(run):
 
 def test_the_resolved_settings_are_written_down(run, config):
     assert run.settings() == config
-    assert json.loads((run.path / "config.json").read_text())["format"] == "groupvit-run-1"
+    assert json.loads((run.path / "config.json").read_text())["format"] == "groupvit-run-2"
 
 
 def test_a_new_run_has_no_checkpoint(run):

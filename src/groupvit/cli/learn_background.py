@@ -75,7 +75,7 @@ def _from_captions(
     from groupvit.data import index, patterns
 
     with counted("shards indexed") as progress:
-        shards = index.prepare(patterns.expand([source]), None, progress=progress)
+        shards = index.prepare(patterns.expand([source]), None, on_progress=progress)
     segmenter = _load(options, console)
     with counted("images") as progress:
         learned = learn_from_captions(segmenter, shards, num_pairs=pairs, on_progress=progress)

@@ -40,18 +40,18 @@ def pack(
         source: A folder with images and captions (a.txt beside a.jpg, or captions.csv or
             captions.txt for all), or a CSV, TSV or Parquet table.
         out: Folder for the shards.
-        coco: A caption file of COCO, such as captions_train2017.json, instead of a folder or table.
-        images: The folder with the images of --coco.
-        image_column: Column of a table with image files, in relation to its folder.
+        coco: Caption file of COCO, such as captions_train2017.json, instead of a folder or table.
+        images: Folder with the images of --coco.
+        image_column: Column of a table with image files, relative to its folder.
         caption_column: Column of a table with captions.
-        name: What the names of the shards begin with.
-        shard_size: Samples of a shard.
-        image_size: Length to which a longer shorter side is reduced [pixels]; 0 leaves files as
-            they are.
-        quality: Quality of the JPEG files that reduced images become, 1 to 100.
-        shuffle_seed: Of the order of the pairs.
-        nouns: Who finds the nouns for training: TextBlob's rules, or NLTK's tagger with the verbs,
-            as published.
+        name: Prefix of the names of the shards.
+        shard_size: Samples in a shard.
+        image_size: Largest shorter side, to which larger images are reduced [pixels]; 0 keeps all
+            files.
+        quality: JPEG quality of reduced images, 1 to 100.
+        shuffle_seed: Seed of the order of the pairs.
+        nouns: Tagger that finds the nouns for training: TextBlob's rules, or NLTK's with verbs, as
+            published.
         overwrite: Replace shards of this name.
     """
     from rich.console import Console
@@ -71,8 +71,8 @@ def pack(
     )
     pairs = _pairs(source, coco, images, image_column, caption_column)
     with counted("pairs") as progress:
-        packed = write(pairs, out, config, overwrite=overwrite, progress=progress)
-    _tell(console, packed, out / f"{name}.skipped.txt")
+        packed = write(pairs, out, config, overwrite=overwrite, on_progress=progress)
+    _print_summary(console, packed, out / f"{name}.skipped.txt")
     return 0
 
 
@@ -101,7 +101,7 @@ def _pairs(
     return sources.from_table(source, image_column=image_column, caption_column=caption_column)
 
 
-def _tell(console: "Console", packed: "Packed", list_of_skipped: Path) -> None:
+def _print_summary(console: "Console", packed: "Packed", list_of_skipped: Path) -> None:
     samples = sum(shard.num_samples for shard in packed.shards)
     captions = sum(shard.num_captions for shard in packed.shards)
     first, last = packed.shards[0].path, packed.shards[-1].path

@@ -1,4 +1,4 @@
-"""`groupvit pairs`: what shards of image-caption pairs hold."""
+"""`groupvit pairs`: statistics and damage of shards of image-caption pairs."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from groupvit.data.report import Report, Spread
+    from groupvit.data.report import Quantiles, Report
 
 Shards = tyro.conf.Positional[
     Annotated[tuple[str, ...], tyro.conf.arg(metavar="SHARD [SHARD ...]")]
@@ -27,15 +27,15 @@ def pairs(
     sheet: Path | None = None,
     json: Path | None = None,
 ) -> int:
-    """Show what tar shards of images and captions hold, and what of it is damaged.
+    """Show the number of images, captions and nouns in tar shards, and what is damaged.
 
     The index of each shard, which training uses too, is written beside it.
 
     Args:
         shards: Tar files; ranges in braces are expanded: "pairs/train-{000000..000331}.tar".
-        nouns: Who finds the nouns: TextBlob's rules, or NLTK's tagger with the verbs, as published.
-        sheet: An image file to write, with 24 samples and their captions.
-        json: A file to write, with the same numbers.
+        nouns: Tagger that finds the nouns: TextBlob's rules, or NLTK's with verbs, as published.
+        sheet: Image file to write, with 24 samples and their captions.
+        json: JSON file to write, with the same numbers.
     """
     from dataclasses import asdict
     from json import dumps
@@ -47,9 +47,9 @@ def pairs(
     from groupvit.progress import counted
 
     with counted("shards indexed") as progress:
-        prepared = index.prepare(patterns.expand(shards), nouns, progress=progress)
+        prepared = index.prepare(patterns.expand(shards), nouns, on_progress=progress)
     with counted("shards read") as progress:
-        report = reports.report(prepared, progress=progress)
+        report = reports.report(prepared, on_progress=progress)
     console = Console(highlight=False, soft_wrap=True)
     for table in _tables(report):
         console.print(table)
@@ -81,25 +81,25 @@ def _tables(report: "Report") -> "list[Table]":
     counts.add_row("shards", f"{report.shards:,}")
     counts.add_row("samples", f"{report.samples:,}")
     counts.add_row("captions", f"{report.captions:,}")
-    share = report.captions_without_nouns / max(1, report.captions)
-    counts.add_row("captions without nouns", f"{report.captions_without_nouns:,} ({share:.1%})")
+    rate = report.captions_without_nouns / max(1, report.captions)
+    counts.add_row("captions without nouns", f"{report.captions_without_nouns:,} ({rate:.1%})")
     counts.add_row("size", f"{report.bytes / 1e6:,.1f} MB")
     for kind, number in sorted(report.damage.items()):
         counts.add_row(f"damage: {kind}", f"[yellow]{number:,}[/]")
     if report.unreadable:
-        drawn = f"{report.unreadable} of {report.measured} drawn"
-        counts.add_row("damage: unreadable images", f"[yellow]{drawn}[/]")
-    spreads = Table(box=box.SIMPLE)
+        share = f"{report.unreadable} of {report.measured} sampled"
+        counts.add_row("damage: unreadable images", f"[yellow]{share}[/]")
+    quantiles = Table(box=box.SIMPLE)
     for name in ("", "smallest", "median", "95 % up to", "largest"):
-        spreads.add_column(name, justify="right" if name else "left")
-    spreads.add_row("width, pixels", *_cells(report.width))
-    spreads.add_row("height, pixels", *_cells(report.height))
-    spreads.add_row("caption, words", *_cells(report.words))
-    return [counts, spreads, _nouns(report)]
+        quantiles.add_column(name, justify="right" if name else "left")
+    quantiles.add_row("width, pixels", *_cells(report.width))
+    quantiles.add_row("height, pixels", *_cells(report.height))
+    quantiles.add_row("caption, words", *_cells(report.words))
+    return [counts, quantiles, _nouns(report)]
 
 
-def _cells(spread: "Spread") -> list[str]:
-    values = (spread.smallest, spread.median, spread.percentile_95, spread.largest)
+def _cells(quantiles: "Quantiles") -> list[str]:
+    values = (quantiles.smallest, quantiles.median, quantiles.percentile_95, quantiles.largest)
     return [f"{value:,.0f}" for value in values]
 
 
@@ -107,7 +107,9 @@ def _nouns(report: "Report") -> "Table":
     from rich import box
     from rich.table import Table
 
-    table = Table(title="commonest nouns", box=box.SIMPLE, title_justify="left", show_header=False)
+    table = Table(
+        title="most frequent nouns", box=box.SIMPLE, title_justify="left", show_header=False
+    )
     cells = [(noun, f"{count:,}") for noun, count in report.nouns.items()]
     rows = -(-len(cells) // 3)
     for _ in range(3):

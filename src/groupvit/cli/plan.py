@@ -59,7 +59,7 @@ def command(arguments: Sequence[str]) -> Callable[..., int]:
         from rich.markup import escape
 
         from groupvit.training import planning
-        from groupvit.training.accelerators import DEVICES
+        from groupvit.training.accelerators import ACCELERATORS
 
         if settings != file:
             raise InputError(f"give the settings file {settings} before all options")
@@ -67,9 +67,9 @@ def command(arguments: Sequence[str]) -> Callable[..., int]:
         console = Console(highlight=False)
         with console.status("a few steps are counted"):
             found = planning.plan(
-                config, DEVICES.get(kind), devices=devices, efficiency=efficiency, link=link
+                config, ACCELERATORS.get(kind), devices=devices, efficiency=efficiency, link=link
             )
-        device = DEVICES.get(kind)
+        device = ACCELERATORS.get(kind)
         told = "timed on this machine"
         if device is not None:
             peak = device.peak(config.precision) / 1e12

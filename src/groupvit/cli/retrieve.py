@@ -55,7 +55,7 @@ def retrieve(
     json_file.check(out, overwrite=overwrite)
     place = usable(device)
     with counted("shards indexed") as progress:
-        prepared = index.prepare(patterns.expand(shards), None, progress=progress)
+        prepared = index.prepare(patterns.expand(shards), None, on_progress=progress)
     loaded = load_model(console, model, partial(catalogue.load, model, revision=revision))
     network = loaded.model.to(place).eval()
     with counted("images") as progress:

@@ -1,8 +1,13 @@
-"""`groupvit storybook`: a drawn world to learn segmentation from captions, and to measure it."""
+"""`groupvit storybook`: a synthetic dataset to train on captions and to measure segmentation."""
 
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from groupvit.cli.options import Flag
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def storybook(
@@ -21,61 +26,46 @@ def storybook(
     Args:
         out: Folder to write: pairs/ with tar shards of images and captions, test/ with images/,
             masks/ and classes.txt, and sheet.png with some of the scenes.
-        num: Images with captions.
+        num: Number of images with captions.
         size: Height and width of images, 16 to 512 [pixels].
-        seed: Another seed draws another storybook.
-        test: Images of the benchmark; none of them is among the others.
+        seed: Seed of all scenes.
+        test: Number of images of the benchmark, which are not among those with captions.
         shard_size: Images in a tar file.
-        workers: Processes that draw; else one for each core. The files are the same.
-        overwrite: Replace what an earlier run wrote.
+        workers: Processes that draw; default: one for each core. They do not change the files.
+        overwrite: Replace the files of an earlier run.
     """
-    import time
-
     from rich.console import Console
 
-    from groupvit.progress import bar
+    from groupvit.progress import counted
     from groupvit.storybook.workers import write
     from groupvit.storybook.writing import Storybook
 
     book = Storybook(num=num, size=size, seed=seed, num_test=test, shard_size=shard_size)
-    errors, start = Console(stderr=True), time.perf_counter()
-    with bar("images", errors) as progress:
-        task = progress.add_task("drawing", total=num + test)
-        shares = write(
-            out,
-            book,
-            workers=workers,
-            overwrite=overwrite,
-            on_progress=lambda done: progress.update(task, completed=done),
-        )
-    _report(out, shares, with_test=test > 0)
-    Console(highlight=False).print(f"{num + test:,} images, {_rate(num + test, start)}")
+    start = time.perf_counter()
+    with counted("images") as progress:
+        frequencies = write(out, book, workers=workers, overwrite=overwrite, on_progress=progress)
+    rate = (num + test) / (time.perf_counter() - start)
+    console = Console(highlight=False, soft_wrap=True)
+    _print_classes(console, frequencies)
+    console.print(f"images and captions: {out / 'pairs'}", markup=False)
+    if test > 0:
+        console.print(f"benchmark with masks: {out / 'test'}", markup=False)
+    console.print(f"contact sheet: {out / 'sheet.png'}", markup=False)
+    console.print(f"{num + test:,} images, {rate:,.0f} images/s")
     return 0
 
 
-def _rate(done: int, start: float) -> str:
-    import time
-
-    return f"{done / (time.perf_counter() - start):,.0f} images/s"
-
-
-def _report(out: Path, shares: dict[str, float], *, with_test: bool) -> None:
-    """The share of images with each class, and where everything lies."""
+def _print_classes(console: "Console", frequencies: dict[str, float]) -> None:
+    """Print the fraction of images with each class."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
-    table = Table(title="images that show it", box=box.SIMPLE, title_justify="left")
-    rows = -(-len(shares) // 3)
-    cells = [(name, f"{share:.1%}") for name, share in shares.items()]
+    table = Table(title="images with each class", box=box.SIMPLE, title_justify="left")
+    rows = -(-len(frequencies) // 3)
+    cells = [(name, f"{frequency:.1%}") for name, frequency in frequencies.items()]
     for _ in range(3):
         table.add_column("class")
-        table.add_column("share", justify="right")
+        table.add_column("images", justify="right")
     for row in range(rows):
         table.add_row(*(text for cell in cells[row::rows] for text in cell))
-    console = Console(highlight=False, soft_wrap=True)
     console.print(table)
-    console.print(f"images and captions: {out / 'pairs'}", markup=False)
-    if with_test:
-        console.print(f"benchmark with masks: {out / 'test'}", markup=False)
-    console.print(f"contact sheet: {out / 'sheet.png'}", markup=False)

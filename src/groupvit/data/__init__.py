@@ -1,1 +1,1 @@
-"""Image-caption pairs in tar shards: found, shuffled, decoded, batched and augmented."""
+"""Training data: image-caption pairs in tar shards, their order, decoding and augmentation."""

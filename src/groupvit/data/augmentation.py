@@ -1,7 +1,10 @@
-"""Images varied on the device, a batch at a time, and normalized.
+"""Augmentation and normalization of batches of images, on their device.
 
-The recipe is that of DeiT, which GroupViT took (section 4.1): mirrored, RandAugment with increasing
-strengths, normalized, and a rectangle of noise. The crop before it is the loader's.
+The recipe is that of DeiT, which GroupViT uses (section 4.1): horizontal flips, RandAugment with
+increasing strengths, normalization and random erasing. The loader has cropped the images before.
+
+RandAugment is our own: kornia's takes 125 ms for 64 images of 112 pixels on one core (ours 33 ms),
+draws other strengths than timm's recipe, and has no generator argument.
 """
 
 import math
@@ -12,78 +15,69 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Generator, Tensor
 
 from groupvit.data.config import AugmentationConfig
-from groupvit.data.geometry import Motion, move
+from groupvit.data.geometry import Warp, warp
 from groupvit.data.operations import LARGEST, OPERATIONS, Images
 from groupvit.imaging import DEVIATION, MEAN
 
-_SPREAD: Final = 0.5
+_STRENGTH_STD: Final = 0.5
 """Standard deviation of the strengths of RandAugment."""
 
 _ERASED_AREA: Final = (0.02, 1 / 3)
-"""Smallest and largest share of an image that is erased."""
+"""Smallest and largest share of an image's area that is erased."""
 
 _ERASED_RATIO: Final = (0.3, 1 / 0.3)
-"""Height by width of what is erased."""
+"""Smallest and largest height / width of the erased rectangle."""
 
 _TRIES: Final = 10
-"""Rectangles that are drawn before an image is left as it is."""
+"""Rectangles drawn for an image; if none fits, it stays as it is."""
 
 
-class Augmentation:
-    """Varies batches of images; what is drawn comes from the generator alone."""
+def augment(
+    images: UInt8[Tensor, "batch 3 height width"],
+    config: AugmentationConfig,
+    *,
+    generator: Generator,
+) -> Float[Tensor, "batch 3 height width"]:
+    """Augmented images, normalized with ImageNet's mean and standard deviation.
 
-    def __init__(self, config: AugmentationConfig) -> None:
-        self._config = config
-
-    def __call__(
-        self, images: UInt8[Tensor, "batch 3 height width"], *, generator: Generator
-    ) -> Float[Tensor, "batch 3 height width"]:
-        """The images (RGB, 0 to 255) varied, and normalized with ImageNet's mean and deviation.
-
-        Args:
-            images: Where they lie is where it is computed; they stay as they are.
-            generator: Of the same device.
-        """
-        config = self._config
-        # From here on in place: most of the time would go into fresh memory otherwise.
-        varied = images.to(torch.float32)
-        if config.flip:
-            _flip(varied, generator)
-        for _ in range(config.rand_augment_ops):
-            _rand_augment(varied, config.rand_augment_magnitude, generator)
-        _normalize(varied)
-        if config.erasing > 0:
-            _erase(varied, config.erasing, generator)
-        return varied
+    Args:
+        images: RGB, 0 to 255; not modified.
+        config: The settings.
+        generator: The only source of randomness; on the device of the images.
+    """
+    # In place from here on: most of the time would be spent on fresh memory otherwise.
+    augmented = images.to(torch.float32)
+    if config.flip:
+        rows = _rows(_uniform((len(images),), generator).cpu() < 0.5, images.device)
+        augmented[rows] = augmented[rows].flip(3)
+    for _ in range(config.rand_augment_ops):
+        _rand_augment(augmented, config.rand_augment_magnitude, generator)
+    _normalize(augmented)
+    if config.erasing > 0:
+        _erase(augmented, config.erasing, generator)
+    return augmented
 
 
 def _normalize(images: Images) -> None:
-    mean, deviation = (
-        torch.tensor(values, dtype=images.dtype, device=images.device)[:, None, None]
-        for values in (MEAN, DEVIATION)
-    )
-    images.sub_(mean).div_(deviation)
+    mean = torch.tensor(MEAN, dtype=images.dtype, device=images.device)
+    deviation = torch.tensor(DEVIATION, dtype=images.dtype, device=images.device)
+    images.sub_(mean[:, None, None]).div_(deviation[:, None, None])
 
 
 def _uniform(size: tuple[int, ...], generator: Generator) -> Float[Tensor, "*size"]:
     return torch.rand(size, generator=generator, device=generator.device)
 
 
-def _flip(images: Images, generator: Generator) -> None:
-    rows = _rows(_uniform((len(images),), generator).cpu() < 0.5, images.device)
-    images[rows] = images[rows].flip(3)
-
-
 def _rand_augment(images: Images, magnitude: float, generator: Generator) -> None:
-    """One of 15 operations for half of the images, the same chance for each operation."""
+    """One of 15 operations, each equally likely, on half of the images."""
     size = (len(images),)
     noise = torch.randn(size, generator=generator, device=generator.device)
-    strengths = (magnitude + _SPREAD * noise).clamp(0, LARGEST)
+    strengths = (magnitude + _STRENGTH_STD * noise).clamp(0, LARGEST)
     strengths = torch.where(_uniform(size, generator) < 0.5, -strengths, strengths)
-    number = len(OPERATIONS) + len(Motion)
+    number = len(OPERATIONS) + len(Warp)
     drawn = (_uniform(size, generator) * number).long().clamp(max=number - 1)
     drawn = torch.where(_uniform(size, generator) < 0.5, drawn, -1)
-    # The choice is looked at on the processor: once, instead of once for every operation.
+    # Copied to the CPU once, which waits for the device once instead of once per operation.
     choices = drawn.cpu()
     for operation, function in enumerate(OPERATIONS):
         rows = _rows(choices == operation, images.device)
@@ -91,7 +85,7 @@ def _rand_augment(images: Images, magnitude: float, generator: Generator) -> Non
             images[rows] = function(images[rows], strengths[rows])
     rows = _rows(choices >= len(OPERATIONS), images.device)
     if len(rows):
-        images[rows] = move(images[rows], drawn[rows] - len(OPERATIONS), strengths[rows])
+        images[rows] = warp(images[rows], drawn[rows] - len(OPERATIONS), strengths[rows])
 
 
 def _rows(chosen: Bool[Tensor, " batch"], device: torch.device) -> Tensor:
@@ -115,7 +109,7 @@ def _erase(images: Images, share: float, generator: Generator) -> None:
 def _rectangles(
     batch: int, height: int, width: int, generator: Generator
 ) -> tuple[Float[Tensor, "batch 1 1"], ...]:
-    """Top, left, height and width of a rectangle for each image, 0 high where none fits.
+    """Top, left, height and width of a rectangle for each image; height 0 where none fits.
 
     Area and the logarithm of the ratio are uniform; the first of 10 tries that fits is taken.
     """
@@ -130,4 +124,4 @@ def _rectangles(
     widths = widths.gather(1, first)
     tops = (_uniform((batch, 1), generator) * (height - heights + 1)).floor()
     lefts = (_uniform((batch, 1), generator) * (width - widths + 1)).floor()
-    return tuple(edge[..., None] for edge in (tops, lefts, heights, widths))
+    return tops[..., None], lefts[..., None], heights[..., None], widths[..., None]

@@ -1,4 +1,4 @@
-"""What training gets at each step."""
+"""The batch of one training step."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from jaxtyping import Int, UInt8
 from torch import Tensor
 
 NOUNS_PER_CAPTION = 16
-"""How many nouns of a caption a batch can tell of."""
+"""Most nouns of a caption in a batch."""
 
 
 class Batch(NamedTuple):
@@ -15,10 +15,10 @@ class Batch(NamedTuple):
     images: UInt8[Tensor, "batch 3 height width"]
     """RGB, 0 to 255, cropped and resized to the training size."""
     tokens: Int[Tensor, "batch text position"]
-    """Token ids: text 0 is the caption, the others are prompts of its nouns; zeros behind END."""
+    """Token ids: text 0 is the caption, the others are prompts of its nouns; zeros after END."""
     prompt_nouns: Int[Tensor, "batch prompt"]
-    """Id of each prompt's noun; of the caption where the raw caption stands in for a prompt."""
+    """Id of each prompt's noun; id of the caption where the caption replaces a missing prompt."""
     caption_nouns: Int[Tensor, "batch noun"]
-    """Ids of the different nouns of the caption, the first 16; zeros, which are no noun, behind."""
+    """Ids of the distinct nouns of the caption, at most 16, padded with 0, which is no noun."""
     damaged: int
-    """How many samples of this batch could not be read and were replaced."""
+    """Number of samples of this batch that could not be read and were replaced."""

@@ -1,4 +1,4 @@
-"""Settings of the data: which pairs, how they are read, and how images are varied."""
+"""Settings of the training data: shards, batches, crops, prompts and augmentation."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -6,21 +6,21 @@ from typing import Literal
 from groupvit.errors import InputError
 
 Nouns = Literal["pattern", "perceptron"]
-"""Who finds the nouns of a caption; see `groupvit.text.nouns`."""
+"""Part-of-speech tagger that finds the nouns of captions; see `groupvit.text.nouns`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AugmentationConfig:
-    """How images are varied on the device. The defaults are those of GroupViT and DeiT."""
+    """Augmentation of images on the device. The defaults are those of GroupViT and DeiT."""
 
     flip: bool = True
-    """Mirror half of the images left to right."""
+    """Flip half of the images left to right."""
     rand_augment_ops: int = 2
-    """Operations of RandAugment for each image, each left out half of the time; 0: none."""
+    """Operations of RandAugment for each image, each applied with probability 1/2; 0: none."""
     rand_augment_magnitude: float = 9.0
-    """Mean strength of these operations, 0 to 10; it varies by a standard deviation of 0.5."""
+    """Mean strength of these operations, 0 to 10, with a standard deviation of 0.5."""
     erasing: float = 0.25
-    """Share of the images in which a rectangle becomes noise, [0, 1]."""
+    """Share of the images in which a rectangle is replaced by noise, [0, 1]."""
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
@@ -36,32 +36,32 @@ class AugmentationConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataConfig:
-    """Which pairs a training reads, and how."""
+    """Training data: shards, batches, crops and prompts."""
 
     shards: tuple[str, ...] = ()
     """Tar shards; ranges and lists in braces are expanded: "pairs/train-{000000..000006}.tar"."""
     image_size: int = 224
-    """Height and width of the images that the network gets [pixels]."""
+    """Height and width of the network's input [pixels]."""
     batch_size: int = 256
-    """Pairs that one rank gets in a step."""
+    """Image-caption pairs of one rank in a step."""
     num_prompts: int = 3
-    """Nouns of a caption that become prompts (K); 0 trains without the multi-label loss."""
+    """Nouns of a caption used as prompts (K); 0 trains without the multi-label loss."""
     nouns: Nouns = "pattern"
-    """Who finds the nouns: TextBlob's rules, or NLTK's tagger with the verbs, as published."""
+    """Tagger that finds the nouns: TextBlob's rules, or NLTK's with verbs, as published."""
     templates: str = "full"
-    """Sentences that nouns are put into: simple, subset (7), full (80), or a text file."""
+    """Templates of the noun prompts: simple, subset (7), full (80), or a text file."""
     crop_scale_min: float = 0.08
-    """Smallest share of an image's area that a random crop keeps, (0, 1]."""
+    """Smallest share of an image's area in a random crop, (0, 1]."""
     crop_scale_max: float = 1.0
     """Largest share, (0, 1]."""
     crop_ratio_min: float = 3 / 4
-    """Narrowest crop, width by height; with all four at 1.0, square images stay whole."""
+    """Smallest width / height of a crop; with all four at 1.0, square images stay whole."""
     crop_ratio_max: float = 4 / 3
-    """Widest crop."""
+    """Largest width / height of a crop."""
     num_workers: int = 2
-    """Processes that prepare batches; 0: the training itself does."""
+    """Processes that prepare batches; 0: the training process itself."""
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
-    """How images are varied on the device."""
+    """Augmentation of images on the device."""
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""

@@ -1,4 +1,4 @@
-"""A random crop of an encoded image, resized, without decoding more than it needs."""
+"""Random resized crops of encoded images; JPEG files are decoded at reduced size if possible."""
 
 import io
 import math
@@ -18,9 +18,9 @@ from groupvit.data.config import DataConfig
 from groupvit.imaging import FORMATS, MAX_PIXELS, read
 
 TRIES = 10
-"""Boxes that are drawn before the middle of the image is taken, as in torchvision."""
+"""Boxes drawn for a crop; if none fits, it is in the center, as in torchvision."""
 
-# What Pillow raises on damaged data; `InputError` of `images.read` is a `ValueError`.
+# Errors of Pillow on damaged data; the `InputError` of `imaging.read` is a `ValueError`.
 _DAMAGED = (
     OSError,
     SyntaxError,
@@ -35,11 +35,11 @@ _DAMAGED = (
 
 
 class DamagedError(Exception):
-    """An image that cannot be decoded; the loader takes another."""
+    """An image that cannot be decoded."""
 
 
 class Box(NamedTuple):
-    """A part of an image [pixels]."""
+    """A rectangle of an image [pixels]."""
 
     left: float
     top: float
@@ -49,15 +49,15 @@ class Box(NamedTuple):
 
 @contextmanager
 def opened(data: bytes) -> Iterator[Image.Image]:
-    """An encoded image, of which only the header is read yet; what is wrong with it is told.
+    """An encoded image of which only the header has been read.
 
     Raises:
-        DamagedError: It is no JPEG, PNG or WebP image, has too many pixels, or turns out to be
-            damaged while it is used.
+        DamagedError: It is no JPEG, PNG or WebP image, has too many pixels, or its data turn out
+            to be damaged inside the context.
     """
     try:
         with warnings.catch_warnings():
-            # Damage that does not matter, and Pillow's own cap of pixels below ours.
+            # Minor damage, and Pillow's own limit of pixels, which is below ours.
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 if image.width * image.height > MAX_PIXELS:
@@ -70,23 +70,32 @@ def opened(data: bytes) -> Iterator[Image.Image]:
 def decode(
     data: bytes, config: DataConfig, generator: random.Random
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """A random crop of an encoded image in the size of the settings: RGB, 0 to 255.
+    """A random crop of an encoded image, resized to the size of the settings: RGB, 0 to 255.
 
-    Images are upright, as EXIF says, and white where they are transparent: this is how
-    `groupvit.imaging.read` gives them when the model is used.
+    EXIF orientation is applied and transparent pixels are white, as in `groupvit.imaging.read`,
+    which prepares images for inference.
 
     Raises:
         DamagedError: It is no JPEG, PNG or WebP image, is damaged or has too many pixels.
     """
     with opened(data) as image:
-        return np.asarray(_crop(image, config, generator))
+        plain = image.mode in ("RGB", "L") and not image.has_transparency_data
+        plain = plain and _is_upright(image)
+        # Rare kinds are read as at inference.
+        source = image if plain else Image.fromarray(read(image))
+        box = draw_box(*source.size, config, generator)
+        if plain:
+            box = _reduce(image, box, config.image_size)
+        size = config.image_size, config.image_size
+        crop = source.resize(size, Image.Resampling.BILINEAR, box=box)
+        return np.asarray(crop.convert("RGB"))
 
 
 def draw_box(width: int, height: int, config: DataConfig, generator: random.Random) -> Box:
-    """A crop of random area and shape.
+    """A box of random area and aspect ratio.
 
     Area and the logarithm of the ratio are uniform. After `TRIES` boxes that do not fit, it is the
-    largest box in the middle whose ratio is allowed (Szegedy et al. 2015, as in torchvision).
+    largest centered box of an allowed ratio (Szegedy et al. 2015, as in torchvision).
     """
     low, high = config.crop_ratio_min, config.crop_ratio_max
     for _ in range(TRIES):
@@ -103,17 +112,6 @@ def draw_box(width: int, height: int, config: DataConfig, generator: random.Rand
     return Box(left, top, left + crop_width, top + crop_height)
 
 
-def _crop(image: Image.Image, config: DataConfig, generator: random.Random) -> Image.Image:
-    # Rare kinds take the way of images that people give, with all its cares.
-    plain = image.mode in ("RGB", "L") and not image.has_transparency_data and _is_upright(image)
-    source = image if plain else Image.fromarray(read(image))
-    box = draw_box(*source.size, config, generator)
-    if plain:
-        box = _reduce(image, box, config.image_size)
-    size = config.image_size, config.image_size
-    return source.resize(size, Image.Resampling.BILINEAR, box=box).convert("RGB")
-
-
 def _is_upright(image: Image.Image) -> bool:
     try:
         return bool(image.getexif().get(ExifTags.Base.Orientation, 1) == 1)
@@ -122,7 +120,7 @@ def _is_upright(image: Image.Image) -> bool:
 
 
 def _reduce(image: Image.Image, box: Box, size: int) -> Box:
-    """Let JPEG decode at 1/2, 1/4 or 1/8 if the crop keeps the wanted size; gives its box then."""
+    """Decode JPEG at 1/2, 1/4 or 1/8 where the crop stays large enough; returns the scaled box."""
     share = min((box.right - box.left) / size, (box.bottom - box.top) / size)
     if share < 2:
         return box

@@ -1,20 +1,20 @@
-"""What lies where in a shard, found once and kept beside it: `NAME.tar.index`.
+"""Index of a shard: positions of its images, captions and nouns, stored in `NAME.tar.index`.
 
-An index is a safetensors file, of which readers take the slices they need:
+An index is a safetensors file, of which readers load the slices they need:
 
 - `images`, int64 (sample, 2): offset and size of each image in the tar file [bytes].
-- `first_captions`, int64 (sample + 1): number of each sample's first caption; its last is followed
-  by the first of the next sample.
-- `text_starts`, `noun_starts`, int64 (caption + 1): where each caption, and its nouns with spaces
-  between, begin in `texts` and `nouns`, which are UTF-8 text in uint8.
+- `first_captions`, int64 (sample + 1): index of each sample's first caption; its last one comes
+  before the first of the next sample.
+- `text_starts`, `noun_starts`, int64 (caption + 1): position of each caption, and of its nouns
+  joined by spaces, in `texts` and `nouns`, which are UTF-8 text in uint8.
 
-Its metadata say which tar file it belongs to (size and time), who found the nouns, and what was
-damaged. An index that does not fit its tar file is made anew.
+Its metadata hold the tar file's size and time, the tagger of the nouns, and the damage. An index
+that does not match its tar file is rebuilt.
 """
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -27,23 +27,21 @@ from groupvit import files
 from groupvit.data import tar_samples
 from groupvit.data.config import Nouns
 from groupvit.errors import InputError
+from groupvit.progress import OnProgress
 from groupvit.text.nouns import NounFinder
 
 VERSION = "1"
-"""Changes with the layout of indexes, and with what is found in shards."""
+"""Version of the layout and of the content of indexes."""
 
 SUFFIX = ".index"
-"""What the name of a shard's index ends in."""
-
-Progress = Callable[[int, int], object]
-"""Called with how many shards are done, and how many there are."""
+"""Added to the name of a shard for its index."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shard:
-    """A tar file, and what its index says in short."""
+    """A tar file and a summary of its index."""
 
     path: Path
     """The tar file."""
@@ -52,18 +50,13 @@ class Shard:
     num_captions: int
     """Captions of all samples."""
     damage: Mapping[str, int]
-    """How often something was left out, by kind; see `tar_samples.Contents`."""
+    """Number of omissions of each kind; see `tar_samples.TarSamples`."""
     tensors: Mapping[str, np.ndarray] | None
-    """The index itself if it could not be written beside the tar file."""
-
-    @property
-    def index_path(self) -> Path:
-        """Where the index lies if it could be written."""
-        return index_path(self.path)
+    """The index itself, if it could not be written beside the tar file."""
 
 
 def index_path(path: Path) -> Path:
-    """Where the index of a tar file lies."""
+    """Path of the index of a tar file."""
     return path.with_name(path.name + SUFFIX)
 
 
@@ -72,15 +65,15 @@ def prepare(
     nouns: Nouns | None,
     *,
     first: int = 0,
-    progress: Progress | None = None,
+    on_progress: OnProgress | None = None,
 ) -> list[Shard]:
-    """Read the index of every shard; make those that are missing or do not fit.
+    """Read the index of every shard; build those that are missing or do not match.
 
     Args:
         paths: Tar files.
-        nouns: Who finds the nouns of the captions; None: it does not matter.
-        first: The shard to begin with. Processes that begin at different ones share the work.
-        progress: Is told of every shard.
+        nouns: Tagger that finds the nouns of the captions; None: any.
+        first: Shard to begin with. Processes that begin at different ones share the work.
+        on_progress: Called after every shard.
 
     Raises:
         InputError: A shard cannot be read or is no tar file, or the tagger is not installed.
@@ -96,29 +89,26 @@ def prepare(
             shard, error = _make(paths[number], nouns or "pattern", finder)
             unwritten = unwritten or error
         shards[number] = shard
-        if progress is not None:
-            progress(done, len(paths))
+        if on_progress is not None:
+            on_progress(done, len(paths))
     if unwritten is not None:
         logger.warning("indexes are kept in memory, as %s", unwritten)
-    return [shards[number] for number in range(len(paths))]
+    return [shard for _, shard in sorted(shards.items())]
 
 
 def _stamp(path: Path, nouns: Nouns | None) -> dict[str, str]:
-    """What an index must say of its tar file to be used."""
+    """Metadata that an index must have to match its tar file."""
     try:
         status = path.stat()
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    stamp = {
-        "version": VERSION,
-        "size": str(status.st_size),
-        "mtime_ns": str(status.st_mtime_ns),
-    }
+    size, time = str(status.st_size), str(status.st_mtime_ns)
+    stamp = {"version": VERSION, "size": size, "mtime_ns": time}
     return stamp | ({"nouns": nouns} if nouns else {})
 
 
 def _read(path: Path, nouns: Nouns | None) -> Shard | None:
-    """The shard if its index is there and fits."""
+    """The shard, if its index exists and matches."""
     try:
         with safe_open(index_path(path), framework="numpy") as file:
             metadata = file.metadata() or {}
@@ -135,44 +125,49 @@ def _read(path: Path, nouns: Nouns | None) -> Shard | None:
 
 
 def _make(path: Path, nouns: Nouns, finder: NounFinder) -> tuple[Shard, str | None]:
-    """The shard, and why its index could not be written if so."""
+    """The shard with a new index, and the reason if the index could not be written."""
     stamp = _stamp(path, nouns)
-    contents = tar_samples.read(path)
-    tensors = _tensors(contents.samples, finder)
-    error = _write(index_path(path), tensors, stamp | {"damage": json.dumps(contents.damage)})
+    samples, damage = tar_samples.read(path)
+    tensors = _tensors(samples, finder)
+    error = _write(index_path(path), tensors, stamp | {"damage": json.dumps(damage)})
     shard = Shard(
         path=path,
-        num_samples=len(contents.samples),
-        num_captions=sum(len(sample.captions) for sample in contents.samples),
-        damage=dict(contents.damage),
+        num_samples=len(samples),
+        num_captions=len(tensors["text_starts"]) - 1,
+        damage=dict(damage),
         tensors=tensors if error else None,
     )
     return shard, error
 
 
 def _tensors(samples: Sequence[tar_samples.Sample], finder: NounFinder) -> dict[str, np.ndarray]:
-    captions = [caption for sample in samples for caption in sample.captions]
-    texts, text_starts = _joined(captions)
-    nouns, noun_starts = _joined([" ".join(finder.find(caption)) for caption in captions])
-    counts = (len(sample.captions) for sample in samples)
+    images, first_captions = [], [0]
+    captions: list[str] = []
+    for sample in samples:
+        images.append(sample.image)
+        captions += sample.captions
+        first_captions.append(len(captions))
+    nouns = [" ".join(finder.find(caption)) for caption in captions]
     return {
-        "images": np.array([s.image for s in samples], dtype=np.int64).reshape(-1, 2),
-        "first_captions": np.array([*accumulate(counts, initial=0)], dtype=np.int64),
-        "texts": texts,
-        "text_starts": text_starts,
-        "nouns": nouns,
-        "noun_starts": noun_starts,
+        "images": np.array(images, dtype=np.int64).reshape(-1, 2),
+        "first_captions": np.array(first_captions, dtype=np.int64),
+        **_joined("text", captions),
+        **_joined("noun", nouns),
     }
 
 
-def _joined(parts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    encoded = [part.encode() for part in parts]
-    starts = np.array([*accumulate(map(len, encoded), initial=0)], dtype=np.int64)
-    return np.frombuffer(b"".join(encoded), dtype=np.uint8), starts
+def _joined(name: str, texts: Sequence[str]) -> dict[str, np.ndarray]:
+    """UTF-8 bytes of all texts, and the position at which each begins."""
+    encoded = list(map(str.encode, texts))
+    starts = [*accumulate(map(len, encoded), initial=0)]
+    return {
+        f"{name}s": np.frombuffer(b"".join(encoded), dtype=np.uint8),
+        f"{name}_starts": np.array(starts, dtype=np.int64),
+    }
 
 
 def _write(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> str | None:
-    """Write the index, as other processes may do too; returns why that was not possible."""
+    """Write the index, which other processes may write too; returns the reason if that fails."""
     try:
         with files.new_file(path) as beside:
             save_file(tensors, beside, metadata=metadata)

@@ -1,8 +1,8 @@
-"""The 10 operations of RandAugment that change colors, on batches of images.
+"""The 10 color operations of RandAugment, on batches of images.
 
-They give what the operations of Pillow give that timm 0.4.12 takes for `rand-m9-mstd0.5-inc1`.
-Images are float32 with whole numbers, 0 to 255. Strengths are -10 to 10; operations that have
-but one direction heed only how great they are.
+The results equal those of Pillow's operations in timm 0.4.12's `rand-m9-mstd0.5-inc1`. Images are
+float32 with whole numbers, 0 to 255. Strengths are -10 to 10; operations with one direction only
+use the absolute value.
 """
 
 from collections.abc import Callable
@@ -17,20 +17,20 @@ Images = Float[Tensor, "batch 3 height width"]
 Strengths = Float[Tensor, " batch"]
 
 LARGEST: Final = 10.0
-"""The greatest strength."""
+"""Largest strength."""
 
 _ENHANCEMENT: Final = 0.9
-"""How far the greatest strength goes from an image, where 1 is all the way to its opposite."""
+"""Change of the enhancement factor at the largest strength."""
 
 _ADDITION: Final = 110
-"""What the greatest strength adds to dark values."""
+"""Added to dark values at the largest strength."""
 
-_GREY: Final = (19595, 38470, 7471)
-"""How bright red, green and blue are [1/65536] (ITU-R 601)."""
+_GRAY: Final = (19595, 38470, 7471)
+"""Luma weights of red, green and blue [1/65536] (ITU-R 601)."""
 
 
 def auto_contrast(images: Images) -> Images:
-    """Stretch each channel so that its values reach from 0 to 255."""
+    """Stretch each channel to the range 0 to 255."""
     low = images.amin(dim=(2, 3), keepdim=True)
     span = images.amax(dim=(2, 3), keepdim=True) - low
     stretched = ((images - low) * 255 / span.clamp(min=1)).floor()
@@ -38,7 +38,7 @@ def auto_contrast(images: Images) -> Images:
 
 
 def equalize(images: Images) -> Images:
-    """Change each channel's values so that all become about equally frequent."""
+    """Equalize the histogram of each channel."""
     values = images.long().flatten(2)
     counts = values.new_zeros(*values.shape[:2], 256)
     counts.scatter_add_(2, values, torch.ones_like(values))
@@ -51,47 +51,47 @@ def equalize(images: Images) -> Images:
 
 
 def invert(images: Images) -> Images:
-    """The negative."""
+    """Negative of the image."""
     return 255 - images
 
 
 def posterize(images: Images, strengths: Strengths) -> Images:
-    """Keep only the highest bits of every value, 4 to 0 of them."""
+    """Keep the 4 to 0 highest bits of every value."""
     bits = 4 - (strengths.abs() * 4 / LARGEST).floor()
-    steps = _of_images(2 ** (8 - bits))
+    steps = _per_image(2 ** (8 - bits))
     return (images / steps).floor() * steps
 
 
 def solarize(images: Images, strengths: Strengths) -> Images:
-    """Turn values into their negatives from a threshold on, which is 256 to 0."""
-    threshold = _of_images(256 - (strengths.abs() * 256 / LARGEST).floor())
+    """Invert values at and above a threshold of 256 to 0."""
+    threshold = _per_image(256 - (strengths.abs() * 256 / LARGEST).floor())
     return torch.where(images < threshold, images, 255 - images)
 
 
 def solarize_add(images: Images, strengths: Strengths) -> Images:
     """Add 0 to 110 to values below 128."""
-    added = _of_images((strengths.abs() * _ADDITION / LARGEST).floor())
+    added = _per_image((strengths.abs() * _ADDITION / LARGEST).floor())
     return torch.where(images < 128, (images + added).clamp(max=255), images)
 
 
 def color(images: Images, strengths: Strengths) -> Images:
-    """Move away from gray, or towards it."""
-    return _enhance(_grey(images), images, strengths)
+    """Change the saturation: blend with the gray image."""
+    return _enhance(_gray(images), images, strengths)
 
 
 def contrast(images: Images, strengths: Strengths) -> Images:
-    """Move away from the mean brightness, or towards it."""
-    mean = _grey(images).mean(dim=(2, 3), keepdim=True)
+    """Change the contrast: blend with the mean brightness."""
+    mean = _gray(images).mean(dim=(2, 3), keepdim=True)
     return _enhance((mean + 0.5).floor(), images, strengths)
 
 
 def brightness(images: Images, strengths: Strengths) -> Images:
-    """Move away from black, or towards it."""
+    """Change the brightness: blend with black."""
     return _enhance(torch.zeros_like(images), images, strengths)
 
 
 def sharpness(images: Images, strengths: Strengths) -> Images:
-    """Move away from a smoothed image, or towards it; the outermost pixels stay."""
+    """Change the sharpness: blend with a smoothed image; the outermost pixels stay."""
     if min(images.shape[2:]) < 3:
         return images
     kernel = torch.ones(3, 1, 3, 3, dtype=images.dtype, device=images.device)
@@ -114,23 +114,25 @@ OPERATIONS: Final[tuple[Callable[[Images, Strengths], Images], ...]] = (
     brightness,
     sharpness,
 )
-"""All of them."""
+"""All color operations."""
 
 
-def _of_images(values: Strengths) -> Float[Tensor, "batch 1 1 1"]:
+def _per_image(values: Strengths) -> Float[Tensor, "batch 1 1 1"]:
     return values[:, None, None, None]
 
 
-def _grey(images: Images) -> Float[Tensor, "batch 1 height width"]:
-    weights = torch.tensor(_GREY, dtype=images.dtype, device=images.device)
+def _gray(images: Images) -> Float[Tensor, "batch 1 height width"]:
+    weights = torch.tensor(_GRAY, dtype=images.dtype, device=images.device)
     # All products are whole numbers below 2 ** 24, which float32 holds exactly.
     total = (images * weights[:, None, None]).sum(dim=1, keepdim=True)
     return ((total + 0x8000) / 0x10000).floor()
 
 
 def _enhance(
-    plain: Float[Tensor, "batch any height_or_1 width_or_1"], images: Images, strengths: Strengths
+    degenerate: Float[Tensor, "batch any height_or_1 width_or_1"],
+    images: Images,
+    strengths: Strengths,
 ) -> Images:
-    """Between a plain form of the images (factor 0) and the images (1), or beyond them."""
-    factors = _of_images(1 + strengths * _ENHANCEMENT / LARGEST)
-    return (plain + factors * (images - plain)).clamp(0, 255).floor()
+    """Blend of a degenerate image (factor 0) and the image (1), extrapolated above 1."""
+    factors = _per_image(1 + strengths * _ENHANCEMENT / LARGEST)
+    return (degenerate + factors * (images - degenerate)).clamp(0, 255).floor()

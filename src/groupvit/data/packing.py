@@ -1,4 +1,4 @@
-"""Shards made from images with captions: the same pairs give the same bytes."""
+"""Packing of images with captions into shards; the same pairs give the same bytes."""
 
 import io
 import os
@@ -17,35 +17,36 @@ from PIL import Image
 from groupvit import files, imaging
 from groupvit.data import index
 from groupvit.data.config import Nouns
-from groupvit.data.index import Progress, Shard
+from groupvit.data.index import Shard
 from groupvit.data.sources import Pair
 from groupvit.data.tar_samples import LARGEST_IMAGE, LARGEST_TEXT
 from groupvit.errors import InputError
+from groupvit.progress import OnProgress
 from groupvit.text.nouns import NounFinder
 
 _SIGNS = {b"\xff\xd8\xff": "jpg", b"\x89PNG": "png", b"RIFF": "webp"}
-"""How the files of the formats that `imaging.read` takes begin."""
+"""First bytes of the formats that `imaging.read` reads."""
 
 _AT_ONCE = 64
-"""Images that are prepared while others are written."""
+"""Images prepared at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackingConfig:
-    """How shards are made."""
+    """Settings of packing."""
 
     name: str = "train"
-    """What the names of the shards begin with."""
+    """Prefix of the names of the shards."""
     shard_size: int = 10_000
-    """Samples of a shard."""
+    """Samples in a shard."""
     image_size: int = 512
-    """Length to which a longer shorter side is reduced [pixels]; 0 leaves files as they are."""
+    """Largest shorter side, to which larger images are reduced [pixels]; 0 keeps all files."""
     quality: int = 95
-    """Quality of the JPEG files that reduced images become, 1 to 100."""
+    """JPEG quality of reduced images, 1 to 100."""
     shuffle_seed: int = 0
-    """Of the order of the pairs; neighbors in a shard are seen near each other in training."""
+    """Seed of the order of the pairs; neighbors in a shard are also near each other in training."""
     nouns: Nouns = "pattern"
-    """Who finds the nouns for the index."""
+    """Tagger that finds the nouns for the index."""
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
@@ -60,21 +61,21 @@ class PackingConfig:
 
 
 class Skipped(NamedTuple):
-    """A pair that is in no shard."""
+    """A pair that was left out."""
 
     image: Path
     reason: str
 
 
 class Packed(NamedTuple):
-    """What was made."""
+    """Shards, and the pairs that were left out."""
 
     shards: list[Shard]
     skipped: list[Skipped]
 
 
-class _Ready(NamedTuple):
-    """What goes into a shard for a pair."""
+class _Members(NamedTuple):
+    """Content of a pair's members in a shard."""
 
     suffix: str
     image: bytes
@@ -87,30 +88,30 @@ def pack(
     config: PackingConfig,
     *,
     overwrite: bool = False,
-    progress: Progress | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Packed:
-    """Write pairs into shards `NAME-000000.tar`..., with their indexes; all appear at the end.
+    """Write pairs into shards `NAME-000000.tar`... with their indexes, all or none.
 
-    Pairs whose image cannot be decoded, or that have no caption, are left out and listed in
+    Pairs whose image cannot be decoded, or without a caption, are left out and listed in
     `NAME.skipped.txt`.
 
     Args:
         pairs: Images and captions.
-        out: Folder for the shards.
-        config: How shards are made.
-        overwrite: Replace the shards of this name that are there.
-        progress: Is told how many pairs are done, and of how many.
+        out: Folder of the shards.
+        config: The settings.
+        overwrite: Replace existing shards of this name.
+        on_progress: Called after every pair.
 
     Raises:
         InputError: There are shards of this name already, the folder cannot be written, no pair
             can be used, or the tagger is not installed.
     """
-    NounFinder(config.nouns)  # rather now than after hours
-    old = _there(out, config.name)
+    NounFinder(config.nouns)  # fails now instead of after hours
+    old = _existing(out, config.name)
     if old and not overwrite:
         raise InputError(f"{old[0]} exists already; choose another name or pass --overwrite")
     with files.temporary_folder(out, config.name) as beside:
-        skipped = _write(pairs, beside, config, progress)
+        skipped = _write(pairs, beside, config, on_progress)
         paths = sorted(beside.glob("*.tar"))
         if not paths:
             reason = f"; the first: {skipped[0].image}: {skipped[0].reason}" if skipped else ""
@@ -121,14 +122,14 @@ def pack(
     return Packed(index.prepare([out / path.name for path in paths], config.nouns), skipped)
 
 
-def _there(out: Path, name: str) -> list[Path]:
+def _existing(out: Path, name: str) -> list[Path]:
     """Shards of this name and their indexes."""
     ours = re.compile(re.escape(name) + r"-\d{6}\.tar(\.index)?")
     return sorted(path for path in out.glob(f"{name}-*") if ours.fullmatch(path.name))
 
 
 def _write(
-    pairs: Sequence[Pair], folder: Path, config: PackingConfig, progress: Progress | None
+    pairs: Sequence[Pair], folder: Path, config: PackingConfig, on_progress: OnProgress | None
 ) -> list[Skipped]:
     order = list(pairs)
     random.Random(config.shuffle_seed).shuffle(order)
@@ -136,19 +137,19 @@ def _write(
     tar: tarfile.TarFile | None = None
     number = 0
     try:
-        for done, (pair, ready) in enumerate(_prepared(order, config), start=1):
-            if isinstance(ready, str):
-                skipped.append(Skipped(pair.image, ready))
+        for done, (pair, members) in enumerate(_prepared(order, config), start=1):
+            if isinstance(members, str):
+                skipped.append(Skipped(pair.image, members))
             else:
                 shard, place = divmod(number, config.shard_size)
                 if place == 0:
                     tar = _next(tar, folder / f"{config.name}-{shard:06d}.tar")
                 assert tar is not None
-                _add(tar, f"{number:09d}.{ready.suffix}", ready.image)
-                _add(tar, f"{number:09d}.txt", ready.text)
+                _add(tar, f"{number:09d}.{members.suffix}", members.image)
+                _add(tar, f"{number:09d}.txt", members.text)
                 number += 1
-            if progress is not None:
-                progress(done, len(order))
+            if on_progress is not None:
+                on_progress(done, len(order))
     finally:
         if tar is not None:
             tar.close()
@@ -167,15 +168,17 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
     tar.addfile(member, io.BytesIO(data))
 
 
-def _prepared(pairs: Sequence[Pair], config: PackingConfig) -> Iterator[tuple[Pair, _Ready | str]]:
-    """Every pair with what goes into a shard, or with the reason why nothing does."""
+def _prepared(
+    pairs: Sequence[Pair], config: PackingConfig
+) -> Iterator[tuple[Pair, _Members | str]]:
+    """Every pair with its members of a shard, or with the reason why it is left out."""
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 16)) as threads:
         for first in range(0, len(pairs), _AT_ONCE):
             some = pairs[first : first + _AT_ONCE]
             yield from zip(some, threads.map(lambda p: _prepare(p, config), some), strict=True)
 
 
-def _prepare(pair: Pair, config: PackingConfig) -> _Ready | str:
+def _prepare(pair: Pair, config: PackingConfig) -> _Members | str:
     text = "\n".join(pair.captions).encode("utf-8", "replace")
     if not text or len(text) > LARGEST_TEXT:
         return "its captions are too long" if text else "it has no caption"
@@ -189,7 +192,7 @@ def _prepare(pair: Pair, config: PackingConfig) -> _Ready | str:
     if len(data) > LARGEST_IMAGE:
         return f"its file has {len(data):,} bytes"
     suffix = next(name for sign, name in _SIGNS.items() if data.startswith(sign))
-    return _Ready(suffix, data, text)
+    return _Members(suffix, data, text)
 
 
 def _reduced(image: Image.Image, config: PackingConfig) -> bytes:
@@ -202,7 +205,7 @@ def _reduced(image: Image.Image, config: PackingConfig) -> bytes:
 
 
 def _replace(old: Sequence[Path], beside: Path, out: Path) -> None:
-    """Put new shards in the place of old ones."""
+    """Replace old shards by new ones."""
     new = sorted(beside.iterdir())
     names = {path.name for path in new}
     for path in new:

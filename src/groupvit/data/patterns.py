@@ -1,7 +1,8 @@
-"""Paths of shards from patterns with braces: "pairs/train-{000000..000331}.tar"."""
+"""Brace expansion of shard paths: "pairs/train-{000000..000331}.tar"."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from groupvit.errors import InputError
@@ -11,30 +12,29 @@ _RANGE = re.compile(r"(\d+)\.\.(\d+)")
 
 
 def expand(patterns: Sequence[str]) -> tuple[Path, ...]:
-    """The files that patterns stand for, in their order; a file named twice counts twice.
+    """The files of all patterns in their order; a repeated file is listed each time.
 
-    A range such as {08..11} counts with as many digits as are written; a list such as {train,dev}
-    gives each of its parts. "~" is the home folder.
+    A range such as {08..11} keeps its leading zeros; a list such as {train,dev} gives each of its
+    parts. "~" is the home folder.
 
     Raises:
-        InputError: There are no patterns, or a file is missing; the first missing one is named.
+        InputError: There are no patterns, or a file is missing.
     """
     if not patterns:
         raise InputError('no shards given; name tar files, such as "pairs/train-{000..011}.tar"')
-    return tuple(_existing(pattern) for given in patterns for pattern in _expand(given))
-
-
-def _existing(name: str) -> Path:
-    path = Path(name).expanduser()
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; name the tar files in it")
-    if not path.exists():
-        raise InputError(f"no shard {path}; check the path, and the numbers in its braces if any")
-    return path
+    paths = []
+    for name in chain.from_iterable(map(_expand, patterns)):
+        path = Path(name).expanduser()
+        if path.is_dir():
+            raise InputError(f"{path} is a folder; name the tar files in it")
+        if not path.exists():
+            raise InputError(f"no shard {path}; check the path and the numbers in its braces")
+        paths.append(path)
+    return tuple(paths)
 
 
 def _expand(pattern: str) -> Iterator[str]:
-    """One name after the other, so that a mistaken range ends at its first missing file."""
+    """Names one by one, so that a mistaken range ends at its first missing file."""
     found = _BRACES.search(pattern)
     if found is None:
         yield pattern

@@ -1,4 +1,4 @@
-"""What shards hold, in numbers and as a sheet of images."""
+"""Statistics of shards, and a contact sheet of their images."""
 
 import random
 from bisect import bisect_right
@@ -13,27 +13,28 @@ from PIL import Image, ImageDraw, ImageOps
 
 from groupvit import imaging
 from groupvit.data.decoding import DamagedError, opened
-from groupvit.data.index import Progress, Shard
+from groupvit.data.index import Shard
 from groupvit.data.shards import Caption, Shards
 from groupvit.errors import InputError
+from groupvit.progress import OnProgress
 from groupvit.visualization.lettering import INK, PAPER, font, printable, wrap
 
 _MEASURED: Final = 200
-"""Images whose size is looked at."""
+"""Images whose size is measured."""
 
 _NOUNS: Final = 30
-"""Nouns that are listed."""
+"""Nouns in the list of the most frequent."""
 
 _SHOWN: Final = 24
-"""Samples of a sheet."""
+"""Samples on a contact sheet."""
 
 _COLUMNS, _CELL, _GAP, _TEXT, _LINES = 6, 256, 16, 15, 4
-"""Of a sheet: cells in a row; their side, what is between, and text [pixels]; lines of text."""
+"""Contact sheet: cells in a row; side of a cell, gap, height of text [pixels]; lines of text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
-    """How some numbers are spread; zeros if there are none."""
+class Quantiles:
+    """Quantiles of some numbers; zeros if there are none."""
 
     smallest: float
     median: float
@@ -43,7 +44,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What shards hold."""
+    """Statistics of shards."""
 
     shards: int
     """Tar files."""
@@ -54,29 +55,29 @@ class Report:
     bytes: int
     """Size of the tar files."""
     damage: dict[str, int]
-    """How often something was left out, by kind; see `members.Contents`."""
+    """Number of omissions of each kind; see `tar_samples.TarSamples`."""
     measured: int
-    """Images that were drawn to look at their size."""
+    """Number of sampled images, of which size and damage are measured."""
     unreadable: int
-    """Those of them that are damaged."""
-    width: Spread
-    """Of these images [pixels]."""
-    height: Spread
-    """Of these images [pixels]."""
-    words: Spread
+    """Number of damaged images among them."""
+    width: Quantiles
+    """Width of these images [pixels]."""
+    height: Quantiles
+    """Height of these images [pixels]."""
+    words: Quantiles
     """Length of captions [words]."""
     captions_without_nouns: int
-    """Captions that give no prompts."""
+    """Captions without a noun, which give no prompts."""
     nouns: dict[str, int]
-    """The commonest nouns and how often they stand in captions."""
+    """The most frequent nouns and their number of occurrences."""
 
 
-def report(shards: Sequence[Shard], *, progress: Progress | None = None) -> Report:
-    """Look through shards.
+def report(shards: Sequence[Shard], *, on_progress: OnProgress | None = None) -> Report:
+    """Statistics of shards.
 
     Args:
-        shards: What to look through.
-        progress: Is told of every shard.
+        shards: Shards with their indexes.
+        on_progress: Called after every shard.
 
     Raises:
         InputError: A shard cannot be read.
@@ -90,10 +91,10 @@ def report(shards: Sequence[Shard], *, progress: Progress | None = None) -> Repo
             lengths[len(caption.text.split())] += 1
             nouns.update(caption.nouns)
             without += not caption.nouns
-        if progress is not None:
-            progress(number + 1, len(shards))
+        if on_progress is not None:
+            on_progress(number + 1, len(shards))
     drawn = _drawn(shards, _MEASURED)
-    sizes = [size for site in drawn if (size := _size(samples.reader(site[0]).image(site[1])))]
+    sizes = [size for shard, n in drawn if (size := _size(samples.reader(shard).image(n)))]
     return Report(
         shards=len(shards),
         samples=sum(shard.num_samples for shard in shards),
@@ -102,16 +103,16 @@ def report(shards: Sequence[Shard], *, progress: Progress | None = None) -> Repo
         damage=dict(sum((Counter(shard.damage) for shard in shards), Counter())),
         measured=len(drawn),
         unreadable=len(drawn) - len(sizes),
-        width=_spread(Counter(width for width, _ in sizes)),
-        height=_spread(Counter(height for _, height in sizes)),
-        words=_spread(lengths),
+        width=_quantiles(Counter(width for width, _ in sizes)),
+        height=_quantiles(Counter(height for _, height in sizes)),
+        words=_quantiles(lengths),
         captions_without_nouns=without,
         nouns=dict(nouns.most_common(_NOUNS)),
     )
 
 
 def sheet(shards: Sequence[Shard]) -> Image.Image:
-    """A sheet of 24 drawn samples: each image with its captions, as many as there is room for.
+    """Contact sheet of 24 random samples: each image with as many of its captions as fit.
 
     Raises:
         InputError: There are no samples, or a shard cannot be read.
@@ -139,7 +140,7 @@ def _captions(samples: Shards, shard: int) -> Iterator[Caption]:
 
 
 def _drawn(shards: Sequence[Shard], number: int) -> list[tuple[int, int]]:
-    """Shard and number of drawn samples, always the same ones."""
+    """Shard and index of random samples, always the same ones."""
     starts = [0, *accumulate(shard.num_samples for shard in shards)]
     places = random.Random(0).sample(range(starts[-1]), min(number, starts[-1]))
     found = [(bisect_right(starts, place) - 1, place) for place in sorted(places)]
@@ -155,13 +156,13 @@ def _size(data: bytes) -> tuple[int, int] | None:
         return None
 
 
-def _spread(counts: Counter[int]) -> Spread:
+def _quantiles(counts: Counter[int]) -> Quantiles:
     if not counts:
-        return Spread(smallest=0.0, median=0.0, percentile_95=0.0, largest=0.0)
+        return Quantiles(smallest=0.0, median=0.0, percentile_95=0.0, largest=0.0)
     values = np.array(sorted(counts))
     reached = np.cumsum([counts[value] for value in values.tolist()]) / counts.total()
     median, percentile = (values[np.searchsorted(reached, share)] for share in (0.5, 0.95))
-    return Spread(
+    return Quantiles(
         smallest=float(values[0]),
         median=float(median),
         percentile_95=float(percentile),

@@ -1,19 +1,19 @@
-"""Reading single samples of many shards, with few files open at a time."""
+"""Random access to the samples of many shards, with a limited number of open files."""
 
 import os
 import weakref
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 from safetensors import SafetensorError, safe_open
 
-from groupvit.data.index import Shard
+from groupvit.data.index import Shard, index_path
 from groupvit.errors import InputError
 
 OPEN_FILES = 32
-"""Shards that a process keeps open; an epoch's order goes through 8 or 16 at a time."""
+"""Shards that a process keeps open; an epoch reads 8 or 16 at a time."""
 
 _TENSORS = ("images", "first_captions", "texts", "text_starts", "nouns", "noun_starts")
 
@@ -24,7 +24,7 @@ class Caption(NamedTuple):
     text: str
     """One line, not empty."""
     nouns: tuple[str, ...]
-    """In their order; a word that stands twice is there twice."""
+    """In their order; a repeated noun is listed each time."""
 
 
 class Reader:
@@ -39,30 +39,30 @@ class Reader:
         weakref.finalize(self, os.close, self._file)
 
     def image(self, sample: int) -> bytes:
-        """The file of a sample's image; fewer bytes than it should have if the shard was cut."""
-        (offset, size), *_ = self._index["images"][sample : sample + 1].tolist()
+        """Encoded image of a sample; incomplete if the shard was truncated after indexing."""
+        ((offset, size),) = self._index["images"][sample : sample + 1].tolist()
         return os.pread(self._file, size, offset)
 
     def captions(self, sample: int) -> list[Caption]:
         """Captions of a sample, at least one."""
         first, last = self._index["first_captions"][sample : sample + 2].tolist()
-        texts = self._strings("texts", "text_starts", first, last)
-        nouns = self._strings("nouns", "noun_starts", first, last)
+        texts = self._strings("text", first, last)
+        nouns = self._strings("noun", first, last)
         return [
             Caption(text, tuple(words.split())) for text, words in zip(texts, nouns, strict=True)
         ]
 
-    def _strings(self, blob: str, starts: str, first: int, last: int) -> list[str]:
-        places = self._index[starts][first : last + 1].tolist()
-        joined = self._index[blob][places[0] : places[-1]].tobytes()
-        cuts = [place - places[0] for place in places]
-        return [joined[start:end].decode("utf-8", "replace") for start, end in pairwise(cuts)]
+    def _strings(self, name: str, first: int, last: int) -> Iterator[str]:
+        starts = self._index[f"{name}_starts"][first : last + 1].tolist()
+        joined = self._index[f"{name}s"][starts[0] : starts[-1]].tobytes()
+        for start, end in pairwise(starts):
+            yield joined[start - starts[0] : end - starts[0]].decode("utf-8", "replace")
 
 
 class Shards:
-    """Samples by the number of their shard and their number in it.
+    """Readers of shards by index, of which the most recently used are open.
 
-    May go to other processes; each opens files of its own.
+    Can be sent to other processes; each opens its own files.
     """
 
     def __init__(self, shards: Sequence[Shard]) -> None:
@@ -73,7 +73,7 @@ class Shards:
         return {"shards": self.shards, "_open": OrderedDict()}
 
     def reader(self, shard: int) -> Reader:
-        """An open shard; the one that was not asked for the longest is closed."""
+        """Reader of a shard; closes the least recently used one if too many are open."""
         if shard not in self._open:
             self._open[shard] = Reader(self.shards[shard])
             if len(self._open) > OPEN_FILES:
@@ -83,14 +83,14 @@ class Shards:
 
 
 def _slices(shard: Shard) -> Mapping[str, Any]:
-    """The tensors of the index, of which slices are read when they are taken."""
+    """Tensors of the index, whose slices are read on access."""
     if shard.tensors is not None:
         return shard.tensors
-    path = shard.index_path
+    path = index_path(shard.path)
     try:
         file: Any = safe_open(path, framework="numpy")
         return {name: file.get_slice(name) for name in _TENSORS}
     except (OSError, SafetensorError) as error:
         raise InputError(
-            f"{path} cannot be read ({error}); start again, so that it is made anew"
+            f"{path} cannot be read ({error}); start again, so that it is rebuilt"
         ) from error

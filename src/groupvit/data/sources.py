@@ -1,4 +1,4 @@
-"""Images with their captions as people keep them: in folders, tables, or COCO's JSON."""
+"""Image-caption pairs of folders, tables, and COCO's JSON."""
 
 import csv
 import io
@@ -15,7 +15,7 @@ TABLES = (".csv", ".tsv", ".parquet")
 """Suffixes of tables."""
 
 CAPTION_FILES = ("captions.csv", "captions.txt")
-"""What a folder's captions may be in, all of them together."""
+"""Files with all captions of a folder."""
 
 
 class Pair(NamedTuple):
@@ -24,15 +24,15 @@ class Pair(NamedTuple):
     image: Path
     """The file; it may be missing."""
     captions: tuple[str, ...]
-    """Lines that are not empty; there may be none."""
+    """Captions without empty ones; possibly none."""
 
 
 def from_folder(folder: Path) -> list[Pair]:
     """All images in a folder and the folders below, with captions from text files.
 
-    The captions of `a.jpg` are the lines of `a.txt` beside it. If there is `captions.csv` or
-    `captions.txt` in the folder, its lines are instead: file name, comma or tab, caption; a first
-    line that says "image" and "caption" is passed over.
+    The captions of `a.jpg` are the lines of `a.txt` beside it. If the folder has `captions.csv` or
+    `captions.txt`, its lines are used instead: file name, comma or tab, caption; a header "image",
+    "caption" is skipped.
 
     Raises:
         InputError: There are no images, or the captions cannot be read.
@@ -41,18 +41,18 @@ def from_folder(folder: Path) -> list[Pair]:
         if (folder / name).exists():
             lines = list(_rows(folder / name))
             first = [cell.strip().lower() for cell in lines[0][:2]] if lines else []
-            told = lines[1:] if "caption" in first else lines
-            return _grouped((folder / row[0].strip(), ",".join(row[1:])) for row in told if row)
+            rows = lines[1:] if "caption" in first else lines
+            return _grouped((folder / row[0].strip(), ",".join(row[1:])) for row in rows if row)
     found = [image.path for image in image_files.find([folder])]
     return [Pair(path, _lines_beside(path)) for path in found]
 
 
 def from_table(path: Path, *, image_column: str, caption_column: str) -> list[Pair]:
-    """The images that a CSV, TSV or Parquet table names; rows of one image are put together.
+    """Images of a CSV, TSV or Parquet table; the captions of an image may be in several rows.
 
     Args:
-        path: The table; a CSV or TSV file begins with the names of its columns.
-        image_column: Column of image files, in relation to the table's folder.
+        path: The table; a CSV or TSV file begins with a header.
+        image_column: Column of image files, relative to the table's folder.
         caption_column: Column of captions.
 
     Raises:
@@ -71,7 +71,7 @@ def from_table(path: Path, *, image_column: str, caption_column: str) -> list[Pa
 
 
 def from_coco(path: Path, folder: Path) -> list[Pair]:
-    """The images of a COCO caption file, which lie in a folder.
+    """Images of a COCO caption file, in a folder.
 
     Raises:
         InputError: The file cannot be read or is no COCO caption file, or it names an image
@@ -80,8 +80,8 @@ def from_coco(path: Path, folder: Path) -> list[Pair]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         files = {image["id"]: str(image["file_name"]) for image in values["images"]}
-        told = [(note["image_id"], str(note["caption"])) for note in values["annotations"]]
-        pairs = _grouped((folder / files[image], caption) for image, caption in told)
+        captions = [(note["image_id"], str(note["caption"])) for note in values["annotations"]]
+        pairs = _grouped((folder / files[image], caption) for image, caption in captions)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
@@ -95,12 +95,12 @@ def from_coco(path: Path, folder: Path) -> list[Pair]:
     return pairs
 
 
-def _grouped(told: Iterable[tuple[Path, str]]) -> list[Pair]:
-    """Captions by image, in the order in which images are first named."""
+def _grouped(captions: Iterable[tuple[Path, str]]) -> list[Pair]:
+    """Captions by image, in the order of the first occurrence of each image."""
     found: dict[Path, list[str]] = {}
-    for image, caption in told:
+    for image, caption in captions:
         found.setdefault(image, []).append(_line(caption))
-    return [Pair(image, tuple(filter(None, captions))) for image, captions in found.items()]
+    return [Pair(image, tuple(filter(None, lines))) for image, lines in found.items()]
 
 
 def _line(caption: str) -> str:
@@ -122,7 +122,7 @@ def _read(path: Path) -> str:
 
 
 def _rows(path: Path) -> Iterator[list[str]]:
-    """Rows of a table as text; columns are parted by tabs if its first line has one."""
+    """Rows of a table; columns are separated by tabs if the first line has one."""
     text = _read(path)
     delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
@@ -155,7 +155,7 @@ def _parquet(path: Path, columns: tuple[str, str]) -> Iterable[tuple[str, str]]:
         table = parquet.read_table(path, columns=list(columns))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error}") from error
-    # pyarrow's own errors are `ValueError`, as `InputError` is, which must pass unchanged.
+    # The errors of pyarrow are `ValueError`, as is `InputError`, which must pass unchanged.
     except InputError:
         raise
     except ValueError as error:

@@ -1,1 +1,1 @@
-"""Captioned images of a drawn world, with the class of every pixel: see `scene`."""
+"""Synthetic dataset: drawn images with captions and the class of every pixel; see `scene`."""

@@ -1,4 +1,4 @@
-"""Captions as people write them: each names its own part of what is seen, in its own order."""
+"""Varied captions of a scene: each names a random selection of its things and stuff."""
 
 import random
 from collections.abc import Sequence
@@ -6,21 +6,21 @@ from typing import NamedTuple
 
 from groupvit.storybook.pen import Light
 
-NAME_THING = 0.9
-NAME_STUFF = 0.8
-"""Chance that a caption names a kind of thing, or a stuff, that is there."""
+THING_PROBABILITY = 0.9
+STUFF_PROBABILITY = 0.8
+"""Probability that a caption names a visible kind of thing, or a visible stuff."""
 
 
-class Seen(NamedTuple):
-    """Something to be named."""
+class Subject(NamedTuple):
+    """A visible kind of thing, or a visible stuff."""
 
     name: str
     number: int
-    """How many; 0 for stuff."""
-    words: tuple[str, ...]
-    """Adjectives that suit it."""
+    """Number of things; 0 for stuff."""
+    adjectives: tuple[str, ...]
+    """Adjectives that fit all of them."""
     ground: str
-    """The stuff that it is on, or nothing where that differs."""
+    """Stuff that they all stand on; empty if it differs."""
 
 
 _ON: dict[str, tuple[str, ...]] = {
@@ -91,14 +91,17 @@ _OPENING_TEXTS = tuple(text for text, _ in _OPENINGS)
 _OPENING_WEIGHTS = tuple(weight for _, weight in _OPENINGS)
 
 
-def tell(seen: Sequence[Seen], light: Light, rng: random.Random, count: int) -> tuple[str, ...]:
-    """Give captions of what is seen; each names at least one thing or stuff."""
-    return tuple(_caption(seen, light, rng) for _ in range(count))
+def write_captions(
+    subjects: Sequence[Subject], light: Light, rng: random.Random, count: int
+) -> tuple[str, ...]:
+    """Captions of a scene; each names at least one subject."""
+    return tuple(_caption(subjects, light, rng) for _ in range(count))
 
 
-def _caption(seen: Sequence[Seen], light: Light, rng: random.Random) -> str:
-    named = [one for one in seen if rng.random() < (NAME_THING if one.number else NAME_STUFF)]
-    named = named or [rng.choice(seen)]
+def _caption(subjects: Sequence[Subject], light: Light, rng: random.Random) -> str:
+    chances = [THING_PROBABILITY if one.number else STUFF_PROBABILITY for one in subjects]
+    named = [one for one, chance in zip(subjects, chances, strict=True) if rng.random() < chance]
+    named = named or [rng.choice(subjects)]
     rng.shuffle(named)
     if rng.random() < 0.08:
         return ", ".join(_plain(one) for one in named)
@@ -113,8 +116,10 @@ def _caption(seen: Sequence[Seen], light: Light, rng: random.Random) -> str:
     return _finish(text, rng)
 
 
-def _with_grounds(things: Sequence[Seen], stuffs: dict[str, Seen], rng: random.Random) -> list[str]:
-    """A phrase for each thing; the first on each stuff takes it along, out of `stuffs`."""
+def _with_grounds(
+    things: Sequence[Subject], stuffs: dict[str, Subject], rng: random.Random
+) -> list[str]:
+    """Phrase of each thing; the first thing on a stuff includes it and removes it from `stuffs`."""
     parts = []
     for thing in things:
         phrase = _phrase(thing, rng)
@@ -125,7 +130,7 @@ def _with_grounds(things: Sequence[Seen], stuffs: dict[str, Seen], rng: random.R
     return parts
 
 
-def _relate(thing: Seen, phrase: str, ground: Seen, rng: random.Random) -> str:
+def _relate(thing: Subject, phrase: str, ground: Subject, rng: random.Random) -> str:
     below = _phrase(ground, rng)
     if rng.random() < 0.25:
         return below + rng.choice((" with ", " and ")) + phrase
@@ -142,7 +147,7 @@ def _join(parts: Sequence[str], rng: random.Random) -> str:
     return ", ".join(parts[:-1]) + last + parts[-1]
 
 
-def _add_stuffs(text: str, stuffs: Sequence[Seen], rng: random.Random) -> str:
+def _add_stuffs(text: str, stuffs: Sequence[Subject], rng: random.Random) -> str:
     for stuff in stuffs:
         phrase = _phrase(stuff, rng)
         if text:
@@ -152,10 +157,10 @@ def _add_stuffs(text: str, stuffs: Sequence[Seen], rng: random.Random) -> str:
     return text
 
 
-def _phrase(one: Seen, rng: random.Random) -> str:
+def _phrase(one: Subject, rng: random.Random) -> str:
     adjective = ""
-    if one.words and rng.random() < (0.4 if one.number else 0.35):
-        adjective = rng.choice(one.words)
+    if one.adjectives and rng.random() < (0.4 if one.number else 0.35):
+        adjective = rng.choice(one.adjectives)
     elif one.number and rng.random() < 0.12:
         adjective = rng.choice(("big", "little", "small", "nice", "pretty"))
     noun = f"{adjective} {one.name}" if adjective else one.name
@@ -170,7 +175,7 @@ def _phrase(one: Seen, rng: random.Random) -> str:
     return f"{rng.choice((article, article, 'the'))} {noun}"
 
 
-def _plain(one: Seen) -> str:
+def _plain(one: Subject) -> str:
     return one.name + "s" if one.number > 1 and one.name != "fish" else one.name
 
 

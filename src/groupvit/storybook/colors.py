@@ -1,4 +1,4 @@
-"""Named colors of things, each a little different every time."""
+"""Named colors of things, with random variation."""
 
 import random
 
@@ -24,13 +24,13 @@ BRIGHT = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "white",
 
 
 def choose(rng: random.Random, *names: str) -> tuple[str, RGB]:
-    """Give one of the colors, its name first."""
+    """Name and varied value of one of the colors."""
     name = rng.choice(names)
     return name, vary(rng, NAMED[name])
 
 
 def vary(rng: random.Random, color: RGB, by: int = 13) -> RGB:
-    """Give a color like another."""
+    """A random color near another one."""
     red, green, blue = color
     return (
         min(255, max(0, red + rng.randint(-by, by))),

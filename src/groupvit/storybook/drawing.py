@@ -1,4 +1,4 @@
-"""A layout as pixels: the image, and beside it the class of every pixel."""
+"""Rendering of a layout: the image, and the mask with the class of every pixel."""
 
 import random
 
@@ -8,38 +8,36 @@ from groupvit.storybook.layout import Layout
 from groupvit.storybook.pen import Light, Pen, lit, shade
 from groupvit.storybook.placing import Placed
 from groupvit.storybook.regions import Region
-from groupvit.storybook.road import mark
+from groupvit.storybook.road import draw_dashes
 from groupvit.storybook.stuff import STUFF, paint, paint_sky
 from groupvit.storybook.things import THINGS
 
 INDEX = {name: index for index, name in enumerate((*STUFF, *THINGS))}
-"""What a pixel can be, stuff first, and its number in masks."""
+"""Index of each class in masks, stuff first."""
 
 
 def draw(
     layout: Layout, rng: random.Random, side: int
 ) -> tuple[Image.Image, Image.Image, dict[str, tuple[str, ...]]]:
-    """Give the image, its mask, and words that suit each class.
-
-    The words are empty where things of a kind differ.
+    """Image, mask, and adjectives of each class, which are empty if things of a class differ.
 
     Args:
-        layout: What is where.
-        rng: Decides on colors and shapes.
-        side: Height and width in pixels.
+        layout: Positions of regions and things.
+        rng: Source of colors and shapes.
+        side: Height and width [pixels].
     """
     image = Image.new("RGB", (side, side))
     mask = Image.new("L", (side, side))
-    words: dict[str, tuple[str, ...]] = {}
+    adjectives: dict[str, tuple[str, ...]] = {}
     for region in layout.regions:
-        words[region.stuff] = _fill(image, mask, region, layout.light, rng)
+        adjectives[region.stuff] = _fill(image, mask, region, layout.light, rng)
     pen = Pen(image, mask, layout.light)
     for placed in layout.things:
         adjective = _put(image, pen, placed, rng)
-        # Several of a kind share an adjective only if it suits all.
-        same = words.get(placed.kind, (adjective,)) == (adjective,)
-        words[placed.kind] = (adjective,) if same else ()
-    return image, mask, words
+        # Several of a kind share an adjective only if it fits all.
+        same = adjectives.get(placed.kind, (adjective,)) == (adjective,)
+        adjectives[placed.kind] = (adjective,) if same else ()
+    return image, mask, adjectives
 
 
 def _fill(
@@ -51,7 +49,7 @@ def _fill(
         return paint_sky(image, rng, light=light, horizon=region.bottom)
     points = [(x * side, y * side) for x, y in region.outline]
     top = max(0, int(min((y for _, y in points), default=0)))
-    layer, words = paint(region.stuff, rng, side=side, height=side - top, light=light)
+    layer, adjectives = paint(region.stuff, rng, side=side, height=side - top, light=light)
     if not points:
         image.paste(layer, (0, 0))
         mask.paste(INDEX[region.stuff], (0, 0, side, side))
@@ -61,14 +59,14 @@ def _fill(
         image.paste(layer, (0, top), shape)
         mask.paste(INDEX[region.stuff], (0, top), shape)
     if region.stuff == "road":
-        mark(image, region, light, rng)
+        draw_dashes(image, region, light, rng)
     elif region.top:
         _trim(image, region, light)
-    return words
+    return adjectives
 
 
 def _trim(image: Image.Image, region: Region, light: Light) -> None:
-    """A skirting board on floors, foam before sea; an edge that a child would draw too."""
+    """Border of a region: a skirting board on floors, foam before sea, a dark edge elsewhere."""
     side = image.width
     edge = [(x * side, y * side) for x, y in region.outline[:-2]]
     draw = ImageDraw.Draw(image, "RGBA")
@@ -82,13 +80,13 @@ def _trim(image: Image.Image, region: Region, light: Light) -> None:
 
 def _put(image: Image.Image, pen: Pen, placed: Placed, rng: random.Random) -> str:
     x, foot, height = placed.x, placed.foot, placed.height
-    wide = THINGS[placed.kind].wide
+    aspect = THINGS[placed.kind].aspect
     if placed.on_shelf:
         _shelf(image, placed, pen.light)
-    pen.place(INDEX[placed.kind], x=x, foot=foot, height=height)
+    pen.move_to(INDEX[placed.kind], x=x, foot=foot, height=height)
     if placed.ground not in ("sky", "sea", "wall") and placed.kind != "balloon":
-        pen.ellipse(0.06, 0.0, wide * 0.46, 0.055, (20, 22, 40, 58), detail=True)
-    pen.place(
+        pen.ellipse(0.06, 0.0, aspect * 0.46, 0.055, (20, 22, 40, 58), detail=True)
+    pen.move_to(
         INDEX[placed.kind],
         x=x,
         foot=foot,
@@ -100,7 +98,7 @@ def _put(image: Image.Image, pen: Pen, placed: Placed, rng: random.Random) -> st
 
 
 def _shelf(image: Image.Image, placed: Placed, light: Light) -> None:
-    """A plank to stand on; it belongs to the wall."""
+    """A plank below the thing; in the mask it belongs to the wall."""
     side, draw = image.width, ImageDraw.Draw(image)
     left, _, right, bottom = (value * side for value in placed.box)
     wood, thick = lit((166, 120, 80), light), max(1, side // 36)

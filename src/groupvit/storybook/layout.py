@@ -1,4 +1,4 @@
-"""A scene before it is drawn, in shares of the side, so that it is the same at every size."""
+"""Layout of a scene in fractions of its side, independent of the image size."""
 
 import random
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from groupvit.storybook.regions import Region, draw_regions
 
 
 class Layout(NamedTuple):
-    """What is where; farther regions and things come first."""
+    """Regions and things, the farthest first."""
 
     light: Light
     regions: tuple[Region, ...]
@@ -18,7 +18,7 @@ class Layout(NamedTuple):
 
 
 def lay_out(rng: random.Random) -> Layout:
-    """Draw a layout."""
+    """A random layout."""
     regions = draw_regions(rng)
     light = _choose_light(rng, [region.stuff for region in regions])
     things = sorted(place_things(rng, regions, light), key=_nearness)

@@ -1,4 +1,4 @@
-"""Things that grow, live or hang in the sky, part by part."""
+"""Natural things: plants, animals and objects in the sky."""
 
 import math
 import random
@@ -79,7 +79,7 @@ def _palm(pen: Pen, rng: random.Random) -> str:
 
 
 def flower(pen: Pen, rng: random.Random, ground: str) -> str:
-    """A daisy or a tulip; on a floor or a shelf it stands in a pot."""
+    """A daisy or a tulip; on a floor or a shelf in a pot."""
     name, color = choose(rng, *BRIGHT)
     stem = vary(rng, (84, 150, 70))
     bottom = 0.0
@@ -204,7 +204,7 @@ def fish(pen: Pen, rng: random.Random, ground: str) -> str:
 
 
 def bird(pen: Pen, rng: random.Random, ground: str) -> str:
-    """A bird that flies, or stands on its legs."""
+    """A flying or standing bird."""
     name, color = choose(rng, "blue", "red", "yellow", "grey", "brown", "white", "black")
     wing = shade(color, 0.25) if name == "black" else shade(color, -0.25)
     beak = (242, 166, 50)

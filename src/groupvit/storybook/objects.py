@@ -1,4 +1,4 @@
-"""Things that people made, part by part."""
+"""Man-made things."""
 
 import random
 
@@ -11,12 +11,12 @@ WOOD: RGB = (134, 92, 60)
 
 
 def _pane(light: Light) -> tuple[RGB, bool]:
-    """The color of a window, and whether it shines."""
+    """Color of a window, and whether it is lit."""
     return (GLASS, False) if light == "day" else (LIT, True)
 
 
 def house(pen: Pen, rng: random.Random, ground: str) -> str:
-    """A house with a door, windows and a pitched roof; there is snow on it in the snow."""
+    """A house with a door, windows and a pitched roof, perhaps with snow on it."""
     name, color = choose(rng, "red", "yellow", "white", "white", "blue", "pink", "brown", "orange")
     roof_names = ("red", "brown", "grey", "black") if name != "red" else ("brown", "grey", "black")
     _, roof = choose(rng, *roof_names)
@@ -39,17 +39,17 @@ def house(pen: Pen, rng: random.Random, ground: str) -> str:
 
 
 def _windows(pen: Pen, places: tuple[float, ...], door: float, eaves: float) -> None:
-    pane, shines = _pane(pen.light)
+    pane, lit = _pane(pen.light)
     for u in places:
         if abs(u - door) > 0.2:
             low, high = eaves - 0.3, eaves - 0.12
             pen.box(u - 0.1, low - 0.02, u + 0.1, high + 0.02, (250, 248, 240), detail=True)
-            pen.box(u - 0.08, low, u + 0.08, high, pane, detail=True, glows=shines)
+            pen.box(u - 0.08, low, u + 0.08, high, pane, detail=True, glows=lit)
             pen.box(u - 0.01, low, u + 0.01, high, (250, 248, 240), detail=True)
 
 
 def car(pen: Pen, rng: random.Random, ground: str) -> str:
-    """A car or a small van, seen from its side."""
+    """A car or a small van from the side."""
     del ground
     name, color = choose(rng, *BRIGHT, "black", "grey", "red", "blue")
     pane, _ = _pane("day")
@@ -108,9 +108,9 @@ def _steamer(pen: Pen, rng: random.Random, name: str, color: RGB) -> str:
     pen.box(0.02, 0.8, 0.18, 0.86, (250, 250, 250), detail=True)
     pen.box(-0.28, 0.26, 0.3, 0.56, (246, 244, 238))
     pen.box(-0.32, 0.53, 0.34, 0.58, shade(color, -0.2))
-    pane, shines = _pane(pen.light)
+    pane, lit = _pane(pen.light)
     for u in (-0.16, 0.02, 0.2):
-        pen.ellipse(u, 0.41, 0.055, 0.055, pane, detail=True, glows=shines)
+        pen.ellipse(u, 0.41, 0.055, 0.055, pane, detail=True, glows=lit)
     _hull(pen, color)
     return name
 
@@ -149,7 +149,7 @@ def _airship(pen: Pen, rng: random.Random, name: str, color: RGB) -> str:
 
 
 def chair(pen: Pen, rng: random.Random, ground: str) -> str:
-    """A chair, its seat seen a little from above; the back is barred or padded."""
+    """A chair, a little from above; its back is barred or padded."""
     del ground
     name, color = choose(rng, "brown", "brown", "red", "blue", "green", "white", "yellow", "pink")
     dark = shade(color, -0.25)
@@ -199,11 +199,11 @@ def _lantern(pen: Pen, rng: random.Random) -> str:
     pen.box(-0.035, 0.0, 0.035, 0.66, iron)
     pen.box(-0.09, 0.0, 0.09, 0.07, iron)
     pen.box(-0.055, 0.36, 0.055, 0.4, iron)
-    shines = pen.light != "day"
-    glass = LIT if shines else (250, 240, 200)
-    if shines:
+    lit = pen.light != "day"
+    glass = LIT if lit else (250, 240, 200)
+    if lit:
         pen.ellipse(0.0, 0.78, 0.3, 0.3, (255, 224, 130, 50), detail=True, glows=True)
-    pen.polygon([(-0.1, 0.64), (0.1, 0.64), (0.17, 0.88), (-0.17, 0.88)], glass, glows=shines)
+    pen.polygon([(-0.1, 0.64), (0.1, 0.64), (0.17, 0.88), (-0.17, 0.88)], glass, glows=lit)
     pen.polygon([(-0.2, 0.88), (0.2, 0.88), (0.05, 1.0), (-0.05, 1.0)], iron)
     for u in (-1.0, 0.0, 1.0):
         pen.line([(u * 0.1, 0.64), (u * 0.17, 0.88)], 0.026, iron)

@@ -1,4 +1,4 @@
-"""A pen that draws a thing's parts into an image and into its mask."""
+"""Pen that draws the parts of things into an image and its mask."""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Literal
 from PIL import Image, ImageDraw
 
 Color = tuple[int, int, int] | tuple[int, int, int, int]
-"""Red, green, blue and perhaps opacity, 0 to 255."""
+"""Red, green, blue and optionally opacity, 0 to 255."""
 RGB = tuple[int, int, int]
 Point = tuple[float, float]
 Light = Literal["day", "dusk", "night"]
@@ -18,11 +18,11 @@ _DIM: dict[Light, tuple[RGB, float]] = {
     "dusk": ((150, 84, 96), 0.2),
     "night": ((26, 26, 70), 0.4),
 }
-"""The color that everything is mixed with, and how much."""
+"""Color that all others are mixed with, and its weight."""
 
 
 def shade(color: RGB, by: float) -> RGB:
-    """Give a color darker (`by` from -1, black) or lighter (up to 1, white)."""
+    """A darker color (`by` down to -1: black) or a lighter one (up to 1: white)."""
     red, green, blue = color
     if by < 0:
         keep = 1 + by
@@ -34,26 +34,26 @@ def shade(color: RGB, by: float) -> RGB:
     )
 
 
-def mix(first: RGB, second: RGB, share: float) -> RGB:
-    """Give the color between two; `share` is that of the second, 0 to 1."""
+def mix(first: RGB, second: RGB, weight: float) -> RGB:
+    """Mixture of two colors; `weight` is that of the second, 0 to 1."""
     return (
-        int(first[0] + (second[0] - first[0]) * share),
-        int(first[1] + (second[1] - first[1]) * share),
-        int(first[2] + (second[2] - first[2]) * share),
+        int(first[0] + (second[0] - first[0]) * weight),
+        int(first[1] + (second[1] - first[1]) * weight),
+        int(first[2] + (second[2] - first[2]) * weight),
     )
 
 
 def lit(color: RGB, light: Light) -> RGB:
-    """Give a color as it looks by day, at dusk or at night."""
-    tint, share = _DIM[light]
-    return mix(color, tint, share) if share else color
+    """Color by day, at dusk or at night."""
+    tint, weight = _DIM[light]
+    return mix(color, tint, weight) if weight else color
 
 
 class Pen:
-    """Draws one thing: its own units become pixels, and every part marks the mask too.
+    """Draws one thing at a time, in coordinates of the thing, into the image and the mask.
 
-    The foot of the thing is (0, 0), v goes up, and its height is 1. Parts that lie wholly on
-    others are marked as details and leave the mask alone.
+    The foot of the thing is (0, 0), v points up, and its height is 1. Details lie on other parts
+    and are not drawn into the mask.
     """
 
     def __init__(self, image: Image.Image, mask: Image.Image, light: Light) -> None:
@@ -61,9 +61,9 @@ class Pen:
         self._side = image.width
         self._image = ImageDraw.Draw(image, "RGBA")
         self._mask = ImageDraw.Draw(mask)
-        self.place(0, x=0.5, foot=1.0, height=1.0)
+        self.move_to(0, x=0.5, foot=1.0, height=1.0)
 
-    def place(
+    def move_to(
         self,
         label: int,
         *,
@@ -73,20 +73,20 @@ class Pen:
         flipped: bool = False,
         tilt: float = 0.0,
     ) -> None:
-        """Go to the next thing; x, foot and height are shares of the side, tilt is in radians."""
+        """Begin the next thing; x, foot and height are fractions of the side, tilt in radians."""
         scale = height * self._side
         self._label = label
         self._scale = scale
         self._flip = -1.0 if flipped else 1.0
         self._cos, self._sin = scale * math.cos(tilt), scale * math.sin(tilt)
-        # A tilted thing turns about its middle.
+        # A tilted thing is rotated about its center.
         self._x = x * self._side - self._sin * 0.5
         self._y = foot * self._side - (scale - self._cos) * 0.5
 
     def polygon(
         self, points: Sequence[Point], color: Color, *, detail: bool = False, glows: bool = False
     ) -> None:
-        """Fill an outline; what glows keeps its color at night."""
+        """Fill an outline; a glowing one keeps its color at night."""
         x, y, cos, sin, flip = self._x, self._y, self._cos, self._sin, self._flip
         cos_u, sin_u = cos * flip, sin * flip
         pixels = [(x + cos_u * u + sin * v, y + sin_u * u - cos * v) for u, v in points]
@@ -143,7 +143,7 @@ class Pen:
     def line(
         self, points: Sequence[Point], width: float, color: Color, *, detail: bool = False
     ) -> None:
-        """Draw a line of some width, at least a pixel and a half."""
+        """Draw a line, at least one pixel wide."""
         x, y, cos, sin, flip = self._x, self._y, self._cos, self._sin, self._flip
         pixels = [(x + cos * flip * u + sin * v, y + sin * flip * u - cos * v) for u, v in points]
         pixels_wide = max(1, round(width * self._scale))

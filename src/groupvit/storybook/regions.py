@@ -1,4 +1,4 @@
-"""The regions of a scene: sky above sea, a road through grass, a wall over a floor."""
+"""Random regions of a scene: sky above sea, a road through grass, a wall over a floor."""
 
 import math
 import random
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from groupvit.storybook.pen import Point
 
-SETTINGS: dict[tuple[str, ...], float] = {
+BACKDROPS: dict[tuple[str, ...], float] = {
     ("sky",): 13,
     ("sky", "grass"): 5,
     ("sky", "sand"): 3.5,
@@ -39,36 +39,36 @@ SETTINGS: dict[tuple[str, ...], float] = {
     ("sea", "floor"): 1.5,
     ("grass", "floor"): 1.5,
 }
-"""The stuff of an image from top to bottom, and how often.
+"""Stuff of an image from top to bottom, and its weight.
 
-Every stuff must often come without its usual partner, or nothing tells the two apart. A road
-after other ground runs through it.
+Every stuff must often occur without its usual partner; otherwise captions could not distinguish
+the two. A road after other ground runs through it.
 """
 
 LAND = ("grass", "sand", "snow")
 ROLLING = (*LAND, "sea")
-"""Two of these alone are seen from above, so their border may slope."""
+"""Two of these alone are seen from above, so that their border may slope."""
 
 
 class Region(NamedTuple):
-    """A piece of the image full of one stuff; later regions cover earlier ones."""
+    """Part of the image with one stuff; later regions cover earlier ones."""
 
     stuff: str
     top: float
     bottom: float
-    """Its highest and lowest edge; the last region ends at 1."""
+    """Highest and lowest edge; the last region ends at 1."""
     outline: tuple[Point, ...]
     """Empty for the whole image."""
-    middles: tuple[float, float] | None = None
-    """For a road that runs into the distance: where its middle is at the top and the bottom."""
+    centers: tuple[float, float] | None = None
+    """Center of a road into the distance, at its top and its bottom."""
 
 
-_CHOICES = tuple(SETTINGS)
-_WEIGHTS = tuple(accumulate(SETTINGS.values()))
+_CHOICES = tuple(BACKDROPS)
+_WEIGHTS = tuple(accumulate(BACKDROPS.values()))
 
 
 def draw_regions(rng: random.Random) -> tuple[Region, ...]:
-    """Draw a setting, and where its stuff lies; farther regions come first."""
+    """Regions of a random backdrop, the farthest first."""
     return _place(rng, rng.choices(_CHOICES, cum_weights=_WEIGHTS)[0])
 
 
@@ -91,7 +91,7 @@ def _place(rng: random.Random, stuffs: tuple[str, ...]) -> tuple[Region, ...]:
 
 
 def _edge(rng: random.Random, stuff: str, top: float, slope: float) -> tuple[Point, ...]:
-    """All below a straight line or, for land, below gentle hills."""
+    """Outline below a straight line or, for land, below gentle hills."""
     if stuff not in LAND and not slope:
         return ((0.0, top), (1.0, top), (1.0, 1.0), (0.0, 1.0))
     high, phase, waves = rng.uniform(0.0, 0.045), rng.uniform(0.0, 6.3), rng.uniform(0.6, 1.8)

@@ -1,4 +1,4 @@
-"""The dashes on a road."""
+"""Dashes along the center of a road."""
 
 import random
 from typing import NamedTuple
@@ -10,12 +10,12 @@ from groupvit.storybook.regions import Region
 
 NUM_DASHES = 7
 HALF_WIDTH = 0.018
-"""Half the width of a dash, as a share of the side."""
+"""Half the width of a dash, as a fraction of the side."""
 COLORS: tuple[RGB, ...] = ((244, 240, 226), (244, 240, 226), (240, 200, 90))
 
 
 class Lane(NamedTuple):
-    """The middle of a road, from end to end."""
+    """Center line of a road."""
 
     start: Point
     end: Point
@@ -23,8 +23,8 @@ class Lane(NamedTuple):
     """Whether dashes become smaller towards the start."""
 
 
-def mark(image: Image.Image, region: Region, light: Light, rng: random.Random) -> None:
-    """Draw dashes along the middle of a road."""
+def draw_dashes(image: Image.Image, region: Region, light: Light, rng: random.Random) -> None:
+    """Draw dashes along the center of a road."""
     draw, lane = ImageDraw.Draw(image), _lane(region, rng)
     color = lit(rng.choice(COLORS), light)
     for dash in range(NUM_DASHES):
@@ -36,8 +36,8 @@ def mark(image: Image.Image, region: Region, light: Light, rng: random.Random) -
 
 
 def _lane(region: Region, rng: random.Random) -> Lane:
-    if region.middles:
-        far, near = region.middles
+    if region.centers:
+        far, near = region.centers
         return Lane((far, region.top), (near, 1.0), into_distance=region.top > 0)
     if region.outline and region.bottom < 1:
         (_, left), (_, right) = region.outline[:2]
@@ -53,12 +53,12 @@ def _lane(region: Region, rng: random.Random) -> Lane:
 
 
 def _corners(lane: Lane, near: float, far: float) -> list[Point]:
-    """The outline of a dash between two shares of the lane."""
+    """Outline of a dash between two fractions of the lane."""
     (x, y), (end_x, end_y) = lane.start, lane.end
     over, down = end_x - x, end_y - y
     length = (over * over + down * down) ** 0.5
     corners = []
-    for share, side in ((near, -1), (near, 1), (far, 1), (far, -1)):
-        half = side * HALF_WIDTH * (share + 0.12 if lane.into_distance else 1.0) / length
-        corners.append((x + over * share - half * down, y + down * share + half * over))
+    for along, side in ((near, -1), (near, 1), (far, 1), (far, -1)):
+        half = side * HALF_WIDTH * (along + 0.12 if lane.into_distance else 1.0) / length
+        corners.append((x + over * along - half * down, y + down * along + half * over))
     return corners

@@ -1,4 +1,4 @@
-"""One image of the storybook: drawn, labeled pixel by pixel, and told in three captions."""
+"""One scene of the storybook: a drawn image with its mask and three captions."""
 
 import random
 from typing import Literal, NamedTuple
@@ -6,28 +6,28 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
-from groupvit.storybook.captions import Seen, tell
+from groupvit.storybook.captions import Subject, write_captions
 from groupvit.storybook.drawing import INDEX, draw
 from groupvit.storybook.layout import Layout, lay_out
 
 CLASSES: tuple[str, ...] = tuple(INDEX)
-"""What a pixel can be; masks hold the index."""
+"""Class names; masks hold their indices."""
 NUM_CAPTIONS = 3
-SEEN = 0.01
-"""Captions name only what fills at least this share of the image."""
-FINER = 2
-"""Images are drawn so many times larger, then reduced, for smooth edges."""
+MIN_AREA = 0.01
+"""Captions name only classes with at least this fraction of the pixels."""
+SUPERSAMPLING = 2
+"""Images are drawn this much larger, then reduced, for smooth edges."""
 
 
 class Scene(NamedTuple):
-    """An image, the class of every pixel, and what people might write under it."""
+    """An image, the class of every pixel, and captions."""
 
     image: UInt8[np.ndarray, "size size 3"]
     """RGB, 0 to 255."""
     mask: UInt8[np.ndarray, "size size"]
-    """Indices into `CLASSES`; every pixel belongs to a class."""
+    """Indices into `CLASSES` of all pixels."""
     captions: tuple[str, ...]
-    """Worded independently, each naming its own part of what is there."""
+    """Independent captions, each naming a random selection."""
 
 
 def scene(
@@ -37,37 +37,40 @@ def scene(
     split: Literal["train", "test"] = "train",
     size: int = 80,
 ) -> Scene:
-    """Draw a scene: the same arguments always give the same one.
+    """A scene; the same arguments always give the same one.
 
     The layout does not depend on the size.
 
     Args:
-        index: Number of the scene.
-        seed: Another seed gives another world of scenes.
-        split: Scenes for tests never occur in training.
-        size: Height and width in pixels.
+        index: Index of the scene in the split.
+        seed: Seed of the dataset.
+        split: The splits have no scene in common.
+        size: Height and width [pixels].
     """
     name = f"storybook {split} {seed} {index}"
     rng = random.Random(name)
     layout = lay_out(rng)
-    image, mask, words = draw(layout, rng, size * FINER)
-    labels = np.asarray(mask)[FINER // 2 :: FINER, FINER // 2 :: FINER].copy()
-    seen = _look(layout, labels, words)
-    captions = tell(seen, layout.light, random.Random(f"{name} captions"), NUM_CAPTIONS)
-    return Scene(np.array(image.reduce(FINER)), labels, captions)
+    image, mask, adjectives = draw(layout, rng, size * SUPERSAMPLING)
+    labels = np.asarray(mask)[
+        SUPERSAMPLING // 2 :: SUPERSAMPLING, SUPERSAMPLING // 2 :: SUPERSAMPLING
+    ].copy()
+    subjects = _visible_subjects(layout, labels, adjectives)
+    caption_rng = random.Random(f"{name} captions")
+    captions = write_captions(subjects, layout.light, caption_rng, NUM_CAPTIONS)
+    return Scene(np.array(image.reduce(SUPERSAMPLING)), labels, captions)
 
 
-def _look(
-    layout: Layout, mask: UInt8[np.ndarray, "size size"], words: dict[str, tuple[str, ...]]
-) -> list[Seen]:
-    """What is large enough to be named."""
+def _visible_subjects(
+    layout: Layout, mask: UInt8[np.ndarray, "size size"], adjectives: dict[str, tuple[str, ...]]
+) -> list[Subject]:
+    """Subjects that are large enough for captions."""
     grounds: dict[str, list[str]] = {}
     for placed in layout.things:
         grounds.setdefault(placed.kind, []).append(placed.ground)
     things = [
-        Seen(kind, len(on), words[kind], on[0] if len(set(on)) == 1 else "")
+        Subject(kind, len(on), adjectives[kind], on[0] if len(set(on)) == 1 else "")
         for kind, on in grounds.items()
     ]
-    stuffs = [Seen(region.stuff, 0, words[region.stuff], "") for region in layout.regions]
-    shares = np.bincount(mask.ravel(), minlength=len(CLASSES)) / mask.size
-    return [one for one in (*things, *stuffs) if shares[INDEX[one.name]] >= SEEN]
+    stuffs = [Subject(region.stuff, 0, adjectives[region.stuff], "") for region in layout.regions]
+    areas = np.bincount(mask.ravel(), minlength=len(CLASSES)) / mask.size
+    return [one for one in (*things, *stuffs) if areas[INDEX[one.name]] >= MIN_AREA]

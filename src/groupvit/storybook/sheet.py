@@ -1,4 +1,4 @@
-"""A contact sheet: some scenes with a caption below each."""
+"""Contact sheet: some scenes, each with a caption below."""
 
 from PIL import Image, ImageDraw
 
@@ -7,20 +7,20 @@ from groupvit.visualization.lettering import INK, PAPER, font, wrap
 
 COLUMNS, ROWS = 8, 5
 SIDE = 160
-"""Of a scene, whatever the size of those in the shards [pixels]."""
+"""Height and width of a scene on the sheet [pixels]."""
 _GAP, _LINE, _NUM_LINES, _TEXT = 14, 15, 3, 12
 
 
 def draw_sheet(seed: int) -> Image.Image:
-    """Draw the first scenes of a storybook."""
+    """Contact sheet of the first scenes of a storybook."""
     wide, high = SIDE + _GAP, SIDE + _NUM_LINES * _LINE + _GAP + 6
     sheet = Image.new("RGB", (COLUMNS * wide + _GAP, ROWS * high + _GAP), PAPER)
-    draw, face = ImageDraw.Draw(sheet), font(_TEXT)
+    draw, typeface = ImageDraw.Draw(sheet), font(_TEXT)
     for index in range(COLUMNS * ROWS):
         row, column = divmod(index, COLUMNS)
         left, top = _GAP + column * wide, _GAP + row * high
-        page = scene(index, seed=seed, size=SIDE)
-        sheet.paste(Image.fromarray(page.image), (left, top))
-        for number, line in enumerate(wrap(page.captions[0], SIDE, face, most=_NUM_LINES)):
-            draw.text((left, top + SIDE + 5 + number * _LINE), line, fill=INK, font=face)
+        drawn = scene(index, seed=seed, size=SIDE)
+        sheet.paste(Image.fromarray(drawn.image), (left, top))
+        for number, line in enumerate(wrap(drawn.captions[0], SIDE, typeface, most=_NUM_LINES)):
+            draw.text((left, top + SIDE + 5 + number * _LINE), line, fill=INK, font=typeface)
     return sheet

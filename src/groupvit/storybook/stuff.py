@@ -1,4 +1,4 @@
-"""What fills a region: sky, grass, sand, sea, snow, road, wall, floor."""
+"""Rendering of stuff: sky, grass, sand, sea, snow, road, wall, floor."""
 
 import random
 from typing import NamedTuple
@@ -6,99 +6,105 @@ from typing import NamedTuple
 from PIL import Image
 
 from groupvit.storybook.pen import RGB, Light, lit, mix, shade
-from groupvit.storybook.textures import LARGER, fade, pattern
+from groupvit.storybook.textures import PATTERN_SCALE, fade, pattern
 
 STUFF = ("sky", "grass", "sand", "sea", "snow", "road", "wall", "floor")
 
 
-class Coat(NamedTuple):
-    """One pattern laid over the ground color, darker or lighter by a share."""
+class Layer(NamedTuple):
+    """A pattern over the base color, in a darker (negative) or lighter shade of it."""
 
     pattern: str
     shade: float
 
 
-class Face(NamedTuple):
-    """A look of some stuff: its color, the patterns on it, and what captions call it."""
+class Material(NamedTuple):
+    """A variant of a stuff: its adjectives in captions, its base color, and its patterns."""
 
-    words: tuple[str, ...]
+    adjectives: tuple[str, ...]
     color: RGB
-    coats: tuple[Coat, ...]
+    layers: tuple[Layer, ...]
 
 
-_GRASS = (Coat("clouds", -0.16), Coat("blades", 0.2), Coat("tufts", -0.2))
-_SAND = (Coat("clouds", -0.1), Coat("grain", -0.16), Coat("pebbles", -0.22))
-_DUNES = (Coat("ripples", -0.2), Coat("grain", -0.14), Coat("pebbles", 0.3))
-_SEA = (Coat("clouds", -0.2), Coat("waves", 0.34))
-_SNOW = (Coat("drifts", -0.12), Coat("sparkle", -0.12))
-_ROAD = (Coat("grain", -0.16), Coat("clouds", 0.1))
-_BRICKS = (Coat("patches", -0.3), Coat("bricks", 0.55))
-_PLASTER = (Coat("clouds", -0.12),)
-_WOOD = (Coat("planks", -0.42),)
-_BOARDS = (Coat("boards", -0.42),)
+_GRASS = (Layer("clouds", -0.16), Layer("blades", 0.2), Layer("tufts", -0.2))
+_SAND = (Layer("clouds", -0.1), Layer("grain", -0.16), Layer("pebbles", -0.22))
+_DUNES = (Layer("ripples", -0.2), Layer("grain", -0.14), Layer("pebbles", 0.3))
+_SEA = (Layer("clouds", -0.2), Layer("waves", 0.34))
+_SNOW = (Layer("drifts", -0.12), Layer("sparkle", -0.12))
+_ROAD = (Layer("grain", -0.16), Layer("clouds", 0.1))
+_BRICKS = (Layer("patches", -0.3), Layer("bricks", 0.55))
+_PLASTER = (Layer("clouds", -0.12),)
+_WOOD = (Layer("planks", -0.42),)
+_BOARDS = (Layer("boards", -0.42),)
 
-FACES: dict[str, tuple[Face, ...]] = {
+MATERIALS: dict[str, tuple[Material, ...]] = {
     "grass": (
-        Face(("green",), (104, 166, 74), _GRASS),
-        Face(("green", "bright"), (132, 190, 80), _GRASS),
-        Face(("dark", "green"), (66, 128, 66), _GRASS),
-        Face(("dry", "yellow"), (172, 172, 84), _GRASS),
+        Material(("green",), (104, 166, 74), _GRASS),
+        Material(("green", "bright"), (132, 190, 80), _GRASS),
+        Material(("dark", "green"), (66, 128, 66), _GRASS),
+        Material(("dry", "yellow"), (172, 172, 84), _GRASS),
     ),
     "sand": (
-        Face(("yellow", "soft"), (236, 208, 142), _SAND),
-        Face(("golden", "warm"), (226, 186, 112), _DUNES),
-        Face(("pale", "fine"), (240, 222, 178), _DUNES),
-        Face(("brown", "wet"), (204, 168, 120), _SAND),
+        Material(("yellow", "soft"), (236, 208, 142), _SAND),
+        Material(("golden", "warm"), (226, 186, 112), _DUNES),
+        Material(("pale", "fine"), (240, 222, 178), _DUNES),
+        Material(("brown", "wet"), (204, 168, 120), _SAND),
     ),
     "sea": (
-        Face(("blue",), (58, 122, 184), _SEA),
-        Face(("blue", "calm"), (76, 148, 200), _SEA),
-        Face(("dark", "deep"), (38, 84, 140), _SEA),
-        Face(("green", "clear"), (60, 158, 160), _SEA),
+        Material(("blue",), (58, 122, 184), _SEA),
+        Material(("blue", "calm"), (76, 148, 200), _SEA),
+        Material(("dark", "deep"), (38, 84, 140), _SEA),
+        Material(("green", "clear"), (60, 158, 160), _SEA),
     ),
     "snow": (
-        Face(("white",), (243, 246, 250), _SNOW),
-        Face(("fresh", "white"), (232, 240, 250), _SNOW),
-        Face(("cold", "deep"), (222, 230, 244), _SNOW),
+        Material(("white",), (243, 246, 250), _SNOW),
+        Material(("fresh", "white"), (232, 240, 250), _SNOW),
+        Material(("cold", "deep"), (222, 230, 244), _SNOW),
     ),
     "road": (
-        Face(("grey",), (128, 128, 132), _ROAD),
-        Face(("dark", "grey"), (92, 93, 100), _ROAD),
-        Face(("grey", "dusty"), (148, 142, 134), _ROAD),
+        Material(("grey",), (128, 128, 132), _ROAD),
+        Material(("dark", "grey"), (92, 93, 100), _ROAD),
+        Material(("grey", "dusty"), (148, 142, 134), _ROAD),
     ),
     "wall": (
-        Face(("brick", "red"), (184, 96, 76), _BRICKS),
-        Face(("brick", "yellow"), (214, 172, 112), _BRICKS),
-        Face(("brick", "white"), (214, 208, 200), (Coat("patches", -0.1), Coat("bricks", -0.24))),
-        Face(("plain", "white"), (240, 236, 226), _PLASTER),
-        Face(("plain", "yellow"), (244, 216, 140), _PLASTER),
-        Face(("plain", "blue"), (150, 184, 214), _PLASTER),
-        Face(("striped", "pink"), (240, 184, 190), (Coat("stripes", 0.45),)),
-        Face(("striped", "green"), (158, 194, 150), (Coat("stripes", 0.42),)),
-        Face(("striped", "blue"), (138, 168, 208), (Coat("stripes", 0.4),)),
-        Face(("dotted", "purple"), (190, 168, 212), (Coat("spots", 0.5),)),
-        Face(("dotted", "orange"), (240, 190, 140), (Coat("spots", 0.5),)),
+        Material(("brick", "red"), (184, 96, 76), _BRICKS),
+        Material(("brick", "yellow"), (214, 172, 112), _BRICKS),
+        Material(
+            ("brick", "white"), (214, 208, 200), (Layer("patches", -0.1), Layer("bricks", -0.24))
+        ),
+        Material(("plain", "white"), (240, 236, 226), _PLASTER),
+        Material(("plain", "yellow"), (244, 216, 140), _PLASTER),
+        Material(("plain", "blue"), (150, 184, 214), _PLASTER),
+        Material(("striped", "pink"), (240, 184, 190), (Layer("stripes", 0.45),)),
+        Material(("striped", "green"), (158, 194, 150), (Layer("stripes", 0.42),)),
+        Material(("striped", "blue"), (138, 168, 208), (Layer("stripes", 0.4),)),
+        Material(("dotted", "purple"), (190, 168, 212), (Layer("spots", 0.5),)),
+        Material(("dotted", "orange"), (240, 190, 140), (Layer("spots", 0.5),)),
     ),
     "floor": (
-        Face(("wooden", "brown"), (176, 124, 78), _WOOD),
-        Face(("wooden", "light"), (212, 168, 116), _WOOD),
-        Face(("wooden", "dark"), (128, 88, 60), _BOARDS),
-        Face(("wooden", "brown"), (192, 142, 94), _BOARDS),
-        Face(("tiled", "white"), (222, 224, 220), (Coat("clouds", -0.1), Coat("tiles", -0.3))),
-        Face(("tiled", "red"), (196, 118, 90), (Coat("clouds", -0.14), Coat("tiles", 0.4))),
-        Face(("tiled", "blue"), (130, 162, 184), (Coat("clouds", -0.12), Coat("tiles", 0.45))),
-        Face(("checkered",), (232, 226, 212), (Coat("checker", -0.5),)),
-        Face(("checkered",), (214, 224, 226), (Coat("checker", -0.32),)),
+        Material(("wooden", "brown"), (176, 124, 78), _WOOD),
+        Material(("wooden", "light"), (212, 168, 116), _WOOD),
+        Material(("wooden", "dark"), (128, 88, 60), _BOARDS),
+        Material(("wooden", "brown"), (192, 142, 94), _BOARDS),
+        Material(
+            ("tiled", "white"), (222, 224, 220), (Layer("clouds", -0.1), Layer("tiles", -0.3))
+        ),
+        Material(("tiled", "red"), (196, 118, 90), (Layer("clouds", -0.14), Layer("tiles", 0.4))),
+        Material(
+            ("tiled", "blue"), (130, 162, 184), (Layer("clouds", -0.12), Layer("tiles", 0.45))
+        ),
+        Material(("checkered",), (232, 226, 212), (Layer("checker", -0.5),)),
+        Material(("checkered",), (214, 224, 226), (Layer("checker", -0.32),)),
     ),
 }
 
 
 class Sky(NamedTuple):
-    """A sky: its colors above and at the horizon."""
+    """A variant of the sky: its adjectives, and its colors at the top and the horizon."""
 
-    words: tuple[str, ...]
-    above: RGB
-    below: RGB
+    adjectives: tuple[str, ...]
+    top: RGB
+    bottom: RGB
 
 
 SKIES: dict[Light, tuple[Sky, ...]] = {
@@ -125,35 +131,39 @@ SKIES: dict[Light, tuple[Sky, ...]] = {
 def paint_sky(
     image: Image.Image, rng: random.Random, *, light: Light, horizon: float
 ) -> tuple[str, ...]:
-    """Fill a canvas with sky down to the horizon; gives words for it."""
+    """Fill an image with sky down to the horizon; returns its adjectives."""
     side = image.width
     sky = rng.choice(SKIES[light])
-    image.paste(_vary(sky.above, rng), (0, 0, side, side))
-    image.paste(_vary(sky.below, rng), (0, 0), fade(side, max(4, round(16 * horizon)), 255))
+    image.paste(_vary(sky.top, rng), (0, 0, side, side))
+    image.paste(_vary(sky.bottom, rng), (0, 0), fade(side, max(4, round(16 * horizon)), 255))
     if light == "night":
-        image.paste((250, 246, 226), (0, 0), _cut("stars", rng, side, side))
+        image.paste((250, 246, 226), (0, 0), _random_crop("stars", rng, side, side))
     elif rng.random() < 0.5:
-        image.paste(mix(sky.below, (255, 255, 255), 0.5), (0, 0), _cut("wisps", rng, side, side))
-    return sky.words
+        image.paste(
+            mix(sky.bottom, (255, 255, 255), 0.5), (0, 0), _random_crop("wisps", rng, side, side)
+        )
+    return sky.adjectives
 
 
 def paint(
     name: str, rng: random.Random, *, side: int, height: int, light: Light
 ) -> tuple[Image.Image, tuple[str, ...]]:
-    """Give a canvas of some stuff, `side` pixels wide, and words for it."""
-    face = rng.choice(FACES[name])
-    color = lit(_vary(face.color, rng), light)
+    """Image of a stuff, `side` pixels wide, and its adjectives."""
+    material = rng.choice(MATERIALS[name])
+    color = lit(_vary(material.color, rng), light)
     image = Image.new("RGB", (side, height), color)
-    for coat in face.coats:
-        image.paste(shade(color, coat.shade), (0, 0), _cut(coat.pattern, rng, side, height))
+    for layer in material.layers:
+        image.paste(
+            shade(color, layer.shade), (0, 0), _random_crop(layer.pattern, rng, side, height)
+        )
     nearer = fade(side, max(4, round(16 * height / side)), 80).crop((0, 0, side, height))
     image.paste(shade(color, -0.5), (0, 0), nearer)
-    return image, face.words
+    return image, material.adjectives
 
 
-def _cut(name: str, rng: random.Random, width: int, height: int) -> Image.Image:
-    room = LARGER * width - width
-    left, top = int(rng.random() * room), int(rng.random() * room)
+def _random_crop(name: str, rng: random.Random, width: int, height: int) -> Image.Image:
+    surplus = PATTERN_SCALE * width - width
+    left, top = int(rng.random() * surplus), int(rng.random() * surplus)
     return pattern(name, width).crop((left, top, left + width, top + height))
 
 

@@ -1,7 +1,7 @@
-"""Patterns that give grass, sand or a wall its face: masks through which a color is laid on.
+"""Patterns of stuff such as grass, sand or bricks: masks through which a color is painted.
 
-They are drawn once for each size, half as wide and high again as the canvas, so that every
-image shows another part of them.
+They are drawn once for each size, 1.5 times as large as the image, so that every image shows
+another part of them.
 """
 
 import random
@@ -11,21 +11,21 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-LARGER = 1.5
-"""Side of a pattern, in sides of the canvas."""
+PATTERN_SCALE = 1.5
+"""Side of a pattern / side of the image."""
 
 
 @cache
 def pattern(name: str, side: int) -> Image.Image:
-    """Give a pattern for a canvas so many pixels wide: mode L, 0 leaves, 255 lays on fully."""
-    image = Image.new("L", (round(LARGER * side),) * 2)
+    """Pattern for an image `side` pixels wide: mode L, opacity of the color from 0 to 255."""
+    image = Image.new("L", (round(PATTERN_SCALE * side),) * 2)
     rng = random.Random(f"pattern {name}")
     return _PATTERNS[name](image, rng)
 
 
 @cache
 def fade(side: int, sixteenth: int, most: int) -> Image.Image:
-    """Give a mask that grows from 0 at the top to `most` at so many sixteenths of the height."""
+    """Mask that grows from 0 at the top to `most` at `sixteenth` / 16 of the height."""
     full = max(1.0, sixteenth / 16 * side)
     column = np.clip(np.arange(side) / full, 0, 1) ** 1.2 * most
     return Image.fromarray(np.repeat(column.astype(np.uint8)[:, None], side, axis=1))
@@ -129,7 +129,7 @@ def _bricks(image: Image.Image, rng: random.Random) -> Image.Image:
 
 
 def _patches(image: Image.Image, rng: random.Random) -> Image.Image:
-    """Single bricks or planks stand out a little."""
+    """Bricks of slightly different brightness."""
     draw, side = ImageDraw.Draw(image), image.width
     for row in range(18):
         for column in range(-1, 10):

@@ -1,4 +1,4 @@
-"""The things of the world: how they are drawn, how large they are, and where they occur."""
+"""Kinds of things: how they are drawn, their sizes, and the grounds they occur on."""
 
 import random
 from collections.abc import Callable
@@ -8,22 +8,22 @@ from groupvit.storybook import nature, objects
 from groupvit.storybook.pen import Pen
 
 Draw = Callable[[Pen, random.Random, str], str]
-"""Draws a thing on the stuff of that name; gives the adjective that suits it."""
+"""Draws a thing on the stuff of that name; returns an adjective that fits it."""
 
 
 class Thing(NamedTuple):
     """A kind of thing."""
 
     draw: Draw
-    wide: float
-    """Width, in heights."""
+    aspect: float
+    """Width / height."""
     smallest: float
     largest: float
-    """Its longer side, as a share of the image's."""
+    """Range of the longer side, as a fraction of the image's side."""
     grounds: dict[str, float]
-    """How often it occurs on, in or before each kind of stuff."""
+    """Weight of each stuff that it occurs on, in or in front of."""
     tilt: float = 0.0
-    """It leans at most so far, in radians."""
+    """Largest rotation [radians]."""
 
 
 THINGS: dict[str, Thing] = {

@@ -1,5 +1,6 @@
-"""A storybook written by several processes, whole or not at all."""
+"""Writing of a storybook by several processes, all files or none."""
 
+import itertools
 import multiprocessing
 import os
 import shutil
@@ -10,16 +11,19 @@ from multiprocessing.sharedctypes import Synchronized
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
+import numpy as np
+
 from groupvit import files
 from groupvit.errors import InputError
+from groupvit.progress import OnProgress
 from groupvit.storybook.scene import CLASSES
 from groupvit.storybook.sheet import draw_sheet
-from groupvit.storybook.writing import NAME, PAIRS, TEST, Counts, Part, Storybook, parts, total
+from groupvit.storybook.writing import NAME, PAIRS, TEST, Counts, Job, Storybook, jobs
 
 SHEET = "sheet.png"
-"""Some scenes with their captions."""
+"""Contact sheet with some scenes."""
 _POLL = 0.1
-"""How often progress is told [seconds]."""
+"""Time between two calls of `on_progress` [seconds]."""
 
 
 def write(
@@ -28,40 +32,39 @@ def write(
     *,
     workers: int | None = None,
     overwrite: bool = False,
-    on_progress: Callable[[int], object] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> dict[str, float]:
-    """Write shards, benchmark and contact sheet; gives the share of images with each class.
-
-    Everything is written beside its place and then renamed.
+    """Write shards, benchmark and contact sheet; returns the fraction of images with each class.
 
     Args:
-        out: The folder for `pairs`, `test` and `sheet.png`.
-        book: What is to be written.
-        workers: Number of processes; else one for each core. With 1, nothing is started.
-        overwrite: Replace what an earlier run wrote.
-        on_progress: Told now and then how many images are done.
+        out: Folder of `pairs`, `test` and `sheet.png`.
+        book: The settings.
+        workers: Number of processes; None: one for each core. With 1, none is started.
+        overwrite: Replace the files of an earlier run.
+        on_progress: Called regularly with the number of images done, and of all images.
 
     Raises:
-        InputError: Something is there already, the folder cannot be written, or there are less
-            than one worker.
+        InputError: A file exists already, the folder cannot be written, or `workers` is below 1.
     """
-    if workers is not None and workers < 1:
+    workers = (os.cpu_count() or 1) if workers is None else workers
+    if workers < 1:
         raise InputError(f"workers is {workers}; give at least 1")
+
+    def on_image(done: int) -> None:
+        if on_progress is not None:
+            on_progress(done, book.num + book.num_test)
+
     _check_free(out, overwrite=overwrite)
     with files.temporary_folder(out, "storybook") as beside:
         (beside / PAIRS).mkdir()
-        counts = _work(parts(beside, book), workers or os.cpu_count() or 1, on_progress or _ignore)
+        counts = _write_all(jobs(beside, book), workers, on_image)
         draw_sheet(book.seed).save(beside / SHEET)
         _replace(out, beside)
     return dict(zip(CLASSES, (counts / book.num).tolist(), strict=True))
 
 
-def _ignore(done: int) -> None:
-    del done
-
-
 def _check_free(out: Path, *, overwrite: bool) -> None:
-    """Refuse to replace anything, or anything but what we write."""
+    """Refuse to replace files without `overwrite`, and files that are no storybook."""
     for name in (PAIRS, TEST, SHEET):
         path = out / name
         if path.exists() and not overwrite:
@@ -87,53 +90,46 @@ def _replace(out: Path, beside: Path) -> None:
             shutil.rmtree(old)
 
 
-def _work(work: Sequence[Part], workers: int, on_progress: Callable[[int], object]) -> Counts:
+def _write_all(work: Sequence[Job], workers: int, on_image: Callable[[int], object]) -> Counts:
     workers = min(workers, len(work))
-    return _alone(work, on_progress) if workers == 1 else _shared(work, workers, on_progress)
-
-
-def _alone(work: Sequence[Part], on_progress: Callable[[int], object]) -> Counts:
-    done = 0
-
-    def tick() -> None:
-        nonlocal done
-        done += 1
-        on_progress(done)
-
-    return total([part.write(tick) for part in work])
-
-
-def _shared(work: Sequence[Part], workers: int, on_progress: Callable[[int], object]) -> Counts:
+    if workers == 1:
+        number = itertools.count(1)
+        return _sum([job.write(lambda: on_image(next(number))) for job in work])
     # Spawned, as a fork of a process with threads may hang.
     context = multiprocessing.get_context("spawn")
     done, stop = context.Value("q", 0), context.Event()
-    with ProcessPoolExecutor(workers, context, _begin, (done, stop)) as pool:
-        futures = [pool.submit(_write, part) for part in work]
+    with ProcessPoolExecutor(workers, context, _initialize, (done, stop)) as pool:
+        futures = [pool.submit(_run, job) for job in work]
         try:
             while wait(futures, _POLL).not_done:
-                on_progress(done.value)
-            on_progress(done.value)
-            return total([future.result() for future in futures])
-        finally:  # after a mistake or an interrupt nobody works on
+                on_image(done.value)
+            on_image(done.value)
+            return _sum([future.result() for future in futures])
+        finally:  # after an error or an interrupt the other processes stop too
             stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
 
 
+def _sum(counts: Sequence[Counts]) -> Counts:
+    total: Counts = np.stack(counts).sum(axis=0)
+    return total
+
+
 class StoppedError(Exception):
-    """The main process wants no more."""
+    """The main process has stopped the workers."""
 
 
 _shared_state: tuple["Synchronized[int]", Event]
 
 
-def _begin(done: "Synchronized[int]", stop: Event) -> None:
+def _initialize(done: "Synchronized[int]", stop: Event) -> None:
     global _shared_state
     _shared_state = done, stop
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt reaches us as the event
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt arrives as the event
 
 
-def _write(part: Part) -> Counts:
-    return part.write(_tick)
+def _run(job: Job) -> Counts:
+    return job.write(_tick)
 
 
 def _tick() -> None:

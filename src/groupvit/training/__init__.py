@@ -1,1 +1,1 @@
-"""Training: the settings of a run, its loop, and the folder that it leaves behind."""
+"""Training: settings, loop and folder of a run."""

@@ -1,9 +1,9 @@
-"""One checkpoint of a training: a model folder, and beside the model what going on needs.
+"""Checkpoint of a run: a model folder with the state that resuming needs.
 
 `config.json` and `model.safetensors` are those of any model folder; they hold the averaged weights
-where an average is kept. `training.safetensors` holds what the optimizer remembers and, beside an
-average, the weights themselves; `training.json` the counters. Random numbers need no place here:
-the trainer seeds every step from the step's number. `complete` is written last. Nothing is pickled.
+where an EMA is kept. `training.safetensors` holds the state of the optimizer and, with an EMA, the
+weights themselves; `training.json` the counters. No random state is stored: every step is seeded
+from its number. `complete` is written last. Nothing is pickled.
 """
 
 import json
@@ -33,37 +33,37 @@ TENSORS_FILE = "training.safetensors"
 COUNTERS_FILE = "training.json"
 COMPLETE_FILE = "complete"
 WEIGHTS, OPTIMIZER = "weights/", "optimizer/"
-"""What the names in `training.safetensors` begin with."""
+"""Prefixes of the names in `training.safetensors`."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Progress:
-    """How far a run has come."""
+    """Counters of a run."""
 
     global_batch_size: int
-    """Pairs in a step, those of all ranks."""
+    """Pairs of a step on all ranks."""
     step: int = 0
     """Steps done, skipped ones included."""
     damaged: int = 0
     """Pairs that could not be read and were replaced, on all ranks."""
     skipped: int = 0
-    """Steps without update, as the loss or the gradient was infinite or no number."""
+    """Steps without update, because the loss or the gradient was not finite."""
     skipped_in_a_row: int = 0
-    """Those of them since the last update."""
+    """Skipped steps since the last update."""
     miou: float | None = None
     """Score of the last evaluation."""
     best_miou: float | None = None
     """Highest score of an evaluation."""
 
     def count(self, *, damaged: int, skipped: bool) -> None:
-        """Note that a step is done."""
+        """Count a finished step."""
         self.step += 1
         self.damaged += damaged
         self.skipped += skipped
         self.skipped_in_a_row = self.skipped_in_a_row + 1 if skipped else 0
 
     def score(self, miou: float) -> bool:
-        """Note a score; returns whether it is the best so far, which no NaN ever is."""
+        """Record a score; returns True if it is the best so far (NaN never is)."""
         self.miou = miou
         improved = miou > (-math.inf if self.best_miou is None else self.best_miou)
         if improved:
@@ -72,7 +72,7 @@ class Progress:
 
 
 class Snapshot(NamedTuple):
-    """Everything that a checkpoint holds."""
+    """Content of a checkpoint."""
 
     model: GroupViT
     optimizer: AdamW
@@ -82,7 +82,7 @@ class Snapshot(NamedTuple):
 
     @property
     def evaluated(self) -> GroupViT:
-        """The model that is evaluated and saved: the average, where one is kept."""
+        """Model that is evaluated and saved: the EMA, if there is one."""
         return self.average.model if self.average else self.model
 
 
@@ -112,8 +112,8 @@ def read(folder: Path, state: Snapshot) -> Snapshot:
     """
     if not (folder / COMPLETE_FILE).exists():
         raise InputError(
-            f"{folder} is no whole checkpoint; write the name of an older one into "
-            f"{folder.parent / 'latest'}, or pass --fresh to begin anew"
+            f"{folder} is not a complete checkpoint; write the name of an older one into "
+            f"{folder.parent / 'latest'}, or pass --fresh to start again"
         )
     progress = read_progress(folder)
     if progress.global_batch_size != state.progress.global_batch_size:
@@ -132,7 +132,7 @@ def read(folder: Path, state: Snapshot) -> Snapshot:
 
 
 def read_progress(folder: Path) -> Progress:
-    """How far the run had come."""
+    """Counters of the run at the checkpoint."""
     path = folder / COUNTERS_FILE
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
@@ -142,7 +142,7 @@ def read_progress(folder: Path) -> Progress:
 
 
 def remove(folder: Path) -> None:
-    """Delete a checkpoint folder if it is there; a half deleted one is never taken for whole."""
+    """Delete a checkpoint folder if it exists; a half deleted one counts as incomplete."""
     if folder.exists():
         (folder / COMPLETE_FILE).unlink(missing_ok=True)
         shutil.rmtree(folder)

@@ -12,48 +12,49 @@ from groupvit.model.config import GroupViTConfig
 from groupvit.model.inference import InferenceConfig
 
 Frozen = Literal["text", "all-but-groups"]
-"""Parts that may stay as they are: the text encoder with its projector, or everything but the
-group tokens, what hands them from stage to stage, and the grouping blocks."""
+"""Parts that can be frozen: the text encoder with its projector, or everything but the group
+tokens, their projectors between stages, and the grouping blocks."""
 Switch = tyro.conf.FlagCreatePairsOff[bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectiveConfig:
-    """The losses."""
+    """Losses and their weights."""
 
     caption: Literal["contrastive", "sigmoid"] = "contrastive"
-    """Between images and captions: a choice among all of the batch, or pair by pair (SigLIP)."""
+    """Loss between images and captions: softmax over the batch, or sigmoid by pair (SigLIP)."""
     form: Literal["code", "paper"] = "code"
-    """Of the contrastive and the multi-label loss: the released code's, or the paper's, which is
-    about twice as large and content if an image finds one of its prompts."""
+    """Form of the contrastive and the multi-label loss: that of the released code, or that of the
+    paper, which is about twice as large and needs only one prompt of an image to match."""
     caption_weight: float = 1.0
     """Weight of the loss between images and captions."""
     multi_label_weight: float = 1.0
     """Weight of the loss between images and prompts."""
     segment_nouns_weight: float = 0.0
-    """Weight of the loss by which every noun is found in some segment of its images."""
+    """Weight of the multiple-instance loss between nouns and segments: every noun of a caption
+    matches some segment of its image, and no other noun does."""
     patch_nouns_weight: float = 0.0
-    """Weight of the same for patches before they are grouped; needs model.patch_projector."""
+    """Weight of the same loss on patches; needs model.patch_projector."""
     partial_label_weight: float = 0.0
-    """Weight of the loss by which every segment bears some noun of its image's caption."""
+    """Weight of the partial-label loss: every segment matches some noun of its caption."""
     every_stage: Switch = False
-    """Whether these losses on segments look at those of every stage, or only at the last."""
+    """Apply the losses on segments to every stage, not to the last alone."""
     segment_distillation_weight: float = 0.0
-    """Weight of the loss by which segments paint on patches the nouns that these go by; needs
+    """Weight of the distillation of the nouns of patches into the segments that hold them; needs
     patch_nouns_weight, and one of the weights of segments."""
     background_layer_weight: float = 0.0
-    """Weight of the loss by which parts that match no noun of the caption belong to the background;
-    needs model.background_layer, and one of the weights of segments or patches."""
+    """Weight of the loss of the background layer: parts that match no noun of the caption are
+    background; needs model.background_layer, and one of the weights of segments or patches."""
     mutual_information_weight: float = 0.0
-    """Weight, in every stage, of minus the information that the groups hold of the tokens."""
+    """Weight of minus the mutual information of tokens and groups, in every stage."""
 
     @property
     def of_segments(self) -> bool:
-        """Whether a loss looks at single segments."""
+        """True if a loss applies to single segments."""
         return self.segment_nouns_weight > 0 or self.partial_label_weight > 0
 
     def __post_init__(self) -> None:
-        """Check that the weights are none below 0."""
+        """Check the weights."""
         for name in [setting.name for setting in fields(self) if setting.name.endswith("_weight")]:
             weight = getattr(self, name)
             if not 0 <= weight < math.inf:
@@ -75,7 +76,7 @@ class OptimConfig:
     """AdamW with a linear warm-up and a cosine."""
 
     lr: float = 1.6e-3
-    """Highest learning rate; for a global batch of 4,096, and to be scaled with it."""
+    """Peak learning rate; the default suits a global batch of 4,096."""
     first_lr: float = 4e-6
     """Learning rate of the first step; it rises linearly from here."""
     last_lr: float = 4e-5
@@ -83,15 +84,15 @@ class OptimConfig:
     warmup_steps: int = 14_000
     """Steps until the learning rate has risen; the default is two epochs of the paper's data."""
     weight_decay: float = 0.05
-    """Decay of everything but biases and norms."""
+    """Weight decay of everything but biases and norms."""
     beta1: float = 0.9
-    """Memory of the mean gradient, [0, 1)."""
+    """Decay of the mean gradient, [0, 1)."""
     beta2: float = 0.999
-    """Memory of the mean squared gradient, [0, 1)."""
+    """Decay of the mean squared gradient, [0, 1)."""
     eps: float = 1e-8
-    """What is added to the root of the mean squared gradient."""
+    """Term added to the root of the mean squared gradient."""
     clip: float = 5.0
-    """Largest length of all gradients together; longer ones are scaled down."""
+    """Largest L2 norm of the gradient; a longer one is scaled down."""
 
     def __post_init__(self) -> None:
         """Check that the numbers describe a schedule."""
@@ -100,7 +101,7 @@ class OptimConfig:
         for name in ("first_lr", "last_lr", "warmup_steps", "weight_decay"):
             _check(name, getattr(self, name), least=0)
         for name in ("beta1", "beta2"):
-            _check_memory(name, getattr(self, name))
+            _check_decay(name, getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,27 +121,27 @@ class TrainingConfig:
     optim: OptimConfig = field(default_factory=OptimConfig)
     """The optimizer."""
     out: str = "runs/groupvit"
-    """Folder of the run; the same command continues a run that lies there."""
+    """Run folder; the same command resumes the run in it."""
     start: str = ""
     """Model to start from: a folder, a file of weights or a hub id; empty: random weights from the
-    seed. A background layer that it lacks begins at random."""
+    seed. A background layer that it lacks is random."""
     freeze: tuple[Frozen, ...] = ()
-    """Parts that stay as they are: text (encoder and projector), all-but-groups."""
+    """Frozen parts: text (encoder and projector), all-but-groups."""
     steps: int = 210_000
     """Length of the run; the default is 30 epochs of the paper's data."""
     seed: int = 0
-    """Of first weights, order of samples, augmentation and noise."""
+    """Seed of initial weights, order of samples, augmentation and noise."""
     device: str = "auto"
-    """Where to compute: auto, cpu, cuda, mps."""
+    """Device: auto, cpu, cuda, mps."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the towers' arithmetic; weights, losses and the optimizer stay float32."""
+    """Precision of the encoders; weights, losses and the optimizer stay in float32."""
     compile: Switch = False
-    """Compile the towers: slow first steps, then faster ones."""
+    """Compile the encoders: slow first steps, then faster ones."""
     chunk: int = 0
-    """Pairs that go through the towers at once, for batches that do not fit the memory
+    """Pairs that go through the encoders at once, for batches that do not fit into memory
     (gradient caching); 0: the whole batch."""
     ema_decay: float = 0.0
-    """Memory of the running average of weights that is evaluated and saved, [0, 1); 0: none."""
+    """Decay of the EMA of the weights, which is evaluated and saved, [0, 1); 0: no EMA."""
     log_every: int = 20
     """Steps between lines of the log."""
     evaluate_every: int = 2_000
@@ -152,11 +153,11 @@ class TrainingConfig:
     save_every: int = 1_000
     """Steps between checkpoints."""
     keep_last: int = 2
-    """Newest checkpoints that stay; the best one always does."""
+    """Number of newest checkpoints that are kept; the best one always is."""
     max_skipped: int = 10
-    """Steps in a row whose loss or gradient may be infinite or no number; one more ends the run."""
+    """Consecutive steps whose loss or gradient may be non-finite; one more ends the run."""
     tensorboard: Switch = False
-    """Write the log for TensorBoard too, into the run's folder."""
+    """Also write TensorBoard files into the run folder."""
 
     def __post_init__(self) -> None:
         """Check that the parts fit each other."""
@@ -164,7 +165,7 @@ class TrainingConfig:
             _check(name, getattr(self, name), least=1)
         for name in ("seed", "chunk", "evaluate_limit", "max_skipped"):
             _check(name, getattr(self, name), least=0)
-        _check_memory("ema_decay", self.ema_decay)
+        _check_decay("ema_decay", self.ema_decay)
         if not self.out:
             raise InputError("out is empty; name a folder for the run, such as runs/first")
         if self.optim.warmup_steps > self.steps:
@@ -206,6 +207,6 @@ def _check_positive(name: str, number: float) -> None:
         raise InputError(f"{name} is {number}; it must be above 0")
 
 
-def _check_memory(name: str, number: float) -> None:
+def _check_decay(name: str, number: float) -> None:
     if not 0 <= number < 1:
         raise InputError(f"{name} is {number}; it must be at least 0 and below 1")

@@ -1,41 +1,52 @@
-"""A running average of the weights, which is often better than the weights of any one step."""
+"""Exponential moving average (EMA) of the weights, often better than those of any one step."""
 
-import copy
+from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 
 from groupvit.model.groupvit import GroupViT
 
-YOUNG = 10
-"""Steps over which the memory grows from nothing, so that the first weights are soon forgotten."""
+WARM_UP = 10
+"""Steps over which the decay grows from nothing, so that the first weights are soon forgotten."""
 
 
 def decay_at(step: int, decay: float) -> float:
     """Share of the old average that the step, counted from 0, keeps."""
-    return min(decay, (1 + step) / (YOUNG + step))
+    return min(decay, (1 + step) / (WARM_UP + step))
 
 
 class EMA:
-    """A model whose weights are the running average of another's.
+    """Model with the moving average of another model's weights.
 
-    average <- decay * average + (1 - decay) * weights; what is no weight, such as the statistics of
-    batch norms, is copied.
+    average <- decay * average + (1 - decay) * weights; buffers, such as the statistics of batch
+    norms, are copied.
+
+    Args:
+        model: Model whose weights are averaged; the average begins with its weights.
+        decay: Decay after the warm-up, [0, 1).
     """
 
     def __init__(self, model: GroupViT, decay: float) -> None:
-        self.model = copy.deepcopy(model).eval().requires_grad_(requires_grad=False)
-        self.decay = decay
+        def average(old: Sequence[Tensor], new: Sequence[Tensor], count: Tensor | int) -> None:
+            torch._foreach_lerp_(list(old), list(new), 1 - decay_at(int(count) - 1, decay))
+
+        self._averaged = AveragedModel(model, multi_avg_fn=average)
+        self._averaged.eval().requires_grad_(requires_grad=False)
+
+    @property
+    def model(self) -> GroupViT:
+        """Model with the averaged weights, in evaluation mode."""
+        return cast(GroupViT, self._averaged.module)
 
     @torch.no_grad()
     def update(self, model: GroupViT, step: int) -> None:
-        """Take in the weights after this step."""
-        old: list[Tensor] = [*self.model.parameters()]
-        new: list[Tensor] = [*model.parameters()]
-        torch._foreach_lerp_(old, new, 1 - decay_at(step, self.decay))
-        for kept, buffer in zip(self.model.buffers(), model.buffers(), strict=True):
-            kept.copy_(buffer)
+        """Include the weights after this step, counted from 0."""
+        self._averaged.n_averaged.fill_(1 + step)  # at 0 the weights would replace the average
+        self._averaged.update_parameters(model)
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Set the average to these values."""
+        """Set the average to these values, by the names of the model."""
         self.model.load_state_dict(tensors)

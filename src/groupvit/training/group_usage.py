@@ -1,4 +1,4 @@
-"""Whether the groups are alive: a training that collapses shows here long before the losses."""
+"""Usage of the groups, which shows a collapse long before the losses do."""
 
 import math
 from collections.abc import Sequence
@@ -10,22 +10,22 @@ from torch import Tensor
 
 
 class GroupUsage(NamedTuple):
-    """How each stage that groups uses its groups, as means over the images.
+    """Usage of the groups of each stage, averaged over the images.
 
-    A token is won by the group with its largest share, without noise.
+    A group wins the tokens whose largest share, without noise, it has.
     """
 
     groups_used: Float[Tensor, " stage"]
-    """How many groups win any token."""
+    """Number of groups that win any token."""
     entropy: Float[Tensor, " stage"]
-    """Entropy of the tokens' shares, as a fraction of its largest value: 0 decided, 1 even."""
+    """Entropy of the shares of a token, relative to its maximum: 0 one-hot, 1 uniform."""
     largest: Float[Tensor, " stage"]
-    """Share of the tokens that the group with most of them wins, [0, 1]."""
+    """Share of the tokens won by the group with most of them, [0, 1]."""
 
 
 @torch.no_grad()
 def group_usage(assignments: Sequence[Float[Tensor, "batch _ _"]]) -> GroupUsage:
-    """How the groups are used, from the soft assignment "batch group token" of each stage."""
+    """Usage of the groups, from the soft assignment "batch group token" of each stage."""
     if not assignments:
         none = torch.empty(0)
         return GroupUsage(none, none, none)

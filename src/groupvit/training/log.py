@@ -1,4 +1,4 @@
-"""What a training tells while it runs: lines on the console, `log.jsonl`, and TensorBoard."""
+"""Log of a run: lines on the console, `log.jsonl`, and TensorBoard."""
 
 import json
 import math
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 Record = dict[str, float | int]
-"""Numbers of one step by name; those of a kind share what stands before a slash."""
+"""Numbers of one step by name; numbers of one kind share a prefix that ends in a slash."""
 
 
 class Log:
-    """The log of a run, on the rank that speaks; enter it before writing.
+    """Log of a run on the main rank; a context manager.
 
     Args:
-        path: The file of JSON lines; those of later steps than `start` are dropped, so that a run
-            that goes on has each step once. None on ranks that do not write.
-        start: Steps done before.
+        path: File of JSON lines; lines of steps after `start` are dropped, so that a resumed run
+            has each step once. None on ranks that do not write.
+        start: Number of finished steps.
         steps: Length of the run.
-        console: Where lines and, in a terminal, a progress bar go.
-        tensorboard: Folder of TensorBoard's files; None: none.
+        console: Output of the lines and, in a terminal, of the progress bar.
+        tensorboard: Folder for TensorBoard; None: not written.
 
     Raises:
-        InputError: TensorBoard is wanted and not installed.
+        InputError: TensorBoard is requested and not installed.
     """
 
     def __init__(
@@ -73,12 +73,12 @@ class Log:
         """Move the progress bar."""
         self._progress.update(self._task, completed=step)
 
-    def say(self, text: str) -> None:
+    def print(self, text: str) -> None:
         """Print a line."""
         self._console.print(text, markup=False)
 
     def write(self, step: int, record: Record) -> None:
-        """Tell the numbers of a step, once; in JSON what is no finite number is null.
+        """Write the numbers of a step; in JSON a non-finite number is null.
 
         Raises:
             InputError: The file cannot be written.
@@ -92,40 +92,40 @@ class Log:
                 file.write(line + "\n")
         except OSError as error:
             raise InputError(f"{self._path} cannot be written: {error.strerror}") from error
-        self.say(as_line(step, self._steps, record))
+        self.print(as_line(step, self._steps, record))
         for name, value in record.items():
             if self._board:
                 self._board.add_scalar(name, value, step)
 
 
 class Meter:
-    """Measures the rate of steps between lines of the log, and the share of waiting for data."""
+    """Rate of the steps between two log lines, and the share of time spent waiting for data."""
 
     def __init__(self) -> None:
         self.restart()
 
     def restart(self) -> None:
-        """Measure from now on: what was between, such as an evaluation, belongs to no step."""
+        """Start measuring; time before now, such as that of an evaluation, does not count."""
         self._start = time.perf_counter()
         self._waited, self._images = 0.0, 0
 
     def timed(self, items: Iterator[Item]) -> Iterator[Item]:
-        """The same items; the time until each comes counts as waiting."""
+        """Pass on the items; the time until each arrives counts as waiting."""
         while True:
-            asked = time.perf_counter()
+            start = time.perf_counter()
             try:
                 item = next(items)
             except StopIteration:
                 return
-            self._waited += time.perf_counter() - asked
+            self._waited += time.perf_counter() - start
             yield item
 
     def count(self, images: int) -> None:
-        """Note that so many images are done."""
+        """Count finished images."""
         self._images += images
 
     def read(self, device: torch.device) -> Record:
-        """Rate, share of waiting, and most memory so far; begins to measure anew."""
+        """Rate, share of waiting, and peak memory; restarts the measurement."""
         seconds = time.perf_counter() - self._start
         record: Record = {
             "images_per_second": self._images / seconds,
@@ -137,7 +137,7 @@ class Meter:
 
 
 def memory(device: torch.device) -> Record:
-    """The most memory that the process has held so far [GiB], on its GPU or else in all."""
+    """Peak memory of the process [GiB], on its GPU if it uses one."""
     if device.type == "cuda":
         return {"memory_gib": torch.cuda.max_memory_allocated(device) / 2**30}
     if os.name != "posix":
@@ -150,7 +150,7 @@ def memory(device: torch.device) -> Record:
 
 
 def as_line(step: int, steps: int, record: Record) -> str:
-    """The numbers of a step for people; what belongs to a number stands in brackets behind it."""
+    """Log line of a step; the parts of a number follow it in brackets."""
     heads: dict[str, list[str]] = {}
     for name, value in record.items():
         head, _, part = name.replace("_", " ").partition("/")
@@ -173,7 +173,7 @@ def _short(value: float | int) -> str:
 
 
 def trim(path: Path, step: int) -> None:
-    """Drop the lines of later steps, and what a kill left of the last line.
+    """Drop the lines of later steps, and an incomplete last line.
 
     Raises:
         InputError: The file cannot be written.
@@ -195,7 +195,7 @@ def _step(line: str) -> float:
 
 
 def board(folder: Path, start: int) -> "SummaryWriter":
-    """TensorBoard's writer, which forgets what lies behind the start.
+    """TensorBoard writer that drops the steps after `start`.
 
     Raises:
         InputError: TensorBoard is not installed.

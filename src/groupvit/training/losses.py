@@ -1,4 +1,4 @@
-"""The losses between images and texts: pure functions of embeddings and a scale.
+"""Losses between images and texts: pure functions of embeddings and a scale.
 
 Axes: `row` counts the pairs of this rank (B of them); the columns that they are compared with are
 the pairs of all ranks, `gather`ed, of which those of this rank begin at `rank` B. A mean over the
@@ -27,7 +27,7 @@ def contrastive(
     gather: Gather,
     rank: int,
 ) -> Float[Tensor, ""]:
-    """Every image should find its caption, and every caption its image (paper, Eqs. 7 and 8).
+    """Contrastive loss between images and captions (paper, Eqs. 7 and 8).
 
         - 1/B sum_i [ log softmax_j(s I_i . T_j)_i + log softmax_j(s T_i . I_j)_i ]
 
@@ -39,8 +39,8 @@ def contrastive(
         text: The caption of each image, L2-normalized.
         scale: s, the inverse temperature.
         form: The paper's sum of both directions, or their mean, as in the released code.
-        gather: The rows of all ranks from those of this one; the identity in one process.
-        rank: Which rank this is.
+        gather: Function from the rows of this rank to those of all; the identity in one process.
+        rank: Index of this rank.
     """
     return multi_label(image, text[:, None], scale, form=form, gather=gather, rank=rank)
 
@@ -54,7 +54,7 @@ def multi_label(
     gather: Gather,
     rank: int,
 ) -> Float[Tensor, ""]:
-    """Every image should find its K prompts, and each of them its image (paper, Eqs. 9 to 11).
+    """Multi-label contrastive loss between images and their K prompts (paper, Eqs. 9 to 11).
 
     With p_i(j, k) = softmax over all prompts of s I_i . T_jk, and q_ik(j) = softmax over all
     images of s T_ik . I_j, the paper's form and that of the released code are
@@ -62,15 +62,15 @@ def multi_label(
         paper:  - 1/B sum_i log sum_k p_i(i, k)        - 1/(BK) sum_ik log q_ik(i)
         code:   [ - 1/(BK) sum_ik log p_i(i, k)        - 1/(BK) sum_ik log q_ik(i) ] / 2
 
-    The paper lets an image be content with one of its prompts; the code wants all of them alike.
+    In the form of the paper one matching prompt is enough; in that of the code all count alike.
 
     Args:
         image: I, L2-normalized.
         prompts: T, of each image as many, L2-normalized.
         scale: s, the inverse temperature.
-        form: Which of the two.
-        gather: The rows of all ranks from those of this one; the identity in one process.
-        rank: Which rank this is.
+        form: `code` or `paper`.
+        gather: Function from the rows of this rank to those of all; the identity in one process.
+        rank: Index of this rank.
     """
     batch, num_prompts = prompts.shape[:2]
     with torch.autocast(image.device.type, enabled=False):
@@ -101,7 +101,7 @@ def sigmoid(
     gather: Gather,
     rank: int,
 ) -> Float[Tensor, ""]:
-    """Every pair of an image and a caption is told apart for itself: theirs or not.
+    """Sigmoid loss: a binary classification of every pair of an image and a caption.
 
         - 1/B sum_i sum_j log sigmoid(z_ij (s I_i . T_j + b)),    z_ij = 1 if i = j, else -1
 
@@ -113,8 +113,8 @@ def sigmoid(
         scale: s.
         bias: b, the log odds that an image and a caption belong together where their embeddings
             say nothing.
-        gather: The rows of all ranks from those of this one; the identity in one process.
-        rank: Which rank this is.
+        gather: Function from the rows of this rank to those of all; the identity in one process.
+        rank: Index of this rank.
     """
     with torch.autocast(image.device.type, enabled=False):
         image, text, scale = _exact(image), _exact(text), _exact(scale)

@@ -1,9 +1,9 @@
-"""Losses between the nouns of captions and the parts of images, and what keeps groups apart.
+"""Losses between the nouns of captions and the parts of images, and the loss on assignments.
 
-The multi-label loss compares prompts with the embedding of the whole image, so that no segment has
-to be anything by itself. Here nouns meet the parts: the segments, or the patches. A noun that
-several captions of the joint batch share is one noun, whose embedding is the mean of its prompts,
-and it is wanted in all of their images.
+The multi-label loss compares prompts with the embedding of the whole image and constrains no single
+segment. Here nouns are compared with parts: segments or patches. A noun that several captions of
+the joint batch share is one noun, whose embedding is the mean of its prompts, and it is a positive
+for all of their images.
 
 Axes: `image` counts the images of this rank, `noun` the different nouns among the prompts of all
 ranks, `part` the segments or patches of an image.
@@ -22,14 +22,14 @@ Gather = Callable[[Tensor], Tensor]
 
 
 class Nouns(NamedTuple):
-    """The different nouns of a joint batch."""
+    """Distinct nouns of a joint batch."""
 
     embeddings: Float[Tensor, "noun embedding"]
     """L2-normalized."""
     wanted: Bool[Tensor, "image noun"]
-    """Which of them the captions of this rank's images name."""
+    """True where the caption of an image of this rank names the noun."""
     prior: Float[Tensor, ""]
-    """Share of all images and nouns that belong together."""
+    """Share of positives among all pairs of an image and a noun."""
 
 
 def collect(
@@ -39,12 +39,12 @@ def collect(
     *,
     gather: Gather,
 ) -> Nouns | None:
-    """The nouns that were drawn as prompts, on any rank; None if there are none at all.
+    """Nouns that were drawn as prompts on any rank; None if there are none.
 
     Args:
         prompts: Embeddings of the prompts, L2-normalized.
-        prompt_nouns: Which noun each is of; ids that no caption has are left out, as those of
-            captions that stand in for missing nouns are.
+        prompt_nouns: Noun of each prompt; ids that no caption has are ignored, such as those of
+            captions that replace missing nouns.
         caption_nouns: The nouns of each caption, padded with 0.
         gather: The rows of all ranks from those of this one; the identity in one process.
     """
@@ -92,7 +92,7 @@ def multiple_instance(
     *,
     present: Bool[Tensor, "image part"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Every noun of a caption should be found in some part of its image, and no other noun.
+    """Multiple-instance loss: some part of an image matches each noun of its caption, and no other.
 
         z_in = log mean over the parts p of exp(s_ipn) + b
         sum_in of the binary cross-entropy of z_in / number of pairs that belong together
@@ -105,7 +105,7 @@ def multiple_instance(
     Args:
         similarity: s, from `logits`.
         nouns: The nouns it was made with.
-        present: Which parts there are; None: all.
+        present: Parts that are occupied; None: all.
     """
     if present is None:
         present = similarity.new_ones(similarity.shape[:2], dtype=torch.bool)
@@ -125,12 +125,12 @@ def partial_label(
     *,
     present: Bool[Tensor, "image part"],
 ) -> Float[Tensor, ""]:
-    """Every part should bear one of the nouns of its image's caption, whichever.
+    """Partial-label loss: every part matches some noun of the caption of its image.
 
         - mean over images i and their parts p of log sum over the nouns n of i of softmax_n(s_ipn)
 
     What several captions with the same part have in common decides, as in learning from partial
-    labels (Jin and Ghahramani 2002). Images whose nouns were not drawn count nothing.
+    labels (Jin and Ghahramani 2002). Images without any drawn noun do not contribute.
     """
     nameless = ~nouns.wanted.any(dim=1, keepdim=True)
     allowed = (nouns.wanted | nameless)[:, None]  # where all are allowed, the loss is 0
@@ -146,7 +146,7 @@ def segment_distillation(
     patches: Float[Tensor, "image patch noun"],
     nouns: Nouns,
 ) -> Float[Tensor, ""]:
-    """Groups should paint on every patch the noun that the patch goes by.
+    """Distill the nouns of the patches into the segments that hold them.
 
         - mean over images and patches j of u_j sum_n q_jn log sum_g A_gj p_gn
 
@@ -179,7 +179,7 @@ def segment_distillation(
 def by_caption(
     similarity: Float[Tensor, "image part noun"], nouns: Nouns
 ) -> Bool[Tensor, "image part"]:
-    """Where the noun that fits best, of all, is one of the image's caption."""
+    """True where the best of all nouns is one of the caption of the image."""
     best = similarity.detach().max(dim=-1, keepdim=True).indices
     wanted: Tensor = nouns.wanted[:, None].expand_as(similarity).gather(-1, best)[..., 0]
     return wanted
@@ -192,7 +192,7 @@ def background(
     *,
     present: Bool[Tensor, "image part"],
 ) -> Float[Tensor, ""]:
-    """Parts that match no noun of the caption should belong to the background, the others not.
+    """Loss of the background layer: parts that match no noun of the caption are background.
 
         z_ip = max over the nouns n of i of s_ipn - limit of ip
         mean over images of [ mean over p with u_ip = 1 of log(1 + exp(-z_ip))
@@ -200,14 +200,14 @@ def background(
 
     u is 1 where the noun that fits the part best, of all, is one of the image's caption, as in
     `segment_distillation`. Both kinds weigh the same, however many there are: captions name
-    most of what they show. Images whose nouns were not drawn count nothing.
+    most of what they show. Images without any drawn noun do not contribute.
 
     Args:
         similarity: s, from `logits`.
         limits: The scaled similarity that a word must pass to be seen at a part: how much this is
             like the learned background.
         nouns: The nouns it was made with.
-        present: Which parts there are.
+        present: Parts that are occupied.
     """
     nameless = ~nouns.wanted.any(dim=1, keepdim=True)
     there = by_caption(similarity, nouns)
@@ -226,7 +226,7 @@ def negative_mutual_information(
     *,
     present: Bool[Tensor, "image token"] | None = None,
 ) -> Float[Tensor, ""]:
-    """How little the assignment tells of the tokens: 0 at most, -log(groups) at best [nats].
+    """Minus the mutual information of token and group [nats]: at most 0, at least -log(groups).
 
         mean over images of [ mean over tokens of H(A_j) - H(mean over tokens of A_j) ]
 
@@ -236,7 +236,7 @@ def negative_mutual_information(
 
     Args:
         assignment: A, soft.
-        present: Which tokens there are; None: all.
+        present: Tokens that are occupied; None: all.
     """
     if present is None:
         present = assignment.new_ones(assignment.shape[0], assignment.shape[2], dtype=torch.bool)

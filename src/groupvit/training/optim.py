@@ -1,4 +1,4 @@
-"""What is trained and how: frozen parts, AdamW, warm-up and cosine, clipping."""
+"""Optimization: frozen parts, AdamW, learning rate schedule, clipping."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -13,10 +13,10 @@ from groupvit.training.config import Frozen, OptimConfig
 
 
 def lr_at(step: int, config: OptimConfig, steps: int) -> float:
-    """Learning rate of the step, counted from 0, of a run of so many steps.
+    """Learning rate of a step, counted from 0, of a run of `steps` steps.
 
-    It rises linearly from `first_lr`, and follows after the warm-up the cosine that began at step
-    0: at the switch it is therefore a little below `lr` (reference: the original's schedule).
+    It rises linearly from `first_lr` and then follows a cosine that starts at step 0, so that it
+    is a little below `lr` after the warm-up, as in the original.
     """
     if step < config.warmup_steps:
         return config.first_lr + (config.lr - config.first_lr) * step / config.warmup_steps
@@ -49,7 +49,7 @@ def _grouping_parameters(model: GroupViT) -> set[int]:
 
 
 def train_mode(model: nn.Module) -> None:
-    """Training mode, but for the batch norms of frozen parts, whose statistics stay too."""
+    """Set training mode, except for batch norms of frozen parts, whose statistics stay fixed."""
     model.train()
     for part in model.modules():
         learns = [parameter.requires_grad for parameter in part.parameters()]
@@ -60,7 +60,7 @@ def train_mode(model: nn.Module) -> None:
 
 
 def optimizer_of(model: nn.Module, config: OptimConfig) -> AdamW:
-    """AdamW over everything that is trained.
+    """AdamW over all parameters that are trained.
 
     As in the original, parameters of one axis (norms, biases) do not decay, while the temperatures,
     which have none, the positions and the group tokens do.
@@ -87,20 +87,20 @@ def _decays(name: str, parameter: nn.Parameter) -> bool:
 
 
 def set_lr(optimizer: AdamW, lr: float) -> None:
-    """Give every group of parameters this learning rate."""
+    """Set the learning rate of every parameter group."""
     for group in optimizer.param_groups:
         group["lr"] = lr
 
 
 def clip(model: nn.Module, length: float) -> Float[Tensor, ""]:
-    """Scale the gradients down to this length, if they are longer; returns what they had."""
+    """Scale the gradients down to this L2 norm if theirs is larger; returns theirs."""
     return nn.utils.clip_grad_norm_(
         [parameter for parameter in model.parameters() if parameter.grad is not None], length
     )
 
 
 def state_of(optimizer: AdamW) -> dict[str, Tensor]:
-    """What the optimizer remembers, as tensors named `<parameter>/<what>`."""
+    """State of the optimizer as tensors named `<parameter>/<state>`."""
     return {
         f"{name}/{what}": value
         for group in optimizer.param_groups
@@ -110,7 +110,7 @@ def state_of(optimizer: AdamW) -> dict[str, Tensor]:
 
 
 def restore(optimizer: AdamW, tensors: Mapping[str, Tensor]) -> None:
-    """Give the optimizer back what `state_of` told."""
+    """Restore the state that `state_of` returned."""
     names = [name for group in optimizer.param_groups for name in group["param_names"]]
     index_of = {name: index for index, name in enumerate(names)}
     state: dict[int, dict[str, Tensor]] = {}

@@ -1,4 +1,4 @@
-"""What a run will take, told before anybody pays for it.
+"""Estimate of the time and memory of a run, before it is started.
 
 A few pairs go through a real step on this machine. torch counts its operations, and the tensors
 that wait for the backward pass are added up; both grow with the number of pairs. What a device is
@@ -26,7 +26,7 @@ from groupvit.distributed import Ranks
 from groupvit.errors import InputError
 from groupvit.model.groupvit import GroupViT
 from groupvit.text.tokenizer import Tokenizer
-from groupvit.training.accelerators import GB, Device
+from groupvit.training.accelerators import GB, Accelerator
 from groupvit.training.config import TrainingConfig
 from groupvit.training.run_folder import RunFolder
 from groupvit.training.signals import StopRequest
@@ -53,23 +53,23 @@ class Data(NamedTuple):
     size: float | None
     """A pair in the shards [bytes]."""
     missing: str
-    """Why there are none."""
+    """Reason why there are no shards; empty: there are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What a step of one device consists of."""
+    """Work of one step on one device."""
 
     pairs: int
     """Its batch."""
     operations: float
     """Floating point operations of its matrix products, forward and backward."""
     weights: float
-    """Weights, gradients, what the optimizer remembers, averages [bytes]."""
+    """Weights, gradients, optimizer state, EMA [bytes]."""
     activations: float
     """Tensors that wait for the backward pass [bytes]."""
     encodings: float
-    """What gradient caching keeps of the batch [bytes]."""
+    """Features that gradient caching keeps of the batch [bytes]."""
     gradients: float
     """Gradients, which devices exchange at every step [bytes]."""
     embeddings: float
@@ -82,13 +82,13 @@ class Work:
         return self.weights + self.activations + self.encodings + buckets + gathered
 
     def exchanged(self, devices: int) -> float:
-        """What a device sends at every step: gradients in a ring, embeddings there and back."""
+        """Bytes sent in a step: gradients in a ring, embeddings and their gradients."""
         others = devices - 1
         return 2 * others / devices * self.gradients + 2 * others * self.embeddings
 
 
 class Plan(NamedTuple):
-    """What a run takes."""
+    """Estimate of a run."""
 
     data: Data
     work: Work
@@ -96,7 +96,7 @@ class Plan(NamedTuple):
     step: float
     """Computing of a step [seconds]."""
     exchange: float
-    """What devices send each other at a step, if computing hides none of it [seconds]."""
+    """Communication of a step, if none overlaps with computation [seconds]."""
     steps: int
 
     @property
@@ -106,12 +106,17 @@ class Plan(NamedTuple):
 
     @property
     def rate(self) -> float:
-        """Pairs that all devices together want in a second [1/s]."""
+        """Data rate of all devices together [pairs/s]."""
         return self.work.pairs * self.devices / (self.step + self.exchange)
 
 
 def plan(
-    config: TrainingConfig, device: Device | None, *, devices: int, efficiency: float, link: float
+    config: TrainingConfig,
+    device: Accelerator | None,
+    *,
+    devices: int,
+    efficiency: float,
+    link: float,
 ) -> Plan:
     """Plan a run.
 
@@ -159,14 +164,14 @@ def work_of(config: TrainingConfig, batch: Batch) -> Work:
     pairs = len(batch.images)
     # In bfloat16 attention is written out on a CPU, so that its products are counted too.
     counted = replace(config, precision="bfloat16", chunk=config.chunk and FEW // 2)
-    learner = _learner(counted, Ranks())
-    model = learner.state.model
+    state = _state(counted, Ranks())
+    model = state.state.model
     # Forward, and twice as much backward; gradient caching goes forward once more.
     learns = any(parameter.requires_grad for parameter in model.text_encoder.parameters())
     passes = (3 if learns else 1) + (1 if config.chunk else 0)
     of_texts = passes * _text_operations(model, batch)
     some, more = (_first(batch, count) for count in (FEW, 2 * FEW))
-    operations = _operations(learner, some) - passes * _text_operations(model, some)
+    operations = _operations(state, some) - passes * _text_operations(model, some)
     waiting = [_waiting(replace(config, chunk=0), part) for part in (some, more)]
     activations = (waiting[1] - waiting[0]) / FEW  # what does not grow with them is no activation
     parameters = 4.0 * sum(parameter.numel() for parameter in model.parameters())
@@ -188,30 +193,30 @@ def seconds_here(config: TrainingConfig, batch: Batch, *, steps: int = 5) -> flo
     timed = _first(batch, min(MOST_TIMED, len(batch.images)))
     times = []
     with distributed.session(config.device) as ranks:
-        learner = _learner(config, ranks)
+        state = _state(config, ranks)
         for _ in range(WARM_UP + steps):
             start = time.perf_counter()
-            learner.step(timed, StopRequest()).result.losses["total"].item()
+            state.step(timed, StopRequest()).result.losses["total"].item()
             times.append(time.perf_counter() - start)
     return statistics.median(times[WARM_UP:]) * len(batch.images) / len(timed.images)
 
 
-def _learner(config: TrainingConfig, ranks: Ranks) -> TrainingState:
-    """What trains, as a run begins."""
+def _state(config: TrainingConfig, ranks: Ranks) -> TrainingState:
+    """Training state at the beginning of a run."""
     with tempfile.TemporaryDirectory() as folder:
         return TrainingState(replace(config, start=""), ranks, RunFolder(Path(folder) / "run"))
 
 
 def _first(batch: Batch, count: int) -> Batch:
-    """So many pairs, again from the first where there are not enough."""
+    """First `count` pairs, repeated from the first if there are fewer."""
     which = torch.arange(count) % len(batch.images)
     images, tokens, prompt_nouns, caption_nouns = (tensor[which] for tensor in batch[:4])
     return Batch(images, tokens, prompt_nouns, caption_nouns, 0)
 
 
-def _operations(learner: TrainingState, batch: Batch) -> int:
+def _operations(state: TrainingState, batch: Batch) -> int:
     with FlopCounterMode(display=False) as counter:
-        learner.step(batch, StopRequest())
+        state.step(batch, StopRequest())
     return int(counter.get_total_flops())
 
 
@@ -248,9 +253,9 @@ def _waiting(config: TrainingConfig, batch: Batch) -> int:
             found[x.untyped_storage().data_ptr()] = x.untyped_storage().nbytes()
         return x
 
-    learner = _learner(config, Ranks())
+    state = _state(config, Ranks())
     with saved_tensors_hooks(keep, lambda x: x):
-        learner.step(batch, StopRequest())
+        state.step(batch, StopRequest())
     return sum(found.values())
 
 

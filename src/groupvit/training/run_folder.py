@@ -19,8 +19,8 @@ from groupvit.weights.checkpoint import as_json
 
 CONFIG_FILE, LOG_FILE = "config.json", "log.jsonl"
 LATEST, BEST = "latest", "best"
-FORMAT = "groupvit-run-1"
-"""What `config.json` says of itself."""
+FORMAT = "groupvit-run-2"
+"""Value of `format` in the `config.json` of a run."""
 CHANGEABLE = frozenset(
     {
         "out",
@@ -40,7 +40,7 @@ CHANGEABLE = frozenset(
         "data.num_workers",
     }
 )
-"""Settings that may change while a run goes on."""
+"""Settings that may differ when a run is resumed."""
 
 
 class RunFolder:
@@ -113,15 +113,15 @@ class RunFolder:
                 files.write_text(self.path / BEST, f"{folder.name}\n")
             self._thin_out(keep)
         except (OSError, InputError) as error:
-            raise InputError(f"{error}; {self.way_on()}") from error
+            raise InputError(f"{error}; {self.resume_hint()}") from error
         return folder
 
-    def way_on(self) -> str:
-        """What to do after the run has broken off."""
+    def resume_hint(self) -> str:
+        """Hint for an interrupted run."""
         latest = self.latest()
         if latest is None:
-            return "no checkpoint was written before; the same command begins anew"
-        return f"{latest} is whole, and the same command goes on from it"
+            return "no checkpoint was written; the same command starts again"
+        return f"{latest} is complete, and the same command resumes from it"
 
     def _named(self, pointer: str) -> Path | None:
         try:

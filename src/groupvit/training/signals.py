@@ -1,11 +1,11 @@
-"""Requests to stop: Ctrl-C and SIGTERM wait for the end of the step."""
+"""Stop requests: Ctrl-C and SIGTERM take effect at the end of the step."""
 
 import signal
 from types import FrameType, TracebackType
 
 
 class StopRequest:
-    """While it is entered, notes signals that ask to stop; a second Ctrl-C stops at once."""
+    """Context manager that records SIGINT and SIGTERM; a second Ctrl-C raises KeyboardInterrupt."""
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -13,17 +13,17 @@ class StopRequest:
         self.received: int | None = None
 
     @property
-    def asked(self) -> bool:
-        """Whether someone asked to stop."""
+    def received_any(self) -> bool:
+        """True after a signal."""
         return self.received is not None
 
     @property
     def exit_code(self) -> int:
-        """128 and the signal's number, as shells have it: 130 for Ctrl-C, 143 for SIGTERM."""
+        """128 plus the number of the signal: 130 for Ctrl-C, 143 for SIGTERM."""
         return 128 + (self.received or signal.SIGTERM)
 
     def __enter__(self) -> "StopRequest":
-        """Begin to listen."""
+        """Install the handlers."""
         self._before = {number: signal.signal(number, self._note) for number in self.SIGNALS}
         return self
 
@@ -33,7 +33,7 @@ class StopRequest:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Put back what listened before."""
+        """Restore the previous handlers."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
 

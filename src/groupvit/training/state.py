@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from groupvit.data.augmentation import Augmentation
+from groupvit.data.augmentation import augment
 from groupvit.data.batch import Batch
 from groupvit.distributed import Ranks
 from groupvit.errors import InputError
@@ -53,7 +53,7 @@ class TrainingState:
     Args:
         config: Settings.
         ranks: Processes that train together.
-        run: Run folder; if it holds a checkpoint, the state begins with the latest.
+        run: Run folder; if it holds a checkpoint, the state starts from the latest.
         make_grouping: Maker of the grouping blocks, for blocks of your own.
 
     Raises:
@@ -91,20 +91,19 @@ class TrainingState:
             model.image_encoder.compile()
             model.text_encoder.compile()
         self._passes = passes_of(model, ranks, config.objective, chunk=config.chunk)
-        self._augment = Augmentation(config.data.augmentation)
         self._generator = torch.Generator(ranks.device)
 
     @property
     def progress(self) -> Progress:
-        """How far the run has come."""
+        """Counters of the run."""
         return self.state.progress
 
     def due(self, every: int) -> bool:
-        """Whether something that is done every so many steps, and at the end, is due."""
+        """True after every `every` steps and after the last."""
         return self.progress.step % every == 0 or self.progress.step == self.config.steps
 
     def step(self, batch: Batch, stop: StopRequest) -> Done:
-        """Learn from a batch, unless the loss or the gradient is infinite or no number."""
+        """Train on a batch; nothing is updated if the loss or the gradient is not finite."""
         model, optimizer, average, progress, _ = self.state
         self._seed(progress.step)
         optimizer.zero_grad()
@@ -113,7 +112,7 @@ class TrainingState:
         gradient = optim.clip(model, self.config.optim.clip)
         lr = optim.lr_at(progress.step, self.config.optim, self.config.steps)
         broken = not (result.losses["total"] + gradient).isfinite()
-        signs = torch.tensor([broken, stop.asked, batch.damaged], device=self.ranks.device)
+        signs = torch.tensor([broken, stop.received_any, batch.damaged], device=self.ranks.device)
         num_broken, num_stopping, damaged = self.ranks.sum(signs).tolist()
         if num_broken:
             for buffer, before in zip(model.buffers(), statistics, strict=True):
@@ -127,23 +126,23 @@ class TrainingState:
         return Done(result, gradient, lr, num_broken > 0, num_stopping > 0)
 
     def check_skipped(self) -> None:
-        """Refuse to go on after too many skipped steps in a row.
+        """Raise after too many consecutive skipped steps.
 
-        The same command would meet the same steps again, so the way out is another run.
+        Resuming would meet the same steps again, so the remedy is another run.
 
         Raises:
             InputError: There were too many; the message names the last checkpoint.
         """
         count, latest = self.progress.skipped_in_a_row, self._run.latest()
         if count > self.config.max_skipped:
-            start = "" if latest is None else f", if you like from --start {latest}"
+            start = "" if latest is None else f", for example from --start {latest}"
             raise InputError(
-                f"the loss or the gradient was no finite number in {count} steps in a row; "
-                f"begin another --out with a lower optim.lr{start}"
+                f"the loss or the gradient was not finite in {count} consecutive steps; "
+                f"start another --out with a lower optim.lr{start}"
             )
 
     def record(self, done: Done) -> Record:
-        """The numbers of a step, as means over the ranks; all ranks must ask."""
+        """Numbers of a step, averaged over the ranks; all ranks must call it."""
         losses, accuracy, group_usage = done.result
         mean = self.ranks.mean
         means = {name: mean(loss).item() for name, loss in losses.items()}
@@ -159,10 +158,10 @@ class TrainingState:
         }
 
     def evaluate(self) -> tuple[Record, bool]:
-        """The scores, and whether they are the best so far; only rank 0 knows."""
+        """Scores, and True if they are the best so far; only rank 0 has them."""
         scores: Record = {}
         if self.ranks.is_main:
-            with torch.compiler.set_stance("force_eager"):  # other sizes would compile anew
+            with torch.compiler.set_stance("force_eager"):  # other sizes would be compiled again
                 scores = quick_scores(
                     self.state.evaluated,
                     Path(self.config.evaluate_folder),
@@ -174,7 +173,7 @@ class TrainingState:
         return scores, self.progress.score(scores.get("miou", -1.0))
 
     def save(self, *, best: bool) -> None:
-        """Write a checkpoint, if this is the rank that writes."""
+        """Write a checkpoint on the main rank."""
         if self.ranks.is_main:
             self._run.save(self.state, best=best, keep=self.config.keep_last)
 
@@ -186,7 +185,7 @@ class TrainingState:
         moved = _on(self.ranks.device, batch)
         return forward_backward(
             self._passes,
-            self._augment(moved.images, generator=self._generator),
+            augment(moved.images, self.config.data.augmentation, generator=self._generator),
             moved,
             self.config.objective,
             self.ranks,

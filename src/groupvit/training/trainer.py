@@ -45,7 +45,7 @@ def train(
             run.prepare(config, fresh=fresh)
         ranks.barrier()
         if config.evaluate_folder:
-            read_folder(config.evaluate_folder)  # finds mistakes now, not hours later
+            read_folder(config.evaluate_folder)  # reports mistakes now, not hours later
         batches = _batches(config, ranks, console)
         state = TrainingState(config, ranks, run, make_grouping=make_grouping)
         start = state.progress.step
@@ -74,7 +74,7 @@ def _loop(state: TrainingState, batches: Batches, log: Log, stop: StopRequest) -
         meter.count(config.data.batch_size * state.ranks.world_size)
         log.advance(progress.step)
         if done.skipped:
-            log.say(f"step {progress.step} is skipped: its loss or gradient is no finite number")
+            log.print(f"step {progress.step} is skipped: its loss or gradient is not finite")
             state.check_skipped()
         record: Record = {}
         if progress.step % config.log_every == 0:
@@ -103,13 +103,13 @@ def _batches(config: TrainingConfig, ranks: Ranks, console: Console) -> Batches:
             rank=ranks.rank,
             world_size=ranks.world_size,
             context_length=config.model.text.context_length,
-            progress=lambda done, total: status.update(f"reading the shards: {done} of {total}"),
+            on_progress=lambda done, total: status.update(f"reading the shards: {done} of {total}"),
         )
 
 
 def _last_words(run: RunFolder, step: int, *, stopped: bool) -> str:
     if stopped:
-        return f"stopped after step {step}; the same command goes on from {run.latest()}"
+        return f"stopped after step {step}; the same command resumes from {run.latest()}"
     return (
         f"{run.path} holds the model after {step} steps; try it: "
         f"groupvit segment IMAGE --labels dog cat --model {run.path}"
