@@ -12,7 +12,7 @@ def usable(
 
     Args:
         device: Name, such as `auto`, `cpu`, `cuda` or `cuda:1`.
-        index: Which GPU `cuda` without a number is; None: the current one.
+        index: GPU that `cuda` without a number means; None: the current one.
         advice: Way out that the error message names.
 
     Raises:

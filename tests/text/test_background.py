@@ -32,7 +32,6 @@ def test_background_words_come_last():
     assert (parsed.names, parsed.background) == (("car", "dog"), ("wall",))
     assert parsed.words == ("car", "taxi", "dog", "wall")
     assert parsed.owners == (0, 0, 1, 2)
-    assert len(parsed) == 3
 
 
 def test_thresholds_of_labels_that_are_not_asked_for_are_left():

@@ -61,7 +61,7 @@ class Examples(NamedTuple):
     cosines: Float[Tensor, " example"]
     """Cosine of the part and its best label."""
     present: Bool[Tensor, " example"]
-    """Whether this label is present."""
+    """True if this label is present."""
 
 
 class LearnedLayer(NamedTuple):
@@ -246,9 +246,8 @@ def _with_truth(
             )
         )
         truth.append(sample.mask[rows[:, None], columns].ravel().astype(np.int64))
-    return torch.cat([window.patch_embeddings() for window in grouped.windows]), np.concatenate(
-        truth
-    )
+    patches = torch.cat([window.patch_embeddings() for window in grouped.windows])
+    return patches, np.concatenate(truth)
 
 
 def _nouns(

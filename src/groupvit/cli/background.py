@@ -27,14 +27,9 @@ class BackgroundOptions(NamedTuple):
     file: Path | None = None
     """File of `groupvit calibrate`."""
 
-    @property
-    def given(self) -> bool:
-        """Any of the options is given."""
-        return self != BackgroundOptions()
-
     def check(self, labels: Sequence[str]) -> None:
         """Find mistakes before a model is loaded; see `resolve`."""
-        if self.given:
+        if self != BackgroundOptions():
             from groupvit.text.background import Background
 
             self.resolve(labels, lambda _: Background(threshold=0.0))
@@ -52,7 +47,7 @@ class BackgroundOptions(NamedTuple):
             InputError: The file is not one of `groupvit calibrate`, a number is wrong or out of
                 range, or a threshold is given in two ways.
         """
-        if not self.given:
+        if self == BackgroundOptions():
             return None
         from groupvit.text.background import Background
         from groupvit.text.prompts import parse_label

@@ -35,7 +35,7 @@ def concepts(
         out: Folder for concepts.html, a single file; an existing one is replaced.
     """
     from groupvit import image_files
-    from groupvit.pages.document import make_folder, write_page
+    from groupvit.files import make_folder, write_text
     from groupvit.probes.concepts import concepts as find_concepts
     from groupvit.probes.concepts_page import concepts_page
 
@@ -48,7 +48,7 @@ def concepts(
     segmenter = load_model(console, options.model, options.segmenter)
     with counted("images") as progress:
         found = find_concepts(segmenter, paths, labels, num_examples=examples, on_progress=progress)
-    write_page(out / PAGE, concepts_page(found, model=options.model, num_images=len(paths)))
+    write_text(out / PAGE, concepts_page(found, model=options.model, num_images=len(paths)))
     table = Table(box=None, padding=(0, 2))
     for column in ("stage", "group", "nearest words", "patches"):
         table.add_column(column)

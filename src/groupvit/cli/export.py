@@ -35,9 +35,9 @@ def export(
         source: A bundled name (storybook, random), a folder, a file of weights, or a hub id such as
             nvidia/groupvit-gcc-yfcc.
         out: The folder to write; groupvit segment --model takes it.
-        precision: int8 makes the files a quarter as large, and changes what is found a little.
-        labels: What is asked for where nobody names a label.
-        scenes: On so many drawn scenes the exported model is compared with PyTorch; 0: on none.
+        precision: int8 makes the files a quarter as large, with slightly other results.
+        labels: Labels that are used where none are given.
+        scenes: Number of drawn scenes on which the exported model is compared with PyTorch.
         revision: Branch, tag or commit of a model on the hub.
         overwrite: Replace the folder if it exists.
     """
@@ -76,7 +76,7 @@ def _table(out: Path, found: "list[Difference]") -> "Table":
 
 
 def _compare(console: "Console", loaded: "LoadedModel", out: Path, scenes: int) -> None:
-    """How well both name the pixels of the same drawn scenes."""
+    """Print the mIoU of both on the same drawn scenes."""
     from groupvit.evaluation.benchmarks.scenes import Scenes
     from groupvit.evaluation.evaluate import evaluate
     from groupvit.progress import counted

@@ -63,16 +63,15 @@ def encode(
         batch_size: Number of windows in a batch.
     """
 
-    def shape(index: int) -> torch.Size:
-        return crops[index].pixels.shape
+    def shape(numbered: tuple[int, Crop]) -> torch.Size:
+        return numbered[1].pixels.shape
 
     windows: dict[int, GroupedWindow] = {}
-    for _, alike in groupby(sorted(range(len(crops)), key=shape), key=shape):
-        indices = list(alike)
-        for start in range(0, len(indices), batch_size):
-            batch = indices[start : start + batch_size]
-            encoded = _encode(network, [crops[index] for index in batch], naming, border)
-            windows.update(zip(batch, encoded, strict=True))
+    for _, group in groupby(sorted(enumerate(crops), key=shape), key=shape):
+        alike = list(group)
+        for start in range(0, len(alike), batch_size):
+            indices, batch = zip(*alike[start : start + batch_size], strict=True)
+            windows.update(zip(indices, _encode(network, batch, naming, border), strict=True))
     return [windows[index] for index in range(len(crops))]
 
 

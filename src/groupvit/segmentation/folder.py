@@ -15,7 +15,7 @@ from typing import Literal, get_args
 
 from groupvit import image_files
 from groupvit.errors import InputError
-from groupvit.files import new_file, temporary_folder, write_text
+from groupvit.files import make_folder, new_file, write_text
 from groupvit.formats import Format
 from groupvit.formats.coco import CocoDataset
 from groupvit.image_files import ImageFile
@@ -55,7 +55,7 @@ class Outputs:
     Args:
         images: Image files, folders, or patterns such as "photos/*.jpg".
         folder: Folder for the files; a folder below an input folder stays below it.
-        formats: Kinds of files.
+        formats: Kinds of files: those of `Format`.
         overwrite: Replace files that exist.
 
     Raises:
@@ -68,7 +68,7 @@ class Outputs:
         images: Sequence[str | Path],
         folder: Path,
         *,
-        formats: Sequence[Format] = ("overlay", "index"),
+        formats: Sequence[str] = ("overlay", "index"),
         overwrite: bool = False,
     ) -> None:
         for name in formats:
@@ -83,14 +83,16 @@ class Outputs:
         self._coco_file = folder / COCO_FILE if "coco" in formats else None
         self._coco: CocoDataset | None = None
         self._refuse_replacing(overwrite=overwrite)
-        with temporary_folder(folder, "probe"):  # refused now rather than after the first image
-            pass
+        make_folder(folder)  # refused now rather than after the first image
 
     def _refuse_replacing(self, *, overwrite: bool) -> None:
-        planned = [path for paths in self._paths.values() for path in paths.values()]
+        planned: list[Path] = []
+        inputs = set()
+        for image, paths in self._paths.items():
+            inputs.add(image.path.resolve())
+            planned += paths.values()
         if self._coco_file is not None:
             planned.append(self._coco_file)
-        inputs = {image.path.resolve() for image in self.images}
         existing = []
         for path in planned:
             if path.resolve() in inputs:
@@ -203,7 +205,7 @@ def _grouped(
 
 
 def _plan(
-    images: Sequence[ImageFile], folder: Path, formats: Sequence[Format]
+    images: Sequence[ImageFile], folder: Path, formats: Sequence[str]
 ) -> dict[ImageFile, dict[Format, Path]]:
     """Path of every file; images that differ only in their suffix keep it."""
     stems = Counter([image.name.with_suffix("") for image in images])

@@ -53,7 +53,7 @@ class GroupedWindow:
         return max(1, len(self.assignments))
 
     def num_groups(self, stage: int) -> int:
-        """Number of groups of a stage."""
+        """Number of groups of a stage, counted from 0; -1 is the last."""
         return len(self.assignments[stage] if self.assignments else self.segments)
 
     def patch_assignment(self, stage: int) -> Float[Tensor, "group patch"]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from groupvit.errors import InputError
 from groupvit.text.background import Background
-from groupvit.text.prompts import BACKGROUND, parse_labels
+from groupvit.text.prompts import parse_labels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,13 +20,6 @@ class Labels:
     """All words, label by label: the names and their synonyms."""
     owners: tuple[int, ...]
     """Index of the label that each word belongs to, in `names` and then `background`."""
-
-    def __len__(self) -> int:
-        return len(self.names) + len(self.background)
-
-    def result_names(self, background: Background | None) -> tuple[str, ...]:
-        """Names of the labels of the result: the background, if there is one, comes first."""
-        return self.names if background is None else (BACKGROUND, *self.names)
 
 
 def parse(labels: "Sequence[str] | Labels", background: Background | None = None) -> Labels:

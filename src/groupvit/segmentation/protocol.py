@@ -37,7 +37,7 @@ NO_SETTINGS = BenchmarkSettings()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protocol:
-    """How an image is resized, cut into windows, and scored."""
+    """Settings of resizing, windows, prompts and scoring."""
 
     name: str
     """Name in reports."""

@@ -3,6 +3,7 @@
 import io
 import json
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,12 @@ class Segmentation:
 
     def __repr__(self) -> str:
         height, width = self.label_map.shape
-        count = self.groups.num_groups(self.groups.num_stages - 1)
+        count = self.groups.num_groups(-1)
         return f"Segmentation({height}x{width}, {len(self.labels)} labels, {count} groups)"
 
     def __str__(self) -> str:
         lines = [repr(self)]
-        for label, share in sorted(self.shares().items(), key=lambda item: -item[1]):
+        for label, share in sorted(self.shares().items(), key=itemgetter(1), reverse=True):
             if share > 0:
                 lines.append(f"  {share:6.1%}  {label}")
         return "\n".join(lines)

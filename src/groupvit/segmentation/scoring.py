@@ -24,7 +24,7 @@ def score(
     protocol: Protocol,
     background: Background | None,
     certainty: Certainty = "score",
-    learned_thresholds: Float[Tensor, " part"] | float = 0.0,
+    learned_thresholds: Float[Tensor, " part"] | None = None,
 ) -> Float[Tensor, "part label"]:
     """Score in [0, 1] of every label for every part; with a background, it comes first.
 
@@ -37,7 +37,7 @@ def score(
         protocol: Way in which scores are made of similarities.
         background: Thresholds and words of the background.
         certainty: Value that thresholds are compared with.
-        learned_thresholds: For margins, the model's cosine threshold of every part.
+        learned_thresholds: Cosine threshold of every part, for margins; None: 0.
     """
     similarity = max_over_synonyms(parts @ words.mT, labels)
     logits = logit_scale * similarity
@@ -50,18 +50,20 @@ def score(
         return scores
     if certainty == "score":
         return with_background(scores, labels, background, keep_best_group=protocol.keep_best_group)
-    margin = similarity - torch.as_tensor(learned_thresholds).unsqueeze(-1)
-    return with_unlike_background(scores, margin, labels, background, logit_scale)
+    if learned_thresholds is not None:
+        similarity = similarity - learned_thresholds[:, None]
+    return with_unlike_background(scores, similarity, labels, background, logit_scale)
 
 
 def max_over_synonyms(
     logits: Float[Tensor, "row word"], labels: Labels
 ) -> Float[Tensor, "row label"]:
     """Logit of each label: the highest of its words."""
-    if len(labels.words) == len(labels):
+    num_labels = len(labels.names) + len(labels.background)
+    if len(labels.words) == num_labels:
         return logits
     owners = torch.tensor(labels.owners, device=logits.device).expand_as(logits)
-    lowest = logits.new_full((len(logits), len(labels)), float("-inf"))
+    lowest = logits.new_full((len(logits), num_labels), float("-inf"))
     return lowest.scatter_reduce(1, owners, logits, reduce="amax")
 
 

@@ -34,6 +34,7 @@ from groupvit.segmentation.score_map import assemble, refined
 from groupvit.segmentation.scoring import score
 from groupvit.segmentation.word_embeddings import WordEmbeddings
 from groupvit.text.background import Background, Certainty
+from groupvit.text.prompts import BACKGROUND
 from groupvit.weights import catalogue
 from groupvit.weights.checkpoint import Origin
 
@@ -317,6 +318,7 @@ class Segmenter:
             logit_scale = self.network.logit_scale
 
         def score_parts(parts: Tensor, window: GroupedWindow) -> Tensor:
+            learned = None if background is None else self.learned_thresholds(parts)
             return score(
                 parts,
                 window.embedding,
@@ -326,7 +328,7 @@ class Segmenter:
                 protocol=protocol,
                 background=background,
                 certainty=self.certainty,
-                learned_thresholds=self.learned_thresholds(parts),
+                learned_thresholds=learned,
             )
 
         with torch.inference_mode():
@@ -342,7 +344,7 @@ class Segmenter:
                 scores = refined(scores, grouped, protocol.refinement)
             label_map = scores.best().cpu().numpy()
         return Segmentation(
-            labels=parsed.result_names(background),
+            labels=parsed.names if background is None else (BACKGROUND, *parsed.names),
             label_map=label_map.astype(np.uint8 if label_map.max() < 256 else np.uint16),
             groups=grouped,
             score_map=scores,

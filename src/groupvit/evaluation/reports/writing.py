@@ -10,7 +10,7 @@ from groupvit.evaluation.journal import NAME
 from groupvit.evaluation.reports.images import choose, draw
 from groupvit.evaluation.reports.markdown import markdown
 from groupvit.evaluation.reports.page import page
-from groupvit.pages.document import write_page
+from groupvit.files import write_text
 from groupvit.segmentation.labels import parse
 from groupvit.segmentation.segmenter import Segmenter
 
@@ -50,6 +50,6 @@ def write(
     draw_score = partial(draw, segmenter, benchmark, evaluation, labels)
     shown = list(map(draw_score, choose(evaluation.images, num_shown)))
     values = {"model": model, **evaluation.to_values()}
-    write_page(out / SCORES, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
-    write_page(out / TABLE, markdown(evaluation))
-    write_page(out / PAGE, page(evaluation, shown, model=model))
+    write_text(out / SCORES, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+    write_text(out / TABLE, markdown(evaluation))
+    write_text(out / PAGE, page(evaluation, shown, model=model))
