@@ -199,7 +199,7 @@ def label_maps(
 
     segmenter = segmenter_of(model, protocol, short_side)
     row = f"{model}{f' at {short_side}' if short_side else ''}, {protocol}"
-    usual = known(segmenter, "usual_background", "default_background")(LABELS)
+    usual = known(segmenter, "default_background", "usual_background")(LABELS)
     backgrounds = {
         "no background": None,
         "usual background": usual,
