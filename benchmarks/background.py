@@ -16,12 +16,12 @@ from pathlib import Path
 from tables import Table
 
 from groupvit.background.learned_layer import learn_from_captions
-from groupvit.config import load_toml
 from groupvit.data import index, patterns
 from groupvit.evaluation.benchmarks.scenes import Scenes
 from groupvit.evaluation.evaluate import evaluate
 from groupvit.segmentation.protocol import OURS
 from groupvit.segmentation.segmenter import Segmenter
+from groupvit.training import recipes
 from groupvit.training.config import TrainingConfig
 from groupvit.training.trainer import train
 
@@ -32,7 +32,7 @@ MEASURED = {"by cosines": 100, "by training": 100, "by captions afterwards": 100
 
 def settings(start: str, seed: int, weight: float, given: argparse.Namespace) -> TrainingConfig:
     """Settings of some more steps for a model, at a lower learning rate."""
-    config = load_toml(TrainingConfig, RECIPE)
+    config = recipes.load(RECIPE).settings
     return replace(
         config,
         model=replace(config.model, background_layer=weight > 0),

@@ -17,14 +17,13 @@ from pathlib import Path
 from grouping import VARIANTS
 from tables import Table
 
-from groupvit.config import load_toml
 from groupvit.data import index, patterns
 from groupvit.evaluation.benchmarks.folder import read_folder
 from groupvit.evaluation.evaluate import evaluate
 from groupvit.probes.retrieval import retrieval
 from groupvit.segmentation.protocol import OURS
 from groupvit.segmentation.segmenter import Segmenter
-from groupvit.training.config import TrainingConfig
+from groupvit.training import recipes
 from groupvit.training.trainer import train
 from groupvit.weights import catalogue
 
@@ -35,7 +34,7 @@ CUTOFFS = ("1", "5", "10")
 
 def measure(name: str, seed: int, given: argparse.Namespace) -> dict[str, float]:
     """Scores of a variant, which is trained first unless that is done."""
-    config = VARIANTS[name](load_toml(TrainingConfig, RECIPE))
+    config = VARIANTS[name](recipes.load(RECIPE).settings)
     folder = given.out / name.replace(", ", "/").replace(" ", "-") / f"seed-{seed}"
     config = replace(
         config,

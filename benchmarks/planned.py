@@ -11,8 +11,8 @@ from benchmarks.contest import in_turn, markdown
 from benchmarks.growth import STEPS, gb, ms
 from benchmarks.learning import PLAIN, drawn_batch, our_step
 from benchmarks.processes import cost
-from groupvit.config import load_toml
 from groupvit.data.config import DataConfig
+from groupvit.training import recipes
 from groupvit.training.accelerators import ACCELERATORS, EFFICIENCY, LINK
 from groupvit.training.config import TrainingConfig
 from groupvit.training.planning import plan, seconds_here, work_of
@@ -50,7 +50,7 @@ def measured(size: int, rounds: int) -> Iterator[list[str]]:
 
 def on_paper() -> str:
     """Table of the paper's recipe on several numbers of devices, 256 pairs each."""
-    config = load_toml(TrainingConfig, PAPER)
+    config = recipes.load(PAPER).settings
     pairs = config.steps * config.data.batch_size * 16
     rows = []
     for count in DEVICE_COUNTS:

@@ -39,8 +39,8 @@ def tables(rounds: int) -> Iterator[tuple[str, str]]:
         with tempfile.TemporaryDirectory() as folder:
             shard = Path(folder) / "pairs-000000.tar"
             write(shard, size)
-            config = DataConfig(shards=(str(shard),), batch_size=BATCH, image_size=SIDE)
-            batches = Batches(config, Tokenizer(), seed=0)
+            config = DataConfig(shards=(str(shard),), batch_size=BATCH)
+            batches = Batches(config, Tokenizer(), seed=0, image_size=SIDE)
             rates: tuple[list[float], list[float]] = ([], [])
             for epoch in range(rounds + 1):
                 rates[0].append(ours(batches, epoch))

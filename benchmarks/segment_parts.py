@@ -21,7 +21,7 @@ from rich.table import Table
 
 from groupvit import Segmenter, imaging
 from groupvit.segmentation.preparation import resize, working_size
-from groupvit.segmentation.vocabulary import Vocabulary
+from groupvit.segmentation.word_embeddings import WordEmbeddings
 
 VOC = [
     "aeroplane",
@@ -59,7 +59,7 @@ def parts(segmenter: Segmenter, path: Path, labels: list[str]) -> dict[str, Call
 
     def embed_words() -> object:
         with segmenter._computing():
-            return Vocabulary(segmenter._network).embed(labels, protocol.templates)
+            return WordEmbeddings(segmenter._network).embed(labels, protocol.templates)
 
     return {
         "read and decode": lambda: imaging.read(path),

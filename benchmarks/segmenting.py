@@ -29,7 +29,7 @@ from groupvit.model.groupvit import GroupViT
 from groupvit.segmentation.preparation import normalize, resize
 from groupvit.segmentation.protocol import GROUPVIT, OURS
 from groupvit.segmentation.segmenter import Segmenter
-from groupvit.segmentation.vocabulary import Vocabulary
+from groupvit.segmentation.word_embeddings import WordEmbeddings
 from groupvit.storybook.scene import CLASSES, scene
 from groupvit.text.prompts import imagenet_classes
 from groupvit.weights import catalogue, hugging_face
@@ -198,7 +198,7 @@ def plainly(model: GroupViT, image: Image.Image, texts: torch.Tensor) -> np.ndar
 
 def anew(segmenter: Segmenter, image: Image.Image, words: Sequence[str]) -> np.ndarray:
     """Label map without cached text embeddings."""
-    segmenter._vocabulary = Vocabulary(segmenter._network)
+    segmenter._words = WordEmbeddings(segmenter._network)
     return segmenter(image, list(words)).label_map
 
 

@@ -30,7 +30,7 @@ LABELS = ("boat", "sea", "sky", "house")
 def main() -> None:
     """Print a Markdown table, and the memory of the server before and after."""
     command = [sys.executable, "-m", "groupvit", "serve", "--port", str(PORT)]
-    # As docker/Dockerfile has it: each of glibc's heaps keeps what it freed, 8 of them for a core.
+    # As in docker/Dockerfile: each of glibc's heaps keeps freed memory, 8 of them for every core.
     environment = {**os.environ, "MALLOC_ARENA_MAX": "2"}
     for model in ("storybook", "random"):
         with subprocess.Popen([*command, "--model", model], env=environment) as server:

@@ -118,6 +118,17 @@ def test_a_folder_has_the_permissions_of_any_new_one(tmp_path):
     assert (tmp_path / "out").stat().st_mode == (tmp_path / "usual").stat().st_mode
 
 
+def test_a_folder_is_made_before_the_work_or_refused(tmp_path, monkeypatch):
+    files.make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+    files.write_text(tmp_path / "file", "a file")
+    with pytest.raises(InputError, match=r"file/b cannot be written: Not a directory"):
+        files.make_folder(tmp_path / "file" / "b")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(InputError, match=r"a cannot be written: Permission denied"):
+        files.make_folder(tmp_path / "a")
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path

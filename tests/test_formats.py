@@ -11,7 +11,9 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from groupvit.errors import InputError
-from groupvit.formats import CocoDataset, coco_annotations, geojson, index_png
+from groupvit.formats.coco import CocoDataset, coco_annotations
+from groupvit.formats.index_png import index_png
+from groupvit.formats.polygons import geojson
 from groupvit.palette import colors
 
 RANDOM = [(seed, 1 + seed % 13, 1 + seed * 7 % 17, 1 + seed % 5) for seed in range(60)]

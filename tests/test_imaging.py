@@ -9,7 +9,8 @@ import pytest
 from PIL import ExifTags, Image
 
 from groupvit.errors import InputError
-from groupvit.imaging import find, read
+from groupvit.image_files import find
+from groupvit.imaging import read
 
 RED = (255, 0, 0)
 

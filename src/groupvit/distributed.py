@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
+from groupvit.devices import usable
 from groupvit.errors import InputError
 
 CPU = torch.device("cpu")
@@ -131,7 +132,8 @@ def session(device: str) -> Iterator[Ranks]:
     """
     rank, world_size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     local_rank = int(os.environ.get("LOCAL_RANK", 0))
-    chosen = _device_of(device, local_rank)
+    advice = "start at most one process for each GPU, or try cpu"
+    chosen = usable(device, index=local_rank, advice=advice)
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
     ranks = Ranks(rank, local_rank, world_size, chosen)
@@ -145,18 +147,3 @@ def session(device: str) -> Iterator[Ranks]:
         yield ranks
     finally:
         dist.destroy_process_group()
-
-
-def _device_of(device: str, local_rank: int) -> torch.device:
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda":
-        device = f"cuda:{local_rank}"
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise InputError(
-            f"the device {device!r} cannot be used here; start at most one process for each GPU, "
-            "or try cpu"
-        ) from error
-    return torch.device(device)

@@ -3,6 +3,7 @@
 Whatever fails in between, the place holds the old content or the new, never a part of it.
 """
 
+import errno
 import glob
 import os
 import secrets
@@ -30,6 +31,18 @@ def new_file(path: Path) -> Iterator[Path]:
             replace(beside, path)
         finally:
             _delete(beside)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and find out that it cannot be written before the work for it begins.
+
+    Raises:
+        InputError: It cannot be made or written.
+    """
+    with _refusals(path):
+        path.mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def write_text(path: Path, text: str, *, errors: str = "strict") -> None:
@@ -111,7 +124,7 @@ def remove_leftovers(folder: Path, name: str | None = None) -> None:
     Only for a folder, or a name in it, that no other process is writing now.
 
     Args:
-        folder: Where they lie.
+        folder: Folder that holds them.
         name: Name of the file or folder that they were to become; None: any.
     """
     for left_over in folder.glob(_PREFIX.format("?" * 8) + (glob.escape(name) if name else "*")):

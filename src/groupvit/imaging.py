@@ -1,6 +1,5 @@
-"""Images in: one upright RGB array from a file, a Pillow image or an array."""
+"""Reading images: an upright RGB array from a file, a Pillow image or an array."""
 
-import glob
 import io
 import os
 import re
@@ -8,9 +7,8 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 import numpy as np
 from jaxtyping import UInt8
@@ -19,24 +17,21 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from groupvit.errors import InputError
 
 FORMATS = ("JPEG", "PNG", "WEBP")
-"""What is decoded; every other decoder of Pillow stays shut, whatever a file calls itself."""
+"""Formats that are decoded; Pillow's other decoders are never called, whatever a file's name."""
 
 MAX_PIXELS = 128_000_000
-"""A larger image is refused, from its header, before anything is decoded."""
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
-"""What `find` takes for an image in a folder, in upper or lower case."""
+"""Largest image that is read; larger ones are refused from their header."""
 
 MEAN = (123.675, 116.28, 103.53)
-"""Mean of ImageNet's red, green and blue, 0 to 255; the network wants it taken off."""
+"""Mean of ImageNet's red, green and blue, 0 to 255, which is subtracted for the network."""
 
 DEVIATION = (58.395, 57.12, 57.375)
 """Standard deviation of ImageNet's red, green and blue, 0 to 255."""
 
-# Everything that Pillow's three decoders raise on damaged data.
+# All that Pillow's three decoders raise on damaged data.
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, LookupError, struct.error, zlib.error)
 
-# `warnings.catch_warnings` changes the whole process; one thread at a time may do that.
+# `warnings.catch_warnings` acts on the whole process: one thread at a time.
 _QUIET = threading.Lock()
 
 _UPRIGHT = {
@@ -50,23 +45,14 @@ _UPRIGHT = {
 }
 
 
-class Found(NamedTuple):
-    """An image file, and the name that its outputs should carry."""
-
-    path: Path
-    """Where the image lies, as reached from what was given."""
-    name: Path
-    """The path below the folder or pattern that was given, or only the file name, with suffix."""
-
-
 def read(
     source: str | Path | Image.Image | np.ndarray,
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Give an image as a fresh upright array: RGB, 0 to 255.
+    """Read an image into a new array: RGB, 0 to 255.
 
-    The orientation noted in EXIF is applied. Transparent parts become white. Of animated files
-    the first frame counts, of a Pillow image the current one. 16-bit gray is scaled so that 65535
-    becomes 255. Color profiles are ignored: the values are taken as sRGB.
+    The EXIF orientation is applied. Transparent pixels are blended with white. Of an animation the
+    first frame is read, of a Pillow image the current one. 16-bit gray is scaled so that 65535
+    becomes 255. Color profiles are ignored: values are taken as sRGB.
 
     Args:
         source: A JPEG, PNG or WebP file; a Pillow image; or an array of uint8, 0 to 255, of shape
@@ -89,12 +75,12 @@ def read(
 def decode(
     data: bytes, *, name: str, max_pixels: int = MAX_PIXELS
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Give the image that the bytes of a file hold, as `read` does.
+    """Decode the bytes of an image file; see `read`.
 
     Args:
-        data: A JPEG, PNG or WebP file.
-        name: What messages call it.
-        max_pixels: A larger image is refused from its header.
+        data: Content of a JPEG, PNG or WebP file.
+        name: Name of the image in error messages.
+        max_pixels: Largest size; a larger image is refused from its header.
 
     Raises:
         InputError: It is damaged, in another format, or too large.
@@ -106,28 +92,11 @@ def decode(
         return _from_image(image, name)
 
 
-def find(paths: Sequence[str | Path]) -> list[Found]:
-    """List the images that files, folders and patterns stand for, each once.
-
-    The order is that of `paths`; inside a folder or pattern it is alphabetical. A file named
-    outright is taken whatever its suffix. Folders are searched with all folders below them and
-    patterns such as "photos/**/*.jpg" are expanded; both give only files ending in `SUFFIXES` and
-    nothing hidden.
-
-    Raises:
-        InputError: Nothing was given, a path is missing, a folder or pattern holds no images,
-            or two different images would give outputs of the same name.
-    """
-    if isinstance(paths, str | Path):
-        paths = [paths]
-    if not paths:
-        raise InputError("no images given; name at least one file or folder")
-    found: dict[Path, Found] = {}
-    for given in paths:
-        for image in _expand(given):
-            found.setdefault(image.path.resolve(), image)
-    _check_names(list(found.values()))
-    return list(found.values())
+def missing(path: str | Path) -> InputError:
+    """Error for a path where nothing is, which may be a web address."""
+    if re.match(r"(https?|s3|gs)://", str(path)):
+        return InputError(f"{path} is a web address; download it and give the file")
+    return InputError(f"no file {path}; check the path")
 
 
 def _from_array(array: np.ndarray) -> UInt8[np.ndarray, "height width 3"]:
@@ -138,7 +107,7 @@ def _from_array(array: np.ndarray) -> UInt8[np.ndarray, "height width 3"]:
             f"array is {array.dtype} with shape {array.shape}; give uint8 values 0 to 255 "
             "of shape (height, width, 3) or (height, width)"
         )
-    _check_size(array.shape[1], array.shape[0], "the array")
+    _check_size(array.shape[0], array.shape[1], "the array")
     return np.stack([array] * 3, axis=-1) if gray else np.array(array, order="C")
 
 
@@ -150,7 +119,7 @@ def _from_file(given: str | Path) -> UInt8[np.ndarray, "height width 3"]:
         with path.open("rb") as file, _open(file, name=str(given)) as image:
             return _from_image(image, name=str(given))
     except FileNotFoundError:
-        _refuse_missing(given)
+        raise missing(given) from None
     except PermissionError:
         raise InputError(f"no permission to read {given}; change its permissions") from None
     except OSError as error:
@@ -158,15 +127,15 @@ def _from_file(given: str | Path) -> UInt8[np.ndarray, "height width 3"]:
 
 
 def _open(file: io.BytesIO | io.BufferedReader, name: str) -> Image.Image:
-    """Read the header only; the size is checked by `_from_image`, before it decodes."""
+    """Read the header only; `_from_image` checks the size before it decodes."""
     try:
         with _QUIET, warnings.catch_warnings():
-            # Our own cap decides; Pillow's lower one would print, or raise where warnings are
-            # errors. Other warnings tell of damage that does not matter.
+            # Pillow's own limit, lower than ours, would warn, or raise where warnings are errors.
+            # Other warnings are about damage that does not matter.
             warnings.simplefilter("ignore")
             return Image.open(file, formats=FORMATS)
     except Image.DecompressionBombError as error:
-        # Beyond twice its own cap Pillow gives the count of pixels in its message and no image.
+        # Beyond twice its limit Pillow opens nothing; the number of pixels is in its message.
         _refuse_large(int((re.findall(r"\d+", str(error)) or [MAX_PIXELS + 1])[0]), name)
     except UnidentifiedImageError:
         empty = file.seek(0, os.SEEK_END) == 0
@@ -177,7 +146,7 @@ def _open(file: io.BytesIO | io.BufferedReader, name: str) -> Image.Image:
 
 
 def _from_image(image: Image.Image, name: str) -> UInt8[np.ndarray, "height width 3"]:
-    _check_size(*image.size, name)
+    _check_size(image.height, image.width, name)
     try:
         image.load()
     except _DAMAGED as error:
@@ -193,7 +162,7 @@ def _from_image(image: Image.Image, name: str) -> UInt8[np.ndarray, "height widt
 
 
 def _orientation(image: Image.Image) -> int:
-    """The orientation from EXIF, 1 to 8; a damaged EXIF block says nothing."""
+    """EXIF orientation, 1 to 8; 1 where the EXIF block is damaged."""
     try:
         with _QUIET, warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -225,7 +194,7 @@ def _from_16_bit(image: Image.Image) -> Image.Image:
     return Image.fromarray(gray).convert("RGB")
 
 
-def _check_size(width: int, height: int, name: str) -> None:
+def _check_size(height: int, width: int, name: str) -> None:
     if width == 0 or height == 0:
         raise InputError(f"{name} has no pixels ({width} x {height}); give an image that has some")
     if width * height > MAX_PIXELS:
@@ -236,59 +205,3 @@ def _refuse_large(pixels: int, name: str, most: int = MAX_PIXELS) -> NoReturn:
     raise InputError(
         f"{name} has {pixels:,} pixels; at most {most:,} are read, so make it smaller first"
     ) from None
-
-
-def _refuse_missing(given: str | Path) -> NoReturn:
-    if re.match(r"(https?|s3|gs)://", str(given)):
-        raise InputError(f"{given} is a web address; download it and give the file") from None
-    raise InputError(f"no file {given}; check the path") from None
-
-
-def _expand(given: str | Path) -> Iterator[Found]:
-    path = Path(given)
-    if path.is_dir():
-        found = [Found(image, image.relative_to(path)) for image in _walk(path)]
-        if not found:
-            raise InputError(f"no JPEG, PNG or WebP images in {given}; choose another folder")
-    elif path.exists():
-        found = [Found(path, Path(path.name))]
-    elif any(character in str(given) for character in "*?["):
-        found = _match(str(given))
-        if not found:
-            raise InputError(f"no images match {given}; check the pattern")
-    else:
-        _refuse_missing(given)
-    yield from sorted(found, key=lambda image: image.name.parts)
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    for parent, folders, files in os.walk(folder):
-        # Changing the list in place keeps `os.walk` out of what is hidden.
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            if not name.startswith(".") and name.lower().endswith(SUFFIXES):
-                yield Path(parent, name)
-
-
-def _match(pattern: str) -> list[Found]:
-    parts = Path(pattern).parts
-    fixed = next(i for i, part in enumerate(parts) if any(sign in part for sign in "*?["))
-    root = Path(*parts[:fixed])
-    # `Path.glob` would give hidden files, and reads "**" in another way before Python 3.13.
-    paths = [Path(path) for path in glob.glob(pattern, recursive=True)]  # noqa: PTH207
-    return [
-        Found(path, path.relative_to(root))
-        for path in paths
-        if path.name.lower().endswith(SUFFIXES) and path.is_file()
-    ]
-
-
-def _check_names(found: Sequence[Found]) -> None:
-    first: dict[Path, Path] = {}
-    for image in found:
-        other = first.setdefault(image.name, image.path)
-        if other != image.path:
-            raise InputError(
-                f"{other} and {image.path} would both give {image.name}; "
-                "give the folder that holds both"
-            )

@@ -1,4 +1,4 @@
-"""Colors for labels and groups, told apart by most eyes: a fixed table."""
+"""Colors for labels and groups: a fixed table, distinguishable for most people."""
 
 from collections.abc import Sequence
 
@@ -29,19 +29,19 @@ PALETTE: UInt8[np.ndarray, "256 3"] = np.frombuffer(
 ).reshape(256, 3)
 """RGB, 0 to 255, all different; read-only.
 
-The first is a dark gray for the background. The dozen after it, and the gray, can be told apart
-without red, green or blue cones too.
+The first is a dark gray for the background. It and the following twelve can also be distinguished
+with any kind of color blindness.
 """
 
 
 def colors(count: int, *, background: bool) -> UInt8[np.ndarray, "count 3"]:
-    """Give the first colors of the palette, RGB, 0 to 255.
+    """First colors of the palette, RGB, 0 to 255.
 
     Beyond 255 labels the colors repeat, without the dark gray.
 
     Args:
-        count: How many, at least 0.
-        background: Whether the first of them is the dark gray.
+        count: Number of colors, at least 0.
+        background: Begin with the dark gray.
     """
     cycle = np.arange(count - background) % 255 + 1
     indices = np.concatenate([np.zeros(int(background), int), cycle])[:count]
@@ -49,10 +49,10 @@ def colors(count: int, *, background: bool) -> UInt8[np.ndarray, "count 3"]:
 
 
 def text_color(rgb: Sequence[int] | UInt8[np.ndarray, "3"]) -> tuple[int, int, int]:
-    """Give black or white, whichever stands out more (WCAG contrast) against a color.
+    """Black or white, whichever has the higher contrast (WCAG) with a color.
 
     Args:
-        rgb: The color behind the text, 0 to 255.
+        rgb: Color behind the text, 0 to 255.
     """
     value = np.asarray(rgb, dtype=np.float64) / 255
     linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)

@@ -29,7 +29,7 @@ THINGS = Scenes(num=5, size=24, only_things=True)
 
 @pytest.fixture(scope="module", params=["score", "similarity", "margin"])
 def segmenter(request, lively_model):
-    protocol = replace(OURS, certainty=request.param, spares_best=False, resized="scores")
+    protocol = replace(OURS, certainty=request.param, keep_best_group=False, resized="scores")
     if request.param == "margin":
         parts = torch.eye(16).repeat(2, 1)
         there = torch.arange(32) < 16
@@ -137,7 +137,7 @@ def test_a_benchmark_without_background_is_refused(segmenter):
 
 def test_thresholds_for_another_kind_of_certainty_are_refused(segmenter):
     other = "similarity" if segmenter.certainty == "score" else "score"
-    with pytest.raises(InputError, match=f"are for a {other}, but this model"):
+    with pytest.raises(InputError, match=f"are of the kind '{other}', but this model"):
         segmenter(THINGS[0].image, ["tree"], background=Background(threshold=0.2, certainty=other))
 
 
@@ -149,17 +149,17 @@ def test_a_calibrated_model_goes_by_its_thresholds_where_the_protocol_leaves_the
         threshold=0.3, thresholds={labels[0]: 0.4, "cow": 0.9}, certainty=segmenter.certainty
     )
     one = Segmenter(segmenter.model, protocol=segmenter.protocol, background=told)
-    assert one.usual_background(labels) == told.among(labels)
+    assert one.default_background(labels) == told.among(labels)
     assert Measurement.of(one, THINGS).background == told.among(labels)
     published = Segmenter(segmenter.model, protocol="groupvit", background=told)
     assert Measurement.of(published, THINGS).background.threshold == 0.95
     usual = {"score": 0.5, "similarity": 0.2, "margin": 0.0}[segmenter.certainty]
-    assert segmenter.usual_background(labels).threshold == usual
+    assert segmenter.default_background(labels).threshold == usual
     other = "similarity" if segmenter.certainty == "score" else "score"
     foreign = Segmenter(
         segmenter.model, protocol=segmenter.protocol, background=replace(told, certainty=other)
     )
-    assert foreign.usual_background(labels).threshold == usual
+    assert foreign.default_background(labels).threshold == usual
 
 
 def test_what_the_user_gives_counts_more_than_a_calibration(segmenter):

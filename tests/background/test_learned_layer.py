@@ -123,7 +123,7 @@ def test_windows_tell_of_their_own_part_of_the_image(lively_model):
     mask = np.concatenate([np.zeros_like(sample.mask), np.full_like(sample.mask, 7)], axis=1)
     [grouped] = segmenter.group([wide])
     _, truth = _with_truth(grouped, sample._replace(image=wide, mask=mask))
-    first, last = (len(grouped.windows[place].patch_embeddings) for place in (0, -1))
+    first, last = (len(grouped.windows[place].patch_embeddings()) for place in (0, -1))
     assert set(truth[:first].tolist()) == {0}
     assert set(truth[-last:].tolist()) == {7}
 

@@ -63,7 +63,7 @@ def test_what_is_no_calibration_is_named(run, model, photos, tmp_path, text):
     behind = ("--background-file", tmp_path / "mine.json")
     code, _, told = run("segment", photos, "--labels", "dog", "--model", model, *behind)
     assert code == 2
-    assert "mine.json is no file of groupvit calibrate" in told
+    assert "mine.json was not written by groupvit calibrate" in told
 
 
 def test_a_calibrated_model_is_used_where_a_background_is_left_to_it(run, model, photos, tmp_path):

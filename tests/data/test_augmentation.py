@@ -143,7 +143,6 @@ def test_augmentation_out_of_range_is_refused(settings, sentence):
     ("settings", "sentence"),
     [
         ({"batch_size": 0}, "batch_size is 0; give at least 1"),
-        ({"image_size": 0}, "image_size is 0; give at least 1"),
         ({"num_prompts": -1}, "num_prompts is -1; give at least 0"),
         ({"num_workers": -1}, "num_workers is -1; give at least 0"),
         ({"crop_scale_min": 0.0}, "crop_scale_min and crop_scale_max are 0.0 and 1.0"),

@@ -33,11 +33,11 @@ def test_more_scenes_may_be_shown_than_scored(segmenter, scenes, tmp_path):
 
 
 def test_no_scene_to_show_is_refused(segmenter, scenes, tmp_path):
-    with pytest.raises(InputError, match="0 scenes are asked for"):
+    with pytest.raises(InputError, match="num is 0; give at least 1 scene"):
         write(segmenter, scenes, tmp_path, model="m", num=0, on_progress=lambda *_: None)
 
 
 def test_a_file_in_the_place_of_the_folder_is_named(segmenter, scenes, tmp_path):
     (tmp_path / "out").write_text("a letter")
-    with pytest.raises(InputError, match=r"--out .*out cannot be written"):
+    with pytest.raises(InputError, match=r"/out cannot be written"):
         write(segmenter, scenes, tmp_path / "out", model="m", num=1, on_progress=lambda *_: None)

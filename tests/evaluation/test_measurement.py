@@ -21,8 +21,8 @@ def test_known_protocols_deviate_in_nothing():
 
 
 def test_the_size_that_a_protocol_has_for_a_benchmark_is_no_deviation():
-    assert deviations(SCLIP.on("cityscapes"), "cityscapes") == ()
-    assert [one.name for one in deviations(SCLIP.on("cityscapes"))] == ["short_side"]
+    assert deviations(SCLIP.resized_for("cityscapes"), "cityscapes") == ()
+    assert [one.name for one in deviations(SCLIP.resized_for("cityscapes"))] == ["short_side"]
 
 
 def test_every_changed_setting_is_a_deviation():

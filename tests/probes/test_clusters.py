@@ -58,12 +58,12 @@ def test_segments_are_the_means_of_their_patches(by_patch, method):
     [plain] = by_patch.group([SCENES[0].image])
     [found] = ClusteringSegmenter(by_patch, clustering).group([SCENES[0].image])
     [window], [before] = found.windows, plain.windows
-    members = cluster(before.patches, clustering)
-    assert (found.num_stages, window.patches) == (1, None)
+    members = cluster(before.naming_embeddings, clustering)
+    assert (found.num_stages, window.naming) == (1, "segments")
     for number, segment in enumerate(window.segments):
-        mean = before.patches[members == number].mean(dim=0)
+        mean = before.naming_embeddings[members == number].mean(dim=0)
         torch.testing.assert_close(segment, torch.nn.functional.normalize(mean, dim=0))
-    assert torch.equal(window.shares(0).argmax(dim=0), members)
+    assert torch.equal(window.patch_assignment(0).argmax(dim=0), members)
 
 
 def test_as_many_clusters_as_patches_are_pixels(by_patch):
@@ -97,4 +97,4 @@ def test_a_calibration_holds_for_clusters_too(lively_model):
     told = Background(threshold=0.3)
     one = Segmenter(lively_model, background=told)
     found = ClusteringSegmenter(one, Clustering(method="pixels"))
-    assert found.usual_background(["dog"]) == told
+    assert found.default_background(["dog"]) == told

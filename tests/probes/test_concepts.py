@@ -45,7 +45,7 @@ def test_examples_are_the_regions_that_chose_it_with_most_certainty(segmenter, i
     for concept in found:
         certainties = []
         for path in images:
-            shares = segmenter.group([path])[0].windows[0].shares(concept.stage)
+            shares = segmenter.group([path])[0].windows[0].patch_assignment(concept.stage)
             certainty, winner = shares.max(dim=0)
             won = winner == concept.group
             if won.float().mean() >= SMALLEST:
@@ -79,8 +79,8 @@ def test_patches_that_speak_tell_what_they_mean(lively_model, images):
     window = by_patch.group(images[:1])[0].windows[0]
     for concept in found:
         for example in concept.examples:
-            won = window.shares(concept.stage).argmax(dim=0) == concept.group
-            torch.testing.assert_close(example.embedding, window.patches[won].mean(dim=0))
+            won = window.patch_assignment(concept.stage).argmax(dim=0) == concept.group
+            torch.testing.assert_close(example.embedding, window.naming_embeddings[won].mean(dim=0))
 
 
 def test_every_window_counts_by_itself(lively_model, images):

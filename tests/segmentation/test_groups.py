@@ -24,7 +24,7 @@ def in_windows(lively_model, street):
 
 @pytest.mark.parametrize("stage", [0, 1])
 def test_every_patch_is_shared_out_fully(grouped, stage):
-    shares = grouped.windows[0].shares(stage)
+    shares = grouped.windows[0].patch_assignment(stage)
     assert shares.shape == (12 if stage == 0 else 5, 8 * 14)
     assert torch.allclose(shares.sum(dim=0), torch.ones(shares.shape[1]), atol=1e-5)
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from groupvit import Background, Segmenter
 from groupvit.segmentation.preparation import normalize, resize
 from groupvit.segmentation.protocol import GROUPVIT
-from groupvit.segmentation.vocabulary import Vocabulary
+from groupvit.segmentation.word_embeddings import WordEmbeddings
 from tests.segmentation import reference
 
 LABELS = ["dog", "cat", "grass", "sky", "car", "tree", "boat"]
@@ -32,7 +32,7 @@ def compare(model, image, protocol, threshold):
     pixels = normalize(resize(image, scaled, antialias=False))[None]
     window = protocol.window or max(scaled)
     with torch.inference_mode():
-        texts = Vocabulary(model).embed(LABELS, GROUPVIT.templates)
+        texts = WordEmbeddings(model).embed(LABELS, GROUPVIT.templates)
         expected = reference.slide(
             model, pixels, texts, threshold=threshold, window=window, stride=16, size=size
         )

@@ -104,7 +104,7 @@ def test_a_segmentation_is_refined_at_the_smaller_size(lively_model, street, nam
     assert not np.array_equal(refined.scores, found.scores)
     assert (refined.groups.refinement, found.groups.refinement) == (Refinement(steps=2), None)
     smaller = tuple(map(min, size, found.groups.working_size))
-    assert tuple(refined.score_map.pieces.shape) == smaller
+    assert tuple(refined.score_map.regions.shape) == smaller
     dense = F.interpolate(torch.from_numpy(refined.scores)[None], size)[0]
     assert (dense.argmax(dim=0).numpy() == refined.label_map).mean() > 0.99
 

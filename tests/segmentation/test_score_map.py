@@ -28,19 +28,19 @@ def near_ties(scores):
 @given(sides, sides, sides, sides, st.integers(1, 6), st.integers(0, 99))
 def test_the_best_labels_are_those_of_the_dense_scores(height, width, new_h, new_w, labels, seed):
     generator = torch.Generator().manual_seed(seed)
-    pieces = torch.randint(0, 5, (height, width), generator=generator)
+    regions = torch.randint(0, 5, (height, width), generator=generator)
     table = torch.rand(5, labels, generator=generator)
-    scores = ScoreMap(pieces=pieces, table=table, size=(new_h, new_w))
+    scores = ScoreMap(regions=regions, table=table, size=(new_h, new_w))
     dense = scores.dense()
     assert dense.shape == (labels, new_h, new_w)
     assert ((scores.best() == dense.argmax(dim=0)) | near_ties(dense)).all()
 
 
 def test_the_dense_scores_are_resized_as_torch_does():
-    pieces = torch.tensor([[0, 1], [1, 0]])
+    regions = torch.tensor([[0, 1], [1, 0]])
     table = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     expected = F.interpolate(torch.eye(2)[None, None], (5, 7), mode="bilinear")[0, 0]
-    assert torch.allclose(ScoreMap(pieces=pieces, table=table, size=(5, 7)).dense()[0], expected)
+    assert torch.allclose(ScoreMap(regions=regions, table=table, size=(5, 7)).dense()[0], expected)
 
 
 @pytest.mark.parametrize("resized", ["groups", "scores"])
@@ -55,29 +55,33 @@ def test_overlapping_windows_average_their_scores(resized):
             assignments=(torch.rand(4, 4, generator=generator).softmax(dim=0),),
             embedding=torch.zeros(2),
             segments=torch.zeros(4, 2),
+            naming="segments",
+            naming_embeddings=torch.zeros(4, 2),
         )
         table = torch.rand(4, 3, generator=generator)
         groups = window.group_map(0, (box.height, box.width))
-        total[:, box.rows, box.columns] += table[groups].permute(2, 0, 1)
-        count[box.rows, box.columns] += 1
+        total[:, *box.slices] += table[groups].permute(2, 0, 1)
+        count[box.slices] += 1
         windows.append(window)
         tables.append(table)
     scores = assemble(image(16, 40, windows), tables, resized=resized)
     assert torch.allclose(scores.dense(), total / count, atol=1e-6)
 
 
-def test_one_window_has_one_piece_for_each_group():
+def test_one_window_has_one_region_for_each_group():
     window = GroupedWindow(
         box=Box(0, 0, 8, 8),
         grid=(2, 2),
         assignments=(torch.eye(4),),
         embedding=torch.zeros(2),
         segments=torch.zeros(4, 2),
+        naming="segments",
+        naming_embeddings=torch.zeros(4, 2),
     )
     table = torch.rand(4, 3, generator=torch.Generator().manual_seed(1))
     scores = assemble(image(8, 8, [window]), [table], resized="scores")
-    assert torch.equal(scores.table[scores.pieces[0, 0]], table[0])
-    assert torch.equal(scores.table[scores.pieces[-1, -1]], table[3])
+    assert torch.equal(scores.table[scores.regions[0, 0]], table[0])
+    assert torch.equal(scores.table[scores.regions[-1, -1]], table[3])
 
 
 def test_a_pixel_between_two_groups_never_takes_the_label_of_a_third():
@@ -87,6 +91,8 @@ def test_a_pixel_between_two_groups_never_takes_the_label_of_a_third():
         assignments=(torch.eye(2),),
         embedding=torch.zeros(2),
         segments=torch.zeros(2, 2),
+        naming="segments",
+        naming_embeddings=torch.zeros(2, 2),
     )
     table = torch.tensor([[0.55, 0.0, 0.45], [0.0, 0.55, 0.45]])  # the third is second to both
     between = image(8, 16, [window], enlarged=5)
@@ -104,7 +110,8 @@ def by_patch(box, grid):
         assignments=(torch.ones(1, num_patches),),
         embedding=torch.zeros(2),
         segments=torch.zeros(1, 2),
-        patches=torch.zeros(num_patches, 2),
+        naming="levels",
+        naming_embeddings=torch.zeros(num_patches, 2),
     )
 
 

@@ -5,9 +5,9 @@ import torch
 
 from groupvit import Background
 from groupvit.segmentation.groups import GroupedWindow
+from groupvit.segmentation.labels import parse
 from groupvit.segmentation.protocol import GROUPVIT, OURS
-from groupvit.segmentation.scoring import best_word, score, top_labels
-from groupvit.segmentation.vocabulary import query
+from groupvit.segmentation.scoring import max_over_synonyms, score, top_labels
 from groupvit.segmentation.windows import Box
 
 SCALE = torch.tensor(10.0)
@@ -22,23 +22,26 @@ def unit(*shape, seed=0):
 
 @pytest.fixture
 def window():
+    segments = unit(4, 16, seed=2)
     return GroupedWindow(
         box=Box(0, 0, 8, 8),
         grid=(1, 1),
         assignments=(),
         embedding=unit(16, seed=1),
-        segments=unit(4, 16, seed=2),
+        segments=segments,
+        naming="segments",
+        naming_embeddings=segments,
     )
 
 
 def scores(window, labels=LABELS, background=None, protocol=OURS, words=None, **settings):
-    asked = query(labels, background)
-    words = unit(len(asked.words), 16, seed=3) if words is None else words
+    parsed = parse(labels, background)
+    words = unit(len(parsed.words), 16, seed=3) if words is None else words
     return score(
         window.naming_embeddings,
         window.embedding,
         words,
-        asked,
+        parsed,
         logit_scale=SCALE,
         protocol=protocol,
         background=background,
@@ -72,10 +75,10 @@ def test_top_labels_keeps_the_best_and_the_first_of_equals():
     assert top_labels(torch.zeros(3), 7).all()
 
 
-def test_a_label_counts_as_much_as_its_best_word():
-    asked = query(["car|automobile|taxi", "dog"], None)
+def test_a_label_counts_as_much_as_its_max_over_synonyms():
+    parsed = parse(["car|automobile|taxi", "dog"])
     logits = torch.tensor([[1.0, 5.0, 2.0, 3.0], [0.0, -1.0, -2.0, 9.0]])
-    assert best_word(logits, asked).tolist() == [[5.0, 3.0], [0.0, 9.0]]
+    assert max_over_synonyms(logits, parsed).tolist() == [[5.0, 3.0], [0.0, 9.0]]
 
 
 def test_a_synonym_can_only_raise_the_score_of_its_label(window):
@@ -166,7 +169,7 @@ def test_only_some_protocols_spare_the_most_certain_group(window):
     background = Background(threshold=1.0)
     spared = scores(window, background=background)[:, 0]
     assert spared.tolist().count(0.0) == 1
-    none = scores(window, background=background, protocol=replace(OURS, spares_best=False))
+    none = scores(window, background=background, protocol=replace(OURS, keep_best_group=False))
     assert (none[:, 0] == 1).all()
 
 
@@ -174,7 +177,9 @@ def test_a_margin_is_what_the_model_asks_for_taken_off_the_cosine(window):
     words = unit(6, 16, seed=3)
     nearest = (window.naming_embeddings @ words.mT).max(dim=1).values
     limits = torch.tensor([0.3, -0.3, 0.0, 0.5])
-    found = scores(window, background=Background(threshold=0.1), certainty="margin", limits=limits)
+    found = scores(
+        window, background=Background(threshold=0.1), certainty="margin", learned_thresholds=limits
+    )
     expected = 1 - torch.sigmoid(10 * (nearest - limits - 0.1))
     torch.testing.assert_close(found[:, 0], expected)
 

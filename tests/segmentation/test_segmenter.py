@@ -169,9 +169,11 @@ def test_the_model_says_what_takes_the_words_unless_the_protocol_does(lively_mod
     assert np.array_equal(scores(own, None), scores(DEFAULT_INFERENCE, "levels"))
     assert np.array_equal(scores(own, "segments"), scores(DEFAULT_INFERENCE, None))
     published = Segmenter(lively_model, inference=own, protocol=GROUPVIT)
-    assert published.group([image])[0].windows[0].patches is None
+    window = published.group([image])[0].windows[0]
+    assert window.naming == "segments"
+    assert torch.equal(window.naming_embeddings, window.segments)
 
 
 def test_margins_want_a_model_that_has_learned_a_background(lively_model):
-    with pytest.raises(InputError, match="has learned no background; teach it one"):
+    with pytest.raises(InputError, match="has learned no background; train one"):
         Segmenter(lively_model, protocol=replace(OURS, certainty="margin"))

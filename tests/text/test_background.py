@@ -1,7 +1,7 @@
 import pytest
 
 from groupvit import Background, InputError
-from groupvit.segmentation.vocabulary import query
+from groupvit.segmentation.labels import parse
 
 
 def test_an_empty_background_is_refused():
@@ -19,19 +19,19 @@ def test_thresholds_are_scores_or_cosines(wrong):
 
 def test_a_threshold_must_name_a_label():
     with pytest.raises(InputError, match="given for 'cow', which is no label; the labels are dog"):
-        query(["dog"], Background(thresholds={"cow": 0.5}))
+        parse(["dog"], Background(thresholds={"cow": 0.5}))
 
 
 def test_a_background_word_may_not_be_a_label():
     with pytest.raises(InputError, match="sky"):
-        query(["dog", "sky"], Background(words=("sky",)))
+        parse(["dog", "sky"], Background(words=("sky",)))
 
 
 def test_background_words_come_last():
-    asked = query(["car|taxi", "dog"], Background(words=("wall",)))
-    assert asked.labels == ("car", "dog", "wall")
-    assert asked.words == ("car", "taxi", "dog", "wall")
-    assert (asked.num_background, asked.owners) == (1, (0, 0, 1, 2))
+    parsed = parse(["car|taxi", "dog"], Background(words=("wall",)))
+    assert (parsed.names, parsed.background) == (("car", "dog"), ("wall",))
+    assert parsed.words == ("car", "taxi", "dog", "wall")
+    assert parsed.owners == (0, 0, 1, 2)
 
 
 def test_thresholds_of_labels_that_are_not_asked_for_are_left():

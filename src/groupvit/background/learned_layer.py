@@ -35,9 +35,9 @@ from groupvit.evaluation.scores import IGNORED
 from groupvit.model.groupvit import GroupViT
 from groupvit.progress import OnProgress
 from groupvit.segmentation.groups import GroupedImage
-from groupvit.segmentation.scoring import best_word
+from groupvit.segmentation.labels import parse
+from groupvit.segmentation.scoring import max_over_synonyms
 from groupvit.segmentation.segmenter import Segmenter
-from groupvit.segmentation.vocabulary import query
 from groupvit.text.nouns import singular
 from groupvit.weights import checkpoint
 
@@ -95,7 +95,7 @@ def learn_from_masks(
             f"the classes of {benchmark.name} begin with no background, so that there is nothing "
             "to learn"
         )
-    labels = query(prescribed_labels(benchmark, segmenter.protocol), None)
+    labels = parse(prescribed_labels(benchmark, segmenter.protocol))
     words = segmenter.embed_words(labels.words)
     found: list[Examples] = []
     for index in range(len(benchmark)):
@@ -103,7 +103,7 @@ def learn_from_masks(
         [grouped] = segmenter.group([sample.image])
         parts, truth = _with_truth(grouped, sample)
         counted = torch.from_numpy(truth != IGNORED)
-        best = best_word(parts @ words.mT, labels).max(dim=1)  # of (part, label)
+        best = max_over_synonyms(parts @ words.mT, labels).max(dim=1)  # of (part, label)
         present = best.indices.cpu() + 1 == torch.from_numpy(truth)  # class 0 is the background
         found.append(Examples(parts.cpu()[counted], best.values.cpu()[counted], present[counted]))
         if on_progress is not None:
@@ -225,7 +225,7 @@ def _from_caption(
     is_label: Bool[Tensor, " noun"],
     generator: torch.Generator,
 ) -> Examples:
-    parts = torch.cat([window.patch_embeddings for window in grouped.windows])
+    parts = torch.cat([window.patch_embeddings() for window in grouped.windows])
     some = parts[torch.randperm(len(parts), generator=generator)[:PARTS]]
     cosines = some @ words.mT  # (part, noun)
     best = cosines.masked_fill(~is_label, -torch.inf).amax(dim=1)
@@ -246,7 +246,8 @@ def _with_truth(
             )
         )
         truth.append(sample.mask[rows[:, None], columns].ravel().astype(np.int64))
-    return torch.cat([window.patch_embeddings for window in grouped.windows]), np.concatenate(truth)
+    patches = torch.cat([window.patch_embeddings() for window in grouped.windows])
+    return patches, np.concatenate(truth)
 
 
 def _nouns(

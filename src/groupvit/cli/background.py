@@ -1,4 +1,4 @@
-"""The background as people ask for it: numbers, words, a file of `groupvit calibrate`, or auto."""
+"""Background options of commands: thresholds, words, a file of `groupvit calibrate`, or auto."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -11,50 +11,54 @@ from groupvit.errors import InputError
 if TYPE_CHECKING:
     from groupvit.text.background import Background
 
-Usual = Callable[[Sequence[str]], "Background"]
-"""What a model goes by, such as `Segmenter.usual_background`."""
+Default = Callable[[Sequence[str]], "Background"]
+"""Background of a model for some labels: `Segmenter.default_background`."""
 
 
 class BackgroundOptions(NamedTuple):
-    """What stands on the command line."""
+    """Background options of a command."""
 
     threshold: float | Literal["auto"] | None = None
+    """Threshold of all labels; `auto`: that of the model."""
     words: tuple[str, ...] = ()
+    """Words that become background."""
     thresholds: tuple[str, ...] = ()
-    """Such as `dog=0.5`."""
+    """Thresholds of single labels, such as `dog=0.5`."""
     file: Path | None = None
+    """File of `groupvit calibrate`."""
 
     def check(self, labels: Sequence[str]) -> None:
-        """Refuse what is wrong before any model is loaded; see `among`."""
-        from groupvit.text.background import Background
+        """Find mistakes before a model is loaded; see `resolve`."""
+        if self != BackgroundOptions():
+            from groupvit.text.background import Background
 
-        self.among(labels, lambda _: Background(threshold=0.0))
+            self.resolve(labels, lambda _: Background(threshold=0.0))
 
-    def among(self, labels: Sequence[str], usual: Usual) -> "Background | None":
-        """The background of a question for these labels; None if none is asked for.
+    def resolve(self, labels: Sequence[str], default: Default) -> "Background | None":
+        """Background for these labels; None if no option is given.
 
-        Of the thresholds in the file, or of the model, those count whose labels are asked for.
+        Thresholds of other labels, in the file or of the model, are left out.
 
         Args:
-            labels: The words.
-            usual: What `auto` means.
+            labels: Labels of the segmentation.
+            default: Function that gives the background for `auto`.
 
         Raises:
-            InputError: The file is none of `groupvit calibrate`, a number is none or out of range,
-                or a threshold is asked for in two ways.
+            InputError: The file is not one of `groupvit calibrate`, a number is wrong or out of
+                range, or a threshold is given in two ways.
         """
+        if self == BackgroundOptions():
+            return None
         from groupvit.text.background import Background
         from groupvit.text.prompts import parse_label
 
-        if not any((self.words, self.thresholds, self.file)) and self.threshold is None:
-            return None
         own = dict(map(_threshold, self.thresholds))
         number = self.threshold if isinstance(self.threshold, float) else None
         if self.threshold != "auto" and self.file is None:
             return Background(threshold=number, words=self.words, thresholds=own)
         if self.threshold == "auto" and self.file is not None:
             raise InputError("both --background auto and --background-file; keep one of them")
-        known = usual(labels) if self.file is None else read(self.file)
+        known = default(labels) if self.file is None else read(self.file)
         known = known.among([parse_label(label).name for label in labels])
         return replace(
             known,
@@ -65,10 +69,10 @@ class BackgroundOptions(NamedTuple):
 
 
 def read(file: Path) -> "Background":
-    """What `groupvit calibrate` found.
+    """Read a file of `groupvit calibrate`.
 
     Raises:
-        InputError: There is no such file, or it is another one.
+        InputError: There is no such file, or its content is something else.
     """
     from groupvit.text.background import Background, Certainty
 
@@ -84,7 +88,7 @@ def read(file: Path) -> "Background":
         raise InputError(f"no file {file}; make it with groupvit calibrate") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass
-    raise InputError(f"{file} is no file of groupvit calibrate; make one with it")
+    raise InputError(f"{file} was not written by groupvit calibrate; make one with it")
 
 
 def _threshold(text: str) -> tuple[str, float]:

@@ -4,9 +4,14 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
+from rich.console import Console
+from rich.table import Table
 
-from groupvit.cli.options import Images, ModelOptions, Words, warn_if_untrained
+from groupvit.cli.models import load_model
+from groupvit.cli.options import Images, ModelOptions, Words
 from groupvit.errors import InputError
+from groupvit.progress import counted
+from groupvit.text.prompts import parse_labels
 
 PAGE = "concepts.html"
 
@@ -29,28 +34,21 @@ def concepts(
         examples: Number of regions per group token.
         out: Folder for concepts.html, a single file; an existing one is replaced.
     """
-    from rich.console import Console
-    from rich.table import Table
-
-    from groupvit import imaging
-    from groupvit.pages.document import make_folder, write_page
+    from groupvit import image_files
+    from groupvit.files import make_folder, write_text
     from groupvit.probes.concepts import concepts as find_concepts
     from groupvit.probes.concepts_page import concepts_page
-    from groupvit.progress import counted
-    from groupvit.text.prompts import parse_labels
 
     parse_labels(labels)  # refuse bad labels before anything is loaded
     if examples < 1:
         raise InputError(f"--examples is {examples}; give at least 1")
-    paths = [one.path for one in imaging.find(images)]
+    paths = [one.path for one in image_files.find(images)]
     make_folder(out)
     console = Console(highlight=False, soft_wrap=True)
-    with console.status(f"loading {options.model}"):
-        segmenter = options.segmenter()
-    warn_if_untrained(console, segmenter.origin)
+    segmenter = load_model(console, options.model, options.segmenter)
     with counted("images") as progress:
         found = find_concepts(segmenter, paths, labels, num_examples=examples, on_progress=progress)
-    write_page(out / PAGE, concepts_page(found, model=options.model, num_images=len(paths)))
+    write_text(out / PAGE, concepts_page(found, model=options.model, num_images=len(paths)))
     table = Table(box=None, padding=(0, 2))
     for column in ("stage", "group", "nearest words", "patches"):
         table.add_column(column)

@@ -1,10 +1,12 @@
 """`groupvit convert`: weights of others into our checkpoint folder, or into Hugging Face's."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
+from groupvit.cli.models import load_model
 from groupvit.cli.options import Flag
 
 
@@ -32,7 +34,8 @@ def convert(
     from groupvit.weights import catalogue, checkpoint, hugging_face
 
     console = Console(highlight=False)
-    model, origin, inference, background = catalogue.load(source, revision=revision)
+    load = partial(catalogue.load, source, revision=revision)
+    model, origin, inference, background = load_model(console, source, load)
     if to == "groupvit":
         checkpoint.save(
             out, model, origin, inference=inference, background=background, overwrite=overwrite

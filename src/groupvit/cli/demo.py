@@ -1,8 +1,9 @@
 """`groupvit demo`: a page that shows what a model makes of drawn scenes."""
 
+from functools import partial
 from pathlib import Path
 
-from groupvit.cli.options import warn_if_untrained
+from groupvit.cli.models import load_model
 
 
 def demo(
@@ -40,10 +41,9 @@ def demo(
 
     console = Console(highlight=False, soft_wrap=True)
     drawn = Scenes(num=scenes, seed=seed, size=size)
-    with console.status(f"loading {model}"):
-        protocol = replace(OURS, refinement=Refinement())
-        segmenter = Segmenter.load(model, protocol=protocol, device="auto")
-    warn_if_untrained(console, segmenter.origin)
+    protocol = replace(OURS, refinement=Refinement())
+    load = partial(Segmenter.load, model, protocol=protocol, device="auto")
+    segmenter = load_model(console, model, load)
     with counted("scenes") as progress:
         page, evaluation = write(segmenter, drawn, out, model=model, num=num, on_progress=progress)
     console.print(summary(evaluation))

@@ -1,11 +1,13 @@
 """`groupvit export`: a model as ONNX, to run without torch in the encoders."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from groupvit.cli.options import Flag, Words, warn_if_untrained
+from groupvit.cli.models import load_model
+from groupvit.cli.options import Flag, Words
 from groupvit.errors import InputError
 
 if TYPE_CHECKING:
@@ -47,8 +49,7 @@ def export(
     if scenes < 0:
         raise InputError(f"--scenes is {scenes}; give at least 0")
     console = Console(highlight=False, soft_wrap=True)
-    loaded = catalogue.load(source, revision=revision)
-    warn_if_untrained(console, loaded.origin)
+    loaded = load_model(console, source, partial(catalogue.load, source, revision=revision))
     with console.status(f"exporting {source}"):
         found = writing.write(out, loaded, precision=precision, labels=labels, overwrite=overwrite)
     console.print(_table(out, found))

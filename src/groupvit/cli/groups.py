@@ -1,10 +1,11 @@
-"""`groupvit groups`: the groups that a model finds in images, stage by stage."""
+"""`groupvit groups`: groups that a model finds in images, stage by stage."""
 
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
+from groupvit.cli.background import BackgroundOptions
 from groupvit.cli.options import Flag, Images, ModelOptions, Words
 
 
@@ -17,19 +18,27 @@ def groups(
     out: Path = Path("out"),
     overwrite: Flag = False,
 ) -> int:
-    """Show the groups of every stage beside the image, and the words that they take.
+    """Show the groups of each stage beside the image, and their labels.
 
     Args:
         images: Image files, folders, or patterns such as "photos/*.jpg".
-        options: Which model, and how it looks at images.
-        labels: Words that the groups may take; without any, only the groups are shown.
-        out: Folder for the images that are written.
-        overwrite: Replace files that exist.
+        options: Model and image settings.
+        labels: Labels for the groups; without any, only the groups are shown.
+        out: Output folder.
+        overwrite: Replace existing files.
     """
-    from groupvit.cli.images import Request, work_through
+    from groupvit.cli.images import segment_images
     from groupvit.text.prompts import parse_labels
 
     if labels:
-        parse_labels(labels)  # refuse bad words before anything is loaded
-    request = Request(labels=labels, out=out, formats=("groups",), overwrite=overwrite)
-    return work_through(images, options, request)
+        parse_labels(labels)  # mistakes are found before the model is loaded
+    return segment_images(
+        images,
+        options,
+        labels=labels,
+        background=BackgroundOptions(),
+        top_labels=None,
+        out=out,
+        formats=("groups",),
+        overwrite=overwrite,
+    )

@@ -1,4 +1,4 @@
-"""The JSON file that a command may write at its end."""
+"""JSON files that commands write at their end."""
 
 import json
 from pathlib import Path
@@ -9,10 +9,10 @@ from groupvit.errors import InputError
 
 
 def check(path: Path | None, *, overwrite: bool) -> None:
-    """Refuse, before the work, what could not be written after it.
+    """Find out before the work that a file cannot be written after it.
 
     Raises:
-        InputError: It is a folder, would be overwritten, or lies in no folder.
+        InputError: It is a folder, would be overwritten, or its folder does not exist.
     """
     if path is None:
         return
@@ -25,7 +25,7 @@ def check(path: Path | None, *, overwrite: bool) -> None:
 
 
 def write(path: Path, values: dict[str, Any]) -> None:
-    """Write the values.
+    """Write values as JSON.
 
     Raises:
         InputError: The file cannot be written.

@@ -6,10 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from groupvit.segmentation.segmenter import Segmenter
-    from groupvit.weights.checkpoint import Origin
 
 Words = Annotated[tuple[str, ...], tyro.conf.arg(metavar="WORD [WORD ...]")]
 Images = tyro.conf.Positional[
@@ -20,46 +17,44 @@ Flag = tyro.conf.FlagCreatePairsOff[bool]
 
 @dataclass(frozen=True, kw_only=True)
 class ModelOptions:
-    """Which model, and how it looks at images."""
+    """Model and image settings."""
 
     model: str
-    """A bundled name (storybook, random), a folder, a training run, a file of weights, or a hub id
-    such as nvidia/groupvit-gcc-yfcc."""
+    """Bundled name (storybook, random), folder, training run, weights file, or hub id such as
+    nvidia/groupvit-gcc-yfcc."""
     revision: str | None = None
     """Branch, tag or commit of a model on the hub."""
     protocol: Literal["ours", "groupvit", "tcl", "sclip"] = "ours"
-    """How images are resized, cut and scored: for people's images, as published, or as others
-    measure."""
+    """Settings of resizing, windows and scoring: ours, for images of users; groupvit, as
+    published; tcl and sclip, as in other papers."""
     short_side: int | None = None
-    """Length that the shorter side is resized to [pixels], instead of the protocol's."""
+    """Length that the shorter side is resized to [pixels]; default: that of the protocol."""
     window: int | None = None
-    """Side of sliding windows [pixels], instead of the protocol's."""
+    """Side of sliding windows [pixels]; default: that of the protocol."""
     stride: int | None = None
-    """Step between windows [pixels], instead of half a window."""
+    """Step between windows [pixels]; default: half a window."""
     naming: Literal["segments", "levels"] | None = None
-    """What takes the words, instead of what the model asks for: the last segments, or every patch
-    by what it and its segments at all levels say."""
+    """Parts that labels are assigned to: segments of the last stage, or patches, averaged with
+    their segments at all levels; default: as the model is set."""
     refine: Flag = False
-    """Move borders of labels and groups to where the colors of the image change (PAMR); takes
-    longer."""
+    """Move borders of labels and groups to where the colors of the image change (PAMR); slower."""
     templates: str | None = None
-    """Sentences that words are put into: simple, subset (7), full (80), or a text file with one
-    per line."""
+    """Prompt templates: simple (1), subset (7), full (80), or a text file with one per line."""
     device: str = "auto"
-    """Where to compute: auto, cpu, cuda, cuda:1, mps."""
+    """Device to compute on: auto, cpu, cuda, cuda:1, mps."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """bfloat16 is faster where the processor has it."""
+    """bfloat16 is faster on hardware that supports it."""
     batch_size: int = 8
-    """Windows that go through the network at once."""
+    """Number of windows in a batch."""
     runtime: Literal["onnxruntime", "openvino"] | None = None
-    """What computes a model that groupvit export wrote; onnxruntime, unless openvino is chosen."""
+    """Runtime of an exported model; default: onnxruntime."""
 
     def segmenter(self, *, benchmark: str = "", device: str | None = None) -> "Segmenter":
         """Load the model.
 
         Args:
-            benchmark: Key of what is measured, for which a protocol may have a size of its own.
-            device: Where to compute instead.
+            benchmark: Key of a benchmark; the protocol may have an image size for it.
+            device: Device, instead of `self.device`.
         """
         from dataclasses import replace
 
@@ -84,15 +79,9 @@ class ModelOptions:
         return Segmenter.load(
             self.model,
             revision=self.revision,
-            protocol=replace(named(self.protocol).on(benchmark), **changes),  # type: ignore[arg-type]
+            protocol=replace(named(self.protocol).resized_for(benchmark), **changes),  # type: ignore[arg-type]
             device=device or self.device,
             dtype=self.dtype,
             batch_size=self.batch_size,
             runtime=self.runtime,
         )
-
-
-def warn_if_untrained(console: "Console", origin: "Origin | None") -> None:
-    """Say that what comes has no meaning, if weights were never trained."""
-    if origin and not origin.trained:
-        console.print("[yellow]this model is untrained: what it finds means nothing[/]")

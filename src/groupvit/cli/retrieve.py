@@ -1,16 +1,21 @@
 """`groupvit retrieve`: recall of captions by images, and of images by captions."""
 
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
+from rich import box
+from rich.console import Console
+from rich.table import Table
 
 from groupvit.cli import json_file
-from groupvit.cli.options import Flag, warn_if_untrained
+from groupvit.cli.models import load_model
+from groupvit.cli.options import Flag
+from groupvit.progress import counted
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from groupvit.probes.retrieval import Retrieval
 
 Shards = tyro.conf.Positional[
@@ -41,14 +46,9 @@ def retrieve(
         out: JSON file for the results.
         overwrite: Replace an existing file.
     """
-    from dataclasses import asdict
-
-    from rich.console import Console
-
     from groupvit.data import index, patterns
+    from groupvit.devices import usable
     from groupvit.probes.retrieval import retrieval
-    from groupvit.progress import counted
-    from groupvit.segmentation.devices import usable
     from groupvit.weights import catalogue
 
     console = Console(highlight=False, soft_wrap=True)
@@ -56,26 +56,24 @@ def retrieve(
     place = usable(device)
     with counted("shards indexed") as progress:
         prepared = index.prepare(patterns.expand(shards), None, on_progress=progress)
-    network, origin, *_ = catalogue.load(model, revision=revision)
-    warn_if_untrained(console, origin)
+    loaded = load_model(console, model, partial(catalogue.load, model, revision=revision))
+    network = loaded.model.to(place).eval()
     with counted("images") as progress:
-        found = retrieval(network.to(place).eval(), prepared, device=place, on_progress=progress)
+        found = retrieval(network, prepared, device=place, on_progress=progress)
     console.print(_table(found))
     console.print(
         f"{found.num_images:,} images, {found.num_captions:,} captions"
         + (f", {found.num_damaged:,} images skipped as damaged" if found.num_damaged else "")
     )
     if out is not None:
-        values = {"model": model, "weights": origin.source, "shards": shards, **asdict(found)}
+        source = loaded.origin.source
+        values = {"model": model, "weights": source, "shards": shards, **asdict(found)}
         json_file.write(out, values)
         console.print(f"wrote {out}", markup=False)
     return 0
 
 
-def _table(found: "Retrieval") -> "Table":
-    from rich import box
-    from rich.table import Table
-
+def _table(found: "Retrieval") -> Table:
     table = Table(box=box.SIMPLE, title="recall [%]", title_justify="left")
     table.add_column("")
     for k in found.captions.at:

@@ -1,4 +1,4 @@
-"""`groupvit segment`: which pixels of images belong to which word."""
+"""`groupvit segment`: a label for every pixel of images."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,8 +8,7 @@ import tyro
 from groupvit.cli.background import BackgroundOptions
 from groupvit.cli.options import Flag, Images, ModelOptions, Words
 from groupvit.errors import InputError
-
-Format = Literal["overlay", "index", "groups", "coco", "geojson", "npz"]
+from groupvit.formats import Format
 
 
 def segment(
@@ -28,43 +27,46 @@ def segment(
     top_labels: int | Literal["all"] | None = None,
     overwrite: Flag = False,
 ) -> int:
-    """Segment images by words.
+    """Segment images by labels.
 
     Args:
         images: Image files, folders, or patterns such as "photos/*.jpg".
-        options: Which model, and how it looks at images.
-        labels: Words to find, such as: dog grass sky. Synonyms share a label: "car|taxi". An
-            exported model may bring its own.
-        labels_file: A text file with one label per line, instead of --labels.
-        out: Folder for what is written.
-        format: What is written. overlay: the image in colors with names; index: a PNG whose
-            values are label numbers; groups: the groups of every stage; coco: one JSON for all
-            images; geojson: polygons; npz: soft scores.
-        background: What lies below this belongs to no label. auto: as the model was calibrated to,
-            or its usual threshold. A number: a score in [0, 1]; for models with centered embeddings
-            a cosine; for those that have learned a background, such as the bundled one, a cosine
-            above that; begin with 0.5, 0.2, or 0.
+        options: Model and image settings.
+        labels: Labels to assign, such as: dog grass sky. Synonyms share a label: "car|taxi". An
+            exported model may have default labels.
+        labels_file: Text file with one label per line, instead of --labels.
+        out: Output folder.
+        format: Files to write. overlay: image with colored labels and their names; index: PNG
+            whose pixel values are label indices; groups: groups of each stage; coco: one COCO JSON
+            for all images; geojson: polygons; npz: soft scores.
+        background: Threshold below which a pixel is background. auto: the calibrated threshold of
+            the model, or the default of its kind. A number: for released models a score in [0, 1],
+            e.g. 0.5; for models with centered embeddings a cosine, e.g. 0.2; for models with a
+            learned background, such as the bundled one, an offset to the learned cosine, e.g. 0.
         background_words: Words that compete with the labels and become background.
-        background_thresholds: Thresholds for single labels, such as: dog=0.5 cat=0.4.
-        background_file: Thresholds that groupvit calibrate found; the options above change them.
-        top_labels: Use at most this many labels in a window, those that fit it best, or all; else
-            as many as the protocol says.
-        overwrite: Replace files that exist.
+        background_thresholds: Thresholds of single labels, such as: dog=0.5 cat=0.4.
+        background_file: Thresholds written by groupvit calibrate; the options above override them.
+        top_labels: Maximum number of labels in a window, those that fit it best, or all; default:
+            as the protocol is set.
+        overwrite: Replace existing files.
     """
-    from groupvit.cli.images import Request, work_through
+    from groupvit.cli.images import segment_images
 
-    behind = BackgroundOptions(background, background_words, background_thresholds, background_file)
-    wanted = _labels(labels, labels_file, options.model)
-    behind.check(wanted)
-    request = Request(
-        labels=wanted,
-        background=behind,
+    options_of_background = BackgroundOptions(
+        background, background_words, background_thresholds, background_file
+    )
+    all_labels = _labels(labels, labels_file, options.model)
+    options_of_background.check(all_labels)
+    return segment_images(
+        images,
+        options,
+        labels=all_labels,
+        background=options_of_background,
         top_labels=top_labels,
         out=out,
         formats=format,
         overwrite=overwrite,
     )
-    return work_through(images, options, request)
 
 
 def _labels(labels: tuple[str, ...], file: Path | None, model: str) -> tuple[str, ...]:
@@ -79,15 +81,15 @@ def _labels(labels: tuple[str, ...], file: Path | None, model: str) -> tuple[str
             raise InputError(f"--labels-file {file} cannot be read: {error}") from error
         labels = tuple(line.strip() for line in lines if line.strip())
     if not labels:
-        labels = _brought_by(Path(model).expanduser())
-    parse_labels(labels)  # refuse bad words before anything is loaded
+        labels = _labels_of_export(Path(model).expanduser())
+    parse_labels(labels)  # mistakes are found before the model is loaded
     return labels
 
 
-def _brought_by(model: Path) -> tuple[str, ...]:
-    """The labels of an exported model."""
+def _labels_of_export(model: Path) -> tuple[str, ...]:
+    """Default labels of an exported model; none for any other."""
     if not (model / "image.onnx").is_file():
-        return ()  # sooner told than by loading what reads the folder
+        return ()  # before importing what reads exported models, which takes a second
 
     from groupvit.exported import folder
 

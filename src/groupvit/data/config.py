@@ -1,8 +1,11 @@
 """Settings of the training data: shards, batches, crops, prompts and augmentation."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
+import tyro
+
+from groupvit.config import shown_default
 from groupvit.errors import InputError
 
 Nouns = Literal["pattern", "perceptron"]
@@ -38,10 +41,8 @@ class AugmentationConfig:
 class DataConfig:
     """Training data: shards, batches, crops and prompts."""
 
-    shards: tuple[str, ...] = ()
+    shards: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint=shown_default)] = ()
     """Tar shards; ranges and lists in braces are expanded: "pairs/train-{000000..000006}.tar"."""
-    image_size: int = 224
-    """Height and width of the network's input [pixels]."""
     batch_size: int = 256
     """Image-caption pairs of one rank in a step."""
     num_prompts: int = 3
@@ -81,4 +82,4 @@ class DataConfig:
             )
 
 
-_LEAST = {"image_size": 1, "batch_size": 1, "num_prompts": 0, "num_workers": 0}
+_LEAST = {"batch_size": 1, "num_prompts": 0, "num_workers": 0}

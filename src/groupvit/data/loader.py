@@ -39,6 +39,7 @@ class Batches:
         seed: Seed of the order, the crops, and the draws of captions, nouns and templates.
         rank: Index of this process.
         world_size: Number of processes that train together.
+        image_size: Height and width of the images [pixels].
         context_length: Most tokens that the text encoder reads.
         on_progress: Called after every shard whose index is read or built.
 
@@ -55,13 +56,14 @@ class Batches:
         seed: int,
         rank: int = 0,
         world_size: int = 1,
+        image_size: int = 224,
         context_length: int = 77,
         on_progress: OnProgress | None = None,
     ) -> None:
         assert 0 <= rank < world_size
         self._config, self._tokenizer = config, tokenizer
         self._seed, self._rank, self._world_size = seed, rank, world_size
-        self._context_length = context_length
+        self._image_size, self._context_length = image_size, context_length
         self._templates = load_templates(config.templates)
         paths = patterns.expand(config.shards)
         first = rank * len(paths) // world_size
@@ -84,7 +86,7 @@ class Batches:
             InputError: Too many consecutive samples of a shard are damaged.
         """
         epoch, step = divmod(step, self.steps_per_epoch)
-        size, side = self._config.batch_size, self._config.image_size
+        size, side = self._config.batch_size, self._image_size
         first = (step * self._world_size + self._rank) * size
         shards, samples = self._order.locate(epoch, range(first, first + size))
         images = np.empty((size, 3, side, side), dtype=np.uint8)
@@ -107,7 +109,7 @@ class Batches:
         tokens = self._tokenizer(texts, context_length=self._context_length)
         return Batch(
             images=torch.from_numpy(images),
-            tokens=tokens.unflatten(0, (size, -1)),
+            tokens=tokens.view(size, -1, tokens.shape[1]),
             prompt_nouns=torch.tensor(prompt_nouns, dtype=torch.int64),
             caption_nouns=torch.tensor(caption_nouns),
             damaged=damaged,
@@ -123,7 +125,8 @@ class Batches:
         for tried in range(MOST_DAMAGED):
             candidate = (sample + tried) % number
             try:
-                return candidate, decode(reader.image(candidate), self._config, generator)
+                data = reader.image(candidate)
+                return candidate, decode(data, self._config, generator, image_size=self._image_size)
             except DamagedError as error:
                 reason = str(error)
         raise InputError(

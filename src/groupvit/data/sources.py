@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from groupvit import imaging
+from groupvit import image_files
 from groupvit.errors import InputError
 
 TABLES = (".csv", ".tsv", ".parquet")
@@ -43,7 +43,7 @@ def from_folder(folder: Path) -> list[Pair]:
             first = [cell.strip().lower() for cell in lines[0][:2]] if lines else []
             rows = lines[1:] if "caption" in first else lines
             return _grouped((folder / row[0].strip(), ",".join(row[1:])) for row in rows if row)
-    found = [image.path for image in imaging.find([folder])]
+    found = [image.path for image in image_files.find([folder])]
     return [Pair(path, _lines_beside(path)) for path in found]
 
 

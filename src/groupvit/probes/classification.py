@@ -14,7 +14,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from groupvit import imaging
+from groupvit import image_files, imaging
 from groupvit.distributed import Ranks
 from groupvit.errors import InputError
 from groupvit.progress import OnProgress
@@ -67,7 +67,7 @@ def find_items(folder: Path) -> tuple[list[str], list[Item]]:
     items = [
         Item(found.path, label)
         for label, name in enumerate(names)
-        for found in imaging.find([folder / name])
+        for found in image_files.find([folder / name])
     ]
     return names, items
 

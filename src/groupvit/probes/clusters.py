@@ -81,11 +81,18 @@ class ClusteringSegmenter(Segmenter):
 
 def _clustered(window: GroupedWindow, clustering: Clustering) -> GroupedWindow:
     """Window whose only stage has the clusters of its patches as groups."""
-    members = cluster(window.patch_embeddings, clustering)  # (token,)
+    patches = window.patch_embeddings()  # (patch, embedding)
+    members = cluster(patches, clustering)  # (patch,)
     assignment = F.one_hot(members, int(members.max()) + 1).float().mT  # (group, token)
     # Sums and means have the same direction.
-    segments = F.normalize(assignment @ window.patch_embeddings, dim=-1)
-    return replace(window, assignments=(assignment,), segments=segments, patches=None)
+    segments = F.normalize(assignment @ patches, dim=-1)
+    return replace(
+        window,
+        assignments=(assignment,),
+        segments=segments,
+        naming="segments",
+        naming_embeddings=segments,
+    )
 
 
 def cluster(

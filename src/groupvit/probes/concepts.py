@@ -130,10 +130,10 @@ def _count(
     most: int,
 ) -> None:
     """Add the regions of a window's groups."""
-    patch_embeddings = window.patch_embeddings  # (token, embedding)
+    patch_embeddings = window.patch_embeddings()  # (token, embedding)
     for stage in range(window.num_stages):
-        shares = window.shares(stage)
-        certainty, winner = shares.max(dim=0)  # of (group, token)
+        assignment = window.patch_assignment(stage)
+        certainty, winner = assignment.max(dim=0)  # of (group, token)
         image, groups = _shown(grouped, window, stage)
         for group in winner.unique().tolist():  # type: ignore[no-untyped-call]
             won = winner == group
@@ -154,7 +154,7 @@ def _shown(
     """Window of an image and the group of its every pixel, both reduced."""
     place = grouped.in_image(window.box)
     step = max(1, -(-max(place.height, place.width) // LONGEST))
-    image = grouped.image[place.rows, place.columns][::step, ::step]
+    image = grouped.image[place.slices][::step, ::step]
     return image.copy(), window.group_map(stage, image.shape[:2])
 
 

@@ -1,1 +1,1 @@
-"""From an image and words to pixels that have a name."""
+"""Segmentation of images by labels in free text."""

@@ -1,6 +1,8 @@
-"""From images to groups: windows are cut out, and those of equal size go through together."""
+"""From images to groups: windows are cut out, and those of equal size are encoded together."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -21,7 +23,7 @@ class Crop(NamedTuple):
     """A window cut out of an image."""
 
     box: Box
-    """Where it lies in the resized image [pixels]."""
+    """Position in the resized image [pixels]."""
     pixels: UInt8[Tensor, "3 height width"]
     """RGB, 0 to 255."""
 
@@ -29,7 +31,7 @@ class Crop(NamedTuple):
 def cut(
     image: UInt8[np.ndarray, "height width 3"], protocol: Protocol, config: ImageEncoderConfig
 ) -> tuple[tuple[int, int], list[Crop]]:
-    """The size at which the network sees an image, and the windows of it.
+    """Size (height, width) that the network sees an image at, and its windows.
 
     Raises:
         InputError: The image is too thin for the protocol.
@@ -38,7 +40,7 @@ def cut(
     size = working_size(height, width, protocol, config)
     resized = resize(image, size, antialias=protocol.antialias)
     return size, [
-        Crop(box, resized[:, box.rows, box.columns])
+        Crop(box, resized[:, *box.slices])
         for box in boxes(*size, window=protocol.window, stride=protocol.stride)
     ]
 
@@ -51,52 +53,52 @@ def encode(
     border: Literal["fit", "cut"],
     batch_size: int,
 ) -> list[GroupedWindow]:
-    """The groups of every window, in their order: one pass for each.
+    """Group the patches of every window; the result has the order of `crops`.
 
     Args:
         network: In evaluation mode.
         crops: Windows of any sizes.
-        naming: Parts that are compared with the labels.
-        border: With `cut`, what is no whole patch is left out.
-        batch_size: Windows that go through at once.
+        naming: Parts that labels are assigned to: segments, or patches at all levels.
+        border: `cut` leaves out the pixels beyond the last whole patch.
+        batch_size: Number of windows in a batch.
     """
-    found: dict[int, GroupedWindow] = {}
-    order = sorted(range(len(crops)), key=lambda index: crops[index].pixels.shape)
-    for batch in _batches([(index, crops[index]) for index in order], batch_size):
-        windows = _encode(network, [crop for _, crop in batch], naming=naming, border=border)
-        found.update(zip((index for index, _ in batch), windows, strict=True))
-    return [found[index] for index in range(len(crops))]
+
+    def shape(numbered: tuple[int, Crop]) -> torch.Size:
+        return numbered[1].pixels.shape
+
+    windows: dict[int, GroupedWindow] = {}
+    for _, group in groupby(sorted(enumerate(crops), key=shape), key=shape):
+        alike = list(group)
+        for start in range(0, len(alike), batch_size):
+            indices, batch = zip(*alike[start : start + batch_size], strict=True)
+            windows.update(zip(indices, _encode(network, batch, naming, border), strict=True))
+    return [windows[index] for index in range(len(crops))]
 
 
 def _encode(
-    network: Network, crops: Sequence[Crop], *, naming: Naming, border: Literal["fit", "cut"]
+    network: Network, crops: Sequence[Crop], naming: Naming, border: Literal["fit", "cut"]
 ) -> list[GroupedWindow]:
+    """Encode windows of one size in one pass."""
     pixels = torch.stack([crop.pixels for crop in crops]).to(network.device)
     patch = network.config.image.patch_size
+    height, width = pixels.shape[-2:]
     if border == "cut":
-        height, width = (side // patch * patch for side in pixels.shape[-2:])
+        height, width = height // patch * patch, width // patch * patch
         pixels = pixels[:, :, :height, :width]
-    rows, columns = (-(-side // patch) for side in pixels.shape[-2:])
-    found = network.embed_image(normalize(pixels), num_stages=1 if naming == "segments" else None)
-    patches = None if naming == "segments" else found.patch_embeddings()
-    return [
-        GroupedWindow(
+    by_patch = naming == "levels"
+    embedded = network.embed_image(normalize(pixels), num_stages=None if by_patch else 1)
+    segments = embedded.segments[-1].float()  # (window, group, embedding)
+    named = embedded.patch_embeddings().float() if by_patch else segments
+    windows = []
+    for index, crop in enumerate(crops):
+        window = GroupedWindow(
             box=crop.box,
-            grid=(rows, columns),
-            assignments=tuple(assignment[index] for assignment in found.assignments),
-            embedding=found.image[index].float(),
-            segments=found.segments[-1][index].float(),
-            patches=None if patches is None else patches[index].float(),
+            grid=(-(-height // patch), -(-width // patch)),
+            assignments=tuple(map(itemgetter(index), embedded.assignments)),
+            embedding=embedded.image[index].float(),
+            segments=segments[index],
+            naming=naming,
+            naming_embeddings=named[index],
         )
-        for index, crop in enumerate(crops)
-    ]
-
-
-def _batches(crops: Sequence[tuple[int, Crop]], size: int) -> Iterator[Sequence[tuple[int, Crop]]]:
-    """Runs of at most `size` neighbors with pixels of equal sizes."""
-    start = 0
-    for end in range(1, len(crops) + 1):
-        full = end - start == size
-        if end == len(crops) or full or crops[end][1].pixels.shape != crops[start][1].pixels.shape:
-            yield crops[start:end]
-            start = end
+        windows.append(window)
+    return windows

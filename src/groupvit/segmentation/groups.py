@@ -1,4 +1,4 @@
-"""Groups: what one pass over an image finds, before any word is said."""
+"""Groups of patches that the network finds in an image, independent of any label."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,15 +13,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from groupvit import visualization
+from groupvit.model.inference import Naming
 from groupvit.segmentation.refinement import Refinement, refine
 from groupvit.segmentation.windows import Box
 
 AT_ONCE = 1 << 24
-"""Most shares that are enlarged at once: large images are drawn in strips."""
+"""Largest number of values that are enlarged at once: large group maps are made in strips."""
 
 
 def bilinear(length: int, new_length: int) -> Float[Tensor, "new_length length"]:
-    """The matrix that enlarges a side as bilinear interpolation does."""
+    """Matrix that resizes one axis as bilinear interpolation does."""
     return F.interpolate(torch.eye(length)[None], new_length, mode="linear", align_corners=False)[
         0
     ].mT
@@ -29,87 +30,86 @@ def bilinear(length: int, new_length: int) -> Float[Tensor, "new_length length"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class GroupedWindow:
-    """The groups that one pass finds in one window of an image."""
+    """Groups in one window of an image."""
 
     box: Box
-    """Where the window lies in the resized image [pixels]."""
+    """Position in the resized image [pixels]."""
     grid: tuple[int, int]
     """Rows and columns of its patches."""
     assignments: tuple[Float[Tensor, "_ _"], ...]
-    """For every stage the soft assignment "group token"."""
+    """Soft assignment "group token" of each stage."""
     embedding: Float[Tensor, " embedding"]
-    """The window in the space shared with text, L2-normalized."""
+    """The whole window in the space shared with text, L2-normalized."""
     segments: Float[Tensor, "group embedding"]
-    """Its segments in that space, L2-normalized."""
-    patches: Float[Tensor, "token embedding"] | None = None
-    """Its patches there, where they take the words; None: the segments do."""
+    """Segments of the last stage in that space, L2-normalized."""
+    naming: Naming
+    """Parts that labels are assigned to: segments, or patches at all levels."""
+    naming_embeddings: Float[Tensor, "part embedding"]
+    """Embeddings of these parts: `segments`, or one for each patch."""
 
     @property
     def num_stages(self) -> int:
-        """Stages that group; 1 for a network without groups, whose patches stand alone."""
+        """Number of grouping stages; 1 for a network without, where each patch is a group."""
         return max(1, len(self.assignments))
 
-    def shares(self, stage: int) -> Float[Tensor, "group token"]:
-        """The share of every patch that each group of a stage takes, by way of earlier stages.
+    def num_groups(self, stage: int) -> int:
+        """Number of groups of a stage, counted from 0; -1 is the last."""
+        return len(self.assignments[stage] if self.assignments else self.segments)
 
-        The assignments are chained by products; each patch's shares sum to 1. A network without
-        groups has each patch for itself.
+    def patch_assignment(self, stage: int) -> Float[Tensor, "group patch"]:
+        """Soft assignment of patches to the groups of a stage; sums to 1 over the groups.
+
+        It is the product of the assignments up to this stage. In a network without groups each
+        patch is a group.
         """
         if not self.assignments:
             return torch.eye(len(self.segments), device=self.segments.device)
-        shares = self.assignments[0]
+        chained = self.assignments[0]
         for assignment in self.assignments[1 : stage + 1]:
-            shares = assignment @ shares
-        return shares
+            chained = assignment @ chained
+        return chained
 
-    @property
-    def naming_embeddings(self) -> Float[Tensor, "part embedding"]:
-        """The parts that take the words: patches or segments."""
-        return self.segments if self.patches is None else self.patches
-
-    @property
-    def patch_embeddings(self) -> Float[Tensor, "token embedding"]:
-        """What every patch means: what it says itself, or else its segment of the last stage."""
-        if self.patches is not None:
-            return self.patches
-        return self.segments[self.shares(self.num_stages - 1).argmax(dim=0)]
+    def patch_embeddings(self) -> Float[Tensor, "patch embedding"]:
+        """Embedding of each patch: its own, or that of its segment, as labels are assigned."""
+        if self.naming == "levels":
+            return self.naming_embeddings
+        return self.segments[self.patch_assignment(self.num_stages - 1).argmax(dim=0)]
 
     def naming_map(self, size: tuple[int, int]) -> Int[Tensor, "height width"]:
-        """Which of them every pixel belongs to when the window is drawn at this (height, width)."""
-        if self.patches is None:
+        """Index of the part, in `naming_embeddings`, at every pixel of a map of this size."""
+        if self.naming == "segments":
             return self.group_map(self.num_stages - 1, size)
-        rows, columns = (
-            torch.arange(length, device=self.patches.device) * count // length
-            for length, count in zip(size, self.grid, strict=True)
-        )
+        device = self.naming_embeddings.device
+        rows = torch.arange(size[0], device=device) * self.grid[0] // size[0]
+        columns = torch.arange(size[1], device=device) * self.grid[1] // size[1]
         return (rows[:, None] * self.grid[1] + columns).int()
 
     def group_map(self, stage: int, size: tuple[int, int]) -> Int[Tensor, "height width"]:
-        """The group of every pixel when the window is drawn at this (height, width).
+        """Group at every pixel of a map of this (height, width).
 
-        The shares are enlarged bilinearly before the largest is taken, so that the borders
-        between groups run smoothly (the original does so too).
+        The assignment is enlarged bilinearly before the largest value is taken, so that borders
+        between groups are smooth, as in the original.
         """
-        down, shares, across = self._enlarging(stage, size)
-        rows = max(1, AT_ONCE // (len(shares) * size[1]))
-        return torch.cat(  # on a CPU the indices of max come 20 times faster than argmax
-            [
-                (down[start : start + rows] @ shares @ across).max(dim=0).indices.int()
-                for start in range(0, size[0], rows)
-            ]
-        )
+        down, assignment, across = self._enlarging(stage, size)
+        rows = max(1, AT_ONCE // (len(assignment) * size[1]))
+        strips = []
+        for some in torch.split(down, rows):
+            enlarged = some @ assignment @ across  # (group, row of the strip, width)
+            # On a CPU the indices of max come 20 times faster than argmax.
+            strips.append(enlarged.max(dim=0).indices.int())
+        return torch.cat(strips)
 
     def refined_map(
         self, stage: int, image: Float[Tensor, "rgb height width"], refinement: Refinement
     ) -> Int[Tensor, "height width"]:
-        """The group of every pixel of the window's part of the image, borders refined.
+        """Group at every pixel of the window's part of the image, borders refined.
 
-        It is done at the size that the network saw, or that of the part if this is smaller.
+        Refinement is done at the size that the network saw, or that of the part if it is smaller.
         """
         height, width = image.shape[-2:]
         size = min(height, self.box.height), min(width, self.box.width)
-        down, shares, across = self._enlarging(stage, size)
-        refined = refine(down @ shares @ across, image.to(shares.device), refinement)
+        down, assignment, across = self._enlarging(stage, size)
+        refined = refine(down @ assignment @ across, image.to(assignment.device), refinement)
         large = F.interpolate(refined[None], (height, width), mode="bilinear")[0]
         return large.max(dim=0).indices.int()
 
@@ -120,32 +120,31 @@ class GroupedWindow:
         Float[Tensor, "group row column"],
         Float[Tensor, "column width"],
     ]:
-        """The shares of a stage on the grid, between the matrices that enlarge them."""
-        shares = rearrange(
-            self.shares(stage), "group (row column) -> group row column", row=self.grid[0]
+        """Factors whose product is the assignment of a stage, enlarged to this size."""
+        assignment = rearrange(
+            self.patch_assignment(stage), "group (row column) -> group row column", row=self.grid[0]
         )
-        down = bilinear(self.grid[0], size[0]).to(shares.device)
-        across = bilinear(self.grid[1], size[1]).to(shares.device)
-        return down, shares, across.mT
+        down = bilinear(self.grid[0], size[0]).to(assignment.device)
+        across = bilinear(self.grid[1], size[1]).to(assignment.device)
+        return down, assignment, across.mT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class GroupedImage:
-    """An image and the groups found in it; words can be given to it again and again."""
+    """An image and its groups, which can be labeled any number of times."""
 
     image: UInt8[np.ndarray, "height width 3"]
-    """The image itself, RGB, 0 to 255."""
+    """The image, RGB, 0 to 255."""
     working_size: tuple[int, int]
     """Height and width that the network saw [pixels]."""
     windows: Sequence[GroupedWindow]
-    """What was found, window by window."""
+    """Groups of each window."""
     refinement: Refinement | None = None
-    """How borders between groups are moved to where the colors of the image change; None: not
-    at all."""
+    """Refinement of the borders between groups; None: none."""
 
     def __repr__(self) -> str:
         height, width = self.size
-        groups = " and ".join(str(self.num_groups(stage)) for stage in range(self.num_stages))
+        groups = " and ".join([str(self.num_groups(stage)) for stage in range(self.num_stages)])
         windows = f"{len(self.windows)} window{'s' * (len(self.windows) > 1)}"
         return f"GroupedImage({height}x{width}, {windows} of {groups} groups)"
 
@@ -157,15 +156,15 @@ class GroupedImage:
 
     @property
     def num_stages(self) -> int:
-        """Stages whose groups can be shown."""
+        """Number of grouping stages; see `GroupedWindow.num_stages`."""
         return self.windows[0].num_stages
 
     def num_groups(self, stage: int) -> int:
-        """Groups of a stage in one window."""
-        return len(self.windows[0].shares(stage))
+        """Number of groups of a stage in one window."""
+        return self.windows[0].num_groups(stage)
 
     def group_map(self, stage: int) -> UInt16[np.ndarray, "height width"]:
-        """The group of every pixel of the image at a stage, from 0 for the first grouping.
+        """Group at every pixel of the image, of a stage counted from 0.
 
         Each window has groups of its own: those of window `i` are numbered from
         `i * num_groups(stage)`. Where windows overlap, the one with the nearest center counts.
@@ -175,44 +174,48 @@ class GroupedImage:
         for index, window in enumerate(self.windows):
             place = self.in_image(window.box)
             groups = self._groups_at(window, stage, place).cpu()
-            region = result[place.rows, place.columns]
-            owned = owners[place.rows, place.columns] == index
+            region = result[place.slices]
+            owned = owners[place.slices] == index
             region[owned] = groups[owned] + index * self.num_groups(stage)
         return result.numpy().astype(np.uint16)
 
     def _groups_at(
         self, window: GroupedWindow, stage: int, place: Box
     ) -> Int[Tensor, "height width"]:
-        """The groups of a window at its place in the image."""
+        """Groups of a window at every pixel of its place in the image."""
         if self.refinement is None:
             return window.group_map(stage, (place.height, place.width))
-        part = torch.from_numpy(self.image[place.rows, place.columns]).float()
+        part = torch.from_numpy(self.image[place.slices]).float()
         return window.refined_map(stage, part.movedim(-1, 0), self.refinement)
 
     def shrunk(self, longest: int) -> "GroupedImage":
-        """The same groups on an image whose longer side is at most this long [pixels]."""
+        """The same groups of the image, reduced to a longer side of at most `longest` pixels."""
         if max(self.size) <= longest:
             return self
         small = Image.fromarray(self.image)
         small.thumbnail((longest, longest))
         return replace(self, image=np.array(small))
 
-    def panels(self) -> list[tuple[str, Image.Image]]:
-        """The image, then the groups of every stage in colors, each with a title."""
+    def panels(self, num_stages: int | None = None) -> list[tuple[str, Image.Image]]:
+        """The image, then the groups of the first stages in colors, each with a title.
+
+        Args:
+            num_stages: Number of these stages; None: all.
+        """
         panels = [("image", Image.fromarray(self.image))]
-        for stage in range(self.num_stages):
+        for stage in range(self.num_stages if num_stages is None else num_stages):
             groups = self.group_map(stage)
             title = f"stage {stage + 1}: {len(np.unique(groups))} groups in use"
             panels.append((title, visualization.groups(self.image, groups)))
         return panels
 
     def to_image(self) -> Image.Image:
-        """The image beside its groups of every stage."""
+        """The image beside its groups of each stage."""
         panels = self.shrunk(visualization.LARGEST).panels()
         return visualization.side_by_side(panels, columns=len(panels))
 
     def _owners(self) -> Int[Tensor, "height width"]:
-        """Which window each pixel of the image belongs to."""
+        """Index of the window whose center is nearest to each pixel of the image."""
         height, width = self.size
         rows = (torch.arange(height) + 0.5) * self.working_size[0] / height
         columns = (torch.arange(width) + 0.5) * self.working_size[1] / width
@@ -227,8 +230,9 @@ class GroupedImage:
         return owners
 
     def in_image(self, box: Box) -> Box:
-        """A window's place in the image as it was given, rounded outwards [pixels]."""
-        down, across = (a / b for a, b in zip(self.size, self.working_size, strict=True))
+        """Place of a window in the original image, rounded outwards [pixels]."""
+        down = self.size[0] / self.working_size[0]
+        across = self.size[1] / self.working_size[1]
         top, left = floor(box.top * down), floor(box.left * across)
         bottom = min(self.size[0], ceil((box.top + box.height) * down))
         right = min(self.size[1], ceil((box.left + box.width) * across))

@@ -1,6 +1,6 @@
-"""What a segmenter asks of a model, whatever computes it."""
+"""Interface of the models that a segmenter uses, in PyTorch or exported."""
 
-from typing import Protocol, runtime_checkable
+import typing
 
 import torch
 from jaxtyping import Float, Int
@@ -10,18 +10,18 @@ from groupvit.model.config import GroupViTConfig
 from groupvit.model.features import Embedded
 
 
-@runtime_checkable
-class Network(Protocol):
-    """A `GroupViT`, or an exported model."""
+@typing.runtime_checkable
+class Network(typing.Protocol):
+    """A `GroupViT` or an exported model."""
 
     @property
     def config(self) -> GroupViTConfig:
-        """The architecture."""
+        """Architecture."""
         ...
 
     @property
     def device(self) -> torch.device:
-        """Where it computes."""
+        """Device that the model computes on."""
         ...
 
     @property
@@ -31,15 +31,20 @@ class Network(Protocol):
 
     @property
     def background_layer(self) -> nn.Module | None:
-        """Learned cosine that a label must exceed, for each part; None: not learned."""
+        """Layer that gives the cosine threshold of a part; None: it was not learned."""
         ...
 
     def embed_image(
         self, images: Float[Tensor, "batch 3 height width"], *, num_stages: int | None = None
     ) -> Embedded:
-        """Group normalized images, and embed them and their parts."""
+        """Group normalized images and embed them, their patches and their segments.
+
+        Args:
+            images: Normalized colors.
+            num_stages: Number of last stages whose segments are embedded; None: all.
+        """
         ...
 
     def encode_text(self, tokens: Int[Tensor, "text position"]) -> Float[Tensor, "text embedding"]:
-        """Texts in the shared space, not normalized."""
+        """Embed texts in the shared space; not normalized."""
         ...

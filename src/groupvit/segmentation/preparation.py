@@ -1,4 +1,4 @@
-"""Images as the network wants them: resized, cut into windows, normalized."""
+"""Preprocessing of images for the network: resizing and normalization."""
 
 import numpy as np
 import torch
@@ -16,10 +16,10 @@ from groupvit.segmentation.protocol import Protocol
 def working_size(
     height: int, width: int, protocol: Protocol, config: ImageEncoderConfig
 ) -> tuple[int, int]:
-    """Height and width that an image is resized to, its proportions kept [pixels].
+    """Height and width that an image is resized to, keeping its aspect ratio [pixels].
 
     Raises:
-        InputError: The protocol cuts borders off and would leave less than one patch.
+        InputError: Less than one patch would be left, where the protocol cuts borders off.
     """
     short = protocol.short_side or 2 * config.image_size
     factor = min(protocol.long_side / max(height, width), short / min(height, width))
@@ -42,7 +42,7 @@ def _multiple(length: float, patch: int) -> int:
 def resize(
     image: UInt8[np.ndarray, "height width 3"], size: tuple[int, int], *, antialias: bool
 ) -> UInt8[Tensor, "3 new_height new_width"]:
-    """The image at this (height, width), bilinear, in whole numbers as the original does."""
+    """Resize an image to (height, width), bilinear, in whole numbers as the original does."""
     pixels = rearrange(torch.from_numpy(image), "height width rgb -> 1 rgb height width")
     if pixels.shape[-2:] != size:
         pixels = F.interpolate(
@@ -54,7 +54,7 @@ def resize(
 def normalize(
     pixels: UInt8[Tensor, "*batch 3 height width"],
 ) -> Float[Tensor, "*batch 3 height width"]:
-    """Colors with ImageNet's mean taken off, in units of its deviation."""
+    """Subtract ImageNet's mean color and divide by its standard deviation."""
     mean = torch.tensor(MEAN, device=pixels.device)[:, None, None]
     deviation = torch.tensor(DEVIATION, device=pixels.device)[:, None, None]
     return (pixels - mean) / deviation

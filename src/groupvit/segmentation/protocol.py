@@ -1,4 +1,4 @@
-"""Protocols: everything that decides how an image is scored, under one name."""
+"""Evaluation protocols: named settings of resizing, windows, prompts and scoring."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -15,71 +15,73 @@ from groupvit.text.templates import FULL, SIMPLE, SUBSET
 THRESHOLDS: Mapping[Certainty, float] = MappingProxyType(
     {"score": 0.5, "similarity": 0.2, "margin": 0.0}
 )
-"""Where the background begins if nobody says."""
+"""Default background threshold of each kind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Conditions:
-    """What a protocol prescribes for one benchmark alone."""
+class BenchmarkSettings:
+    """Settings of a protocol for one benchmark."""
 
     threshold: float | None = None
     """Score below which pixels are background, [0, 1]; None: that of the protocol."""
     background_words: tuple[str, ...] = ()
     """Words that compete with the classes and become background."""
-    words: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """What is said for some classes instead of their names, such as `car|taxi`."""
+    words: Mapping[str, str] = field(default_factory=dict)
+    """Labels used for some classes instead of their names, such as `car|taxi`."""
     short_side: int | None = None
     """Length that the shorter side is resized to [pixels]; None: that of the protocol."""
 
 
-NOTHING = Conditions()
+NO_SETTINGS = BenchmarkSettings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protocol:
-    """How an image is resized, cut, and scored against words."""
+    """Settings of resizing, windows, prompts and scoring."""
 
     name: str
-    """What reports call it."""
+    """Name in reports."""
     short_side: int | None = 448
-    """Length that the shorter side is resized to [pixels]; None: what the model asks for, or twice
-    its training size."""
+    """Length that the shorter side is resized to [pixels]; None: that of the model, or twice its
+    training size."""
     long_side: int = 2048
-    """Length that the longer side never exceeds [pixels]."""
+    """Longest that the longer side may be [pixels]."""
     antialias: bool
-    """Whether shrinking averages over what falls together, or samples as the original does."""
+    """Antialiased resizing; the original's is not."""
     border: Literal["fit", "cut"]
-    """When a side is no multiple of the patch: fit the image to one, or cut the rest off."""
+    """For sides that are no multiple of the patch size: resize to one, or cut the rest off."""
     window: int | None = None
-    """Side of the sliding windows [pixels]; None: the whole image at once."""
+    """Side of the sliding windows [pixels]; None: one window, the whole image."""
     stride: int = 224
     """Step between windows [pixels]."""
     templates: tuple[str, ...] = SIMPLE
-    """Sentences that a word is put into; their embeddings are averaged."""
+    """Prompt templates; the embeddings of a word's prompts are averaged."""
     top_labels: int | None = None
-    """How many labels may be used, those that fit the whole window best; None: all."""
+    """Number of labels that may be used in a window, those that fit the whole of it best; None:
+    all."""
     resized: Literal["groups", "scores"]
-    """What is brought to the size of the image: the groups, so that every pixel has the label of
-    its group; or the scores of the pixels that the network saw, as published."""
+    """Resize the groups to the image, so that every pixel has the label of its group; or the scores
+    of the pixels that the network saw, as published."""
     naming: Naming | None = None
-    """What takes the words; None: what the model asks for."""
+    """Parts that labels are assigned to: segments, or patches at all levels; None: as the model is
+    set."""
     refinement: Refinement | None = None
-    """How borders are moved to where colors change; None: not at all."""
+    """Refinement of borders; None: none."""
     certainty: Certainty | None = None
-    """What a background is told by; None: what the model asks for."""
+    """Value that a background threshold is compared with; None: what the model was trained for."""
     threshold: float | None = None
-    """On benchmarks with a background, where it begins; None: where the model was calibrated to, or
-    else 0.5 for scores, 0.2 for cosines, 0 for margins."""
-    spares_best: bool = True
-    """Whether the most certain group of a window is never background, as in the original; only
-    where scores tell the background."""
-    conditions: Mapping[str, Conditions] = field(default_factory=lambda: MappingProxyType({}))
-    """What holds for some benchmarks alone, by their keys."""
+    """Background threshold on benchmarks with a background; None: the calibrated one of the model,
+    or else 0.5 for scores, 0.2 for cosines, 0 for margins."""
+    keep_best_group: bool = True
+    """Never make the group with the highest score of a window background, as in the original; only
+    for thresholds of scores."""
+    benchmarks: Mapping[str, BenchmarkSettings] = field(default_factory=dict)
+    """Settings for single benchmarks, by their keys."""
     scoring: Literal["softmax", "product"]
     """Softmax over the labels kept, or that times the softmax over all labels (the original)."""
 
     def __post_init__(self) -> None:
-        """Check the numbers that people set."""
+        """Check the ranges."""
         for name in ("short_side", "long_side", "window", "stride", "top_labels"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -90,13 +92,17 @@ class Protocol:
                 "pixels between the windows would be lost"
             )
 
-    def conditions_on(self, benchmark: str) -> Conditions:
-        """What is prescribed for the benchmark of this key."""
-        found = self.conditions.get(benchmark, NOTHING)
+    def settings_for(self, benchmark: str) -> BenchmarkSettings:
+        """Settings for the benchmark of this key."""
+        found = self.benchmarks.get(benchmark, NO_SETTINGS)
         return found if found.threshold is not None else replace(found, threshold=self.threshold)
 
     def certainty_of(self, model: GroupViTConfig) -> Certainty:
-        """What a background is told by: what was learned, or cosines if they are centered."""
+        """Value that a background threshold is compared with, for this model.
+
+        That is the margin where a background was learned, or the cosine where embeddings are
+        centered.
+        """
         if self.certainty is not None:
             return self.certainty
         return "margin" if model.background_layer else "similarity" if model.centered else "score"
@@ -109,9 +115,9 @@ class Protocol:
             naming=self.naming or inference.naming,
         )
 
-    def on(self, benchmark: str) -> "Protocol":
-        """The protocol with the size that it prescribes for the benchmark of this key."""
-        short_side = self.conditions.get(benchmark, NOTHING).short_side
+    def resized_for(self, benchmark: str) -> "Protocol":
+        """This protocol with the image size for the benchmark of this key."""
+        short_side = self.benchmarks.get(benchmark, NO_SETTINGS).short_side
         return self if short_side is None else replace(self, short_side=short_side)
 
 
@@ -126,19 +132,19 @@ GROUPVIT = Protocol(
     naming="segments",
     scoring="product",
     threshold=0.95,
-    conditions=MappingProxyType(
+    benchmarks=MappingProxyType(
         {
-            "voc": Conditions(
+            "voc": BenchmarkSettings(
                 words={"diningtable": "table", "pottedplant": "plant", "tvmonitor": "monitor"}
             ),
-            "context": Conditions(
+            "context": BenchmarkSettings(
                 threshold=0.35,
                 words={"aeroplane": "airplane", "pottedplant": "plant", "tvmonitor": "monitor"},
             ),
         }
     ),
 )
-"""The published pipeline: sliding windows of 448, the five likeliest labels of each."""
+"""The published pipeline: sliding windows of 448 pixels, the five likeliest labels in each."""
 
 TCL = Protocol(
     name="tcl",
@@ -151,17 +157,18 @@ TCL = Protocol(
     naming="segments",
     scoring="softmax",
     threshold=0.5,
-    spares_best=False,
+    keep_best_group=False,
 )
-"""The common ground of Cha et al. 2023 (TCL): class names as they are, one threshold everywhere."""
+"""Unified protocol of Cha et al. 2023 (TCL): unchanged class names, one threshold for all."""
 
-_BEHIND = (
+_BACKGROUND_WORDS = (
     *("sky", "wall", "tree", "wood", "grass", "road", "sea", "river", "mountain", "sands", "desk"),
     *("bed", "building", "cloud", "lamp", "door", "window", "wardrobe", "ceiling", "shelf"),
     *("curtain", "stair", "floor", "hill", "rail", "fence"),
 )
-_PERSON = "|".join(
-    ["person", *(f"person in {x}" for x in ("shirt", "jeans", "dress", "sweater", "skirt"))]
+_PERSON = (
+    "person|person in shirt|person in jeans|person in dress|person in sweater|person in skirt"
+    "|person in jacket"
 )
 SCLIP = Protocol(
     name="sclip",
@@ -176,29 +183,29 @@ SCLIP = Protocol(
     naming="segments",
     scoring="softmax",
     threshold=0.1,
-    spares_best=False,
-    conditions=MappingProxyType(
+    keep_best_group=False,
+    benchmarks=MappingProxyType(
         {
-            "voc": Conditions(
-                background_words=_BEHIND,
+            "voc": BenchmarkSettings(
+                background_words=_BACKGROUND_WORDS,
                 words={
                     "boat": "ship",
                     "diningtable": "table",
-                    "person": f"{_PERSON}|person in jacket",
+                    "person": _PERSON,
                     "tvmonitor": "television monitor|tv monitor|monitor|television|screen",
                 },
             ),
             # A bed is a class there, so that it cannot be background too.
-            "coco-object": Conditions(
-                background_words=tuple(word for word in _BEHIND if word != "bed"),
-                words={"person": f"{_PERSON}|person in jacket|body"},
+            "coco-object": BenchmarkSettings(
+                background_words=tuple(word for word in _BACKGROUND_WORDS if word != "bed"),
+                words={"person": f"{_PERSON}|body"},
             ),
-            "coco-stuff": Conditions(short_side=448),
-            "cityscapes": Conditions(short_side=560),
+            "coco-stuff": BenchmarkSettings(short_side=448),
+            "cityscapes": BenchmarkSettings(short_side=560),
         }
     ),
 )
-"""In the style of Wang et al. 2024 (SCLIP): small windows, 80 templates, words for backgrounds."""
+"""After Wang et al. 2024 (SCLIP): small windows, 80 templates, background words."""
 
 OURS = Protocol(
     name="ours",
@@ -208,16 +215,17 @@ OURS = Protocol(
     resized="groups",
     scoring="softmax",
 )
-"""For people's images: the whole image at once, every label that was asked for."""
+"""For images of users: one window, the whole image; all labels may be used."""
 
-PROTOCOLS = {protocol.name: protocol for protocol in (OURS, GROUPVIT, TCL, SCLIP)}
+PROTOCOLS = {"ours": OURS, "groupvit": GROUPVIT, "tcl": TCL, "sclip": SCLIP}
+"""All protocols by name."""
 
 
 def named(name: str) -> Protocol:
-    """The protocol of this name.
+    """Protocol of this name.
 
     Raises:
-        InputError: There is none.
+        InputError: It does not exist.
     """
     if name not in PROTOCOLS:
         raise InputError(f"there is no protocol {name!r}; known are {', '.join(PROTOCOLS)}")

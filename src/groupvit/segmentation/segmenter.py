@@ -1,20 +1,20 @@
-"""The segmenter: load a model once, then give it images and words."""
+"""The segmenter: a model that is loaded once and labels the pixels of images."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Literal, overload
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8, UInt16
+from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
 from groupvit import imaging
+from groupvit.devices import usable
 from groupvit.errors import InputError
 from groupvit.exported.folder import is_exported
 from groupvit.exported.network import ExportedNetwork
@@ -24,17 +24,17 @@ from groupvit.model.inference import DEFAULT_INFERENCE, InferenceConfig, Naming
 from groupvit.model.precision import with_matrices_in
 from groupvit.segmentation import encoding
 from groupvit.segmentation import protocol as protocols
-from groupvit.segmentation.devices import on_cpu, usable
-from groupvit.segmentation.groups import GroupedImage
+from groupvit.segmentation.groups import GroupedImage, GroupedWindow
+from groupvit.segmentation.labels import Labels, parse
 from groupvit.segmentation.network import Network
 from groupvit.segmentation.preparation import normalize
 from groupvit.segmentation.protocol import OURS, THRESHOLDS, Protocol
 from groupvit.segmentation.result import Segmentation
 from groupvit.segmentation.score_map import assemble, refined
 from groupvit.segmentation.scoring import score
-from groupvit.segmentation.vocabulary import Query, Vocabulary, query
+from groupvit.segmentation.word_embeddings import WordEmbeddings
 from groupvit.text.background import Background, Certainty
-from groupvit.text.prompts import BACKGROUND, parse_labels
+from groupvit.text.prompts import BACKGROUND
 from groupvit.weights import catalogue
 from groupvit.weights.checkpoint import Origin
 
@@ -44,7 +44,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class Segmenter:
-    """Says which pixels of an image belong to which word.
+    """Model that assigns a label to every pixel of an image.
 
     ```python
     segmenter = Segmenter.load("nvidia/groupvit-gcc-yfcc")
@@ -68,21 +68,22 @@ class Segmenter:
         """Make a segmenter of a model.
 
         Args:
-            network: A model, which is moved to the device and to evaluation mode, or an exported
-                one.
-            origin: Where its weights come from.
-            inference: Settings that suit the model, for what the protocol leaves open.
-            background: Where the background of this model begins, if it was calibrated.
-            protocol: How images are resized, cut and scored; `ours`, `groupvit`, or your own.
-            device: Where to compute, such as `cpu`, `cuda`, or `auto`: a GPU if there is one.
-            dtype: `float32` or `bfloat16`, which computes the encoders under autocast, with the
-                weights as they are now: faster where the processor has it, with slightly other
-                borders.
-            batch_size: Windows that go through the network at once.
+            network: Model, which is moved to the device and set to evaluation mode, or an exported
+                model.
+            origin: Source of its weights.
+            inference: Settings that suit the model, used where the protocol leaves them open.
+            background: Background thresholds that the model was calibrated to, if it was.
+            protocol: Settings of resizing, windows and scoring: a name such as `ours` or
+                `groupvit`, or your own.
+            device: Device to compute on, such as `cpu`, `cuda`, or `auto`: a GPU if there is one.
+            dtype: `float32`, or `bfloat16`: encoders run under autocast, with a copy of the present
+                weights. This is faster on hardware with bfloat16 arithmetic; borders differ
+                slightly.
+            batch_size: Number of windows in a batch.
 
         Raises:
-            InputError: The protocol, device or dtype does not exist, or the protocol wants what
-                the model has not learned.
+            InputError: The protocol, device or dtype does not exist, or the protocol needs a
+                background that the model has not learned.
         """
         if dtype not in DTYPES:
             raise InputError(f"dtype is {dtype!r}; known are {', '.join(DTYPES)}")
@@ -97,16 +98,20 @@ class Segmenter:
         self.inference = inference
         chosen = protocols.named(protocol) if isinstance(protocol, str) else protocol
         self.protocol = chosen.for_model(inference)
+        self.naming: Naming = self.protocol.naming or inference.naming
+        """Parts that labels are assigned to."""
+        self.certainty: Certainty = self.protocol.certainty_of(network.config)
+        """Value that background thresholds are compared with."""
         if self.certainty == "margin" and network.background_layer is None:
             raise InputError(
-                f"the protocol {self.protocol.name!r} wants margins, but this model has learned no "
-                "background; teach it one with groupvit learn-background"
+                f"the protocol {self.protocol.name!r} needs margins, but this model has learned no "
+                "background; train one with groupvit learn-background"
             )
         self.dtype = DTYPES[dtype]
         self.batch_size = batch_size
         if isinstance(network, GroupViT) and self.dtype != torch.float32:
             self._network = with_matrices_in(network, self.dtype)
-        self._vocabulary = Vocabulary(self._network)
+        self._words = WordEmbeddings(self._network)
 
     @classmethod
     def load(
@@ -120,22 +125,24 @@ class Segmenter:
         batch_size: int = 8,
         runtime: Runtime | None = None,
     ) -> "Segmenter":
-        """A segmenter with the model of this name: bundled, a folder, a file, or a hub id.
+        """Load a model by name: bundled, a folder, a file, or a hub id.
 
         See `groupvit.weights.catalogue.load` for names and errors, and the constructor for the
-        rest. A folder may hold an exported model, too, which computes on the CPU.
+        other arguments. A folder may also hold an exported model, which runs on the CPU.
 
         Args:
-            name: What people call it.
+            name: Name of the model.
             revision: Branch, tag or commit; for hub ids only.
-            protocol: How images are resized, cut and scored.
-            device: Where to compute.
-            dtype: In what to compute.
-            batch_size: Windows that go through the network at once.
-            runtime: What computes an exported model: `onnxruntime`, unless `openvino` is asked for.
+            protocol: Settings of resizing, windows and scoring.
+            device: Device to compute on.
+            dtype: `float32` or `bfloat16`.
+            batch_size: Number of windows in a batch.
+            runtime: Runtime of an exported model, `onnxruntime` or `openvino`; None: the first.
         """
         folder = Path(name).expanduser()
         if is_exported(folder):
+            if str(device) not in ("auto", "cpu"):
+                raise InputError(f"an exported model runs on the CPU, not on {device}; try cpu")
             exported = ExportedNetwork(folder, runtime=runtime or "onnxruntime", dtype=dtype)
             return cls(
                 exported,
@@ -143,13 +150,13 @@ class Segmenter:
                 inference=exported.settings.inference,
                 background=exported.settings.background,
                 protocol=protocol,
-                device=on_cpu(device),
+                device="cpu",
                 dtype=dtype,
                 batch_size=batch_size,
             )
         if runtime is not None:
             raise InputError(
-                f"{name} is no exported model, so that {runtime} cannot compute it; "
+                f"{name} is no exported model, so that {runtime} cannot run it; "
                 "groupvit export makes one"
             )
         loaded = catalogue.load(name, revision=revision)
@@ -166,58 +173,45 @@ class Segmenter:
 
     @property
     def model(self) -> GroupViT:
-        """The model in PyTorch.
+        """Model in PyTorch.
 
         Raises:
-            InputError: It is an exported one.
+            InputError: It is an exported model.
         """
         if not isinstance(self.network, GroupViT):
             raise InputError(
-                "this is an exported model, which only computes; for this give the model that it "
-                "was made of"
+                "this needs a model in PyTorch, and an exported model was given; give the model "
+                "that it was exported from"
             )
         return self.network
 
-    @property
-    def naming(self) -> Naming:
-        """What takes the words: what the protocol says, or else the model asks for."""
-        return self.protocol.naming or self.inference.naming
+    def default_background(self, labels: Sequence[str] | Labels) -> Background:
+        """Background thresholds to use where none are given.
 
-    @property
-    def certainty(self) -> Certainty:
-        """What tells a background: what the protocol says, or else the model asks for."""
-        return self.protocol.certainty_of(self.network.config)
-
-    def usual_background(self, labels: Sequence[str]) -> Background:
-        """The background where nobody says where it begins.
-
-        It is what the model was calibrated to, if that was done for the same `certainty`, or else
-        below 0.5 for scores, 0.2 for cosines, and 0 for margins.
+        These are the ones that the model was calibrated to, if that was done for the same
+        `certainty`, or else 0.5 for scores, 0.2 for cosines and 0 for margins.
 
         Args:
-            labels: What is asked for; only their thresholds count.
+            labels: Labels of the segmentation; thresholds of other labels are left out.
         """
         found = self.calibrated
         if found is None or found.certainty not in (None, self.certainty):
             return Background(threshold=THRESHOLDS[self.certainty], certainty=self.certainty)
-        return found.among([label.name for label in parse_labels(labels)])
+        return found.among(parse(labels).names)
 
-    def limits(self, parts: Float[Tensor, "*axes embedding"]) -> Float[Tensor, "*axes"]:
-        """What a word's cosine is compared with at every part before any threshold.
-
-        It is what the model has learned, where its background is told by margins, else 0.
-        """
+    def learned_thresholds(self, parts: Float[Tensor, "*axes embedding"]) -> Float[Tensor, "*axes"]:
+        """Cosine threshold of each part that the model has learned; 0 unless margins are used."""
         if self.network.background_layer is None or self.certainty != "margin":
             return parts.new_zeros(parts.shape[:-1])
         with torch.inference_mode():
-            limits: Tensor = self.network.background_layer(parts)[..., 0]
-            return limits
+            thresholds: Tensor = self.network.background_layer(parts)[..., 0]
+            return thresholds
 
     @overload
     def __call__(
         self,
         images: ImageInput,
-        labels: Sequence[str],
+        labels: Sequence[str] | Labels,
         *,
         background: Background | None = None,
         top_labels: int | Literal["all"] | None = None,
@@ -226,7 +220,7 @@ class Segmenter:
     def __call__(
         self,
         images: list[ImageInput] | tuple[ImageInput, ...],
-        labels: Sequence[str],
+        labels: Sequence[str] | Labels,
         *,
         background: Background | None = None,
         top_labels: int | Literal["all"] | None = None,
@@ -234,20 +228,20 @@ class Segmenter:
     def __call__(
         self,
         images: ImageInput | list[ImageInput] | tuple[ImageInput, ...],
-        labels: Sequence[str],
+        labels: Sequence[str] | Labels,
         *,
         background: Background | None = None,
         top_labels: int | Literal["all"] | None = None,
     ) -> Segmentation | list[Segmentation]:
-        """Segment an image, or several at once, by words.
+        """Segment an image, or several in one batch, by labels.
 
         Args:
             images: A file, a Pillow image, a uint8 array "height width 3" (RGB, 0 to 255) or
                 "height width" (gray); or a list or tuple of them, of any sizes.
             labels: Free text. Synonyms share a label: `car|automobile|taxi`.
-            background: What belongs to no label; None gives every pixel a label.
-            top_labels: At most this many labels for each window, the ones that fit it best as a
-                whole, or `all`; None: as many as the protocol says.
+            background: Thresholds and words of the background; None: every pixel has a label.
+            top_labels: Number of labels that may be used in a window, those that fit the whole of
+                it best, or `all`; None: as the protocol is set.
 
         Returns:
             One segmentation, or a list of them for several images.
@@ -255,132 +249,133 @@ class Segmenter:
         Raises:
             InputError: An image cannot be read, or the labels are empty, doubled or too long.
         """
-        query(labels, background)  # refuse bad words before the work on the images
+        parsed = parse(labels, background)  # mistakes in labels are found before the work on images
         several = list(images) if isinstance(images, (list, tuple)) else [images]
         results = [
-            self.label(grouped, labels, background=background, top_labels=top_labels)
+            self.label(grouped, parsed, background=background, top_labels=top_labels)
             for grouped in self.group(several)
         ]
         return results if isinstance(images, (list, tuple)) else results[0]
 
     def group(self, images: Sequence[ImageInput]) -> list[GroupedImage]:
-        """Find the groups of images, without any words: one pass for each window.
+        """Group the patches of images, independent of labels: one pass for each window.
 
         Raises:
             InputError: An image cannot be read or is too thin for the protocol.
         """
-        arrays = [imaging.read(image) for image in images]
-        cut = [encoding.cut(array, self.protocol, self.network.config.image) for array in arrays]
-        with self._computing():
-            encoded = encoding.encode(
+        arrays, sizes, crops, counts = [], [], [], []
+        for image in images:
+            array = imaging.read(image)
+            size, of_image = encoding.cut(array, self.protocol, self.network.config.image)
+            arrays.append(array)
+            sizes.append(size)
+            crops += of_image
+            counts.append(len(of_image))
+        with self._inference():
+            windows = encoding.encode(
                 self._network,
-                [crop for _, crops in cut for crop in crops],
+                crops,
                 naming=self.naming,
                 border=self.protocol.border,
                 batch_size=self.batch_size,
             )
-        found = iter(encoded)
-        return [
-            GroupedImage(
+        rest = iter(windows)
+        results = []
+        for array, size, count in zip(arrays, sizes, counts, strict=True):
+            grouped = GroupedImage(
                 image=array,
                 working_size=size,
-                windows=tuple(islice(found, len(crops))),
+                windows=tuple(islice(rest, count)),
                 refinement=self.protocol.refinement,
             )
-            for array, (size, crops) in zip(arrays, cut, strict=True)
-        ]
+            results.append(grouped)
+        return results
 
     def label(
         self,
         grouped: GroupedImage,
-        labels: Sequence[str],
+        labels: Sequence[str] | Labels,
         *,
         background: Background | None = None,
         top_labels: int | Literal["all"] | None = None,
     ) -> Segmentation:
-        """Give words to the groups of an image; see `__call__`."""
+        """Assign labels to the groups of an image; see `__call__`.
+
+        Labels that many images share can be parsed once, with `segmentation.labels.parse` and the
+        same background.
+        """
         protocol = self.protocol
         if top_labels is not None:
-            count = None if top_labels == "all" else top_labels
-            protocol = replace(protocol, top_labels=count)
-        asked = query(labels, background)
+            protocol = replace(protocol, top_labels=None if top_labels == "all" else top_labels)
+        parsed = parse(labels, background)
         if background and background.certainty not in (None, self.certainty):
             raise InputError(
-                f"these thresholds of the background are for a {background.certainty}, but this "
-                f"model, by this protocol, goes by {self.certainty}; calibrate them for it"
+                f"these background thresholds are of the kind {background.certainty!r}, but this "
+                f"model, with this protocol, uses {self.certainty!r}; calibrate them for it"
             )
-        with self._computing():
-            words = self._vocabulary.embed(asked.words, protocol.templates)
+        with self._inference():
+            words = self._words.embed(parsed.words, protocol.templates)
             logit_scale = self.network.logit_scale
-        with torch.inference_mode():
-            fit = partial(
-                score,
-                words=words,
-                query=asked,
+
+        def score_parts(parts: Tensor, window: GroupedWindow) -> Tensor:
+            learned = None if background is None else self.learned_thresholds(parts)
+            return score(
+                parts,
+                window.embedding,
+                words,
+                parsed,
                 logit_scale=logit_scale,
                 protocol=protocol,
                 background=background,
                 certainty=self.certainty,
+                learned_thresholds=learned,
             )
-            windows = grouped.windows
 
-            def all_of(parts: Sequence[Tensor]) -> tuple[Tensor, ...]:
-                return tuple(
-                    fit(some, one.embedding, limits=self.limits(some))
-                    for some, one in zip(parts, windows, strict=True)
-                )
-
-            of_groups = all_of([one.segments for one in windows])
-            of_speakers = of_groups
-            if windows[0].patches is not None:
-                of_speakers = all_of([one.naming_embeddings for one in windows])
-            scores = assemble(grouped, of_speakers, resized=protocol.resized)
+        with torch.inference_mode():
+            tables, group_tables = [], []
+            for window in grouped.windows:
+                table = score_parts(window.segments, window)
+                group_tables.append(table)
+                if window.naming == "levels":
+                    table = score_parts(window.naming_embeddings, window)
+                tables.append(table)
+            scores = assemble(grouped, tables, resized=protocol.resized)
             if protocol.refinement is not None:
                 scores = refined(scores, grouped, protocol.refinement)
-            return Segmentation(
-                labels=_names(asked, has_background=background is not None),
-                label_map=_compact(scores.best()),
-                groups=grouped,
-                score_map=scores,
-                group_scores=of_groups,
-            )
+            label_map = scores.best().cpu().numpy()
+        return Segmentation(
+            labels=parsed.names if background is None else (BACKGROUND, *parsed.names),
+            label_map=label_map.astype(np.uint8 if label_map.max() < 256 else np.uint16),
+            groups=grouped,
+            score_map=scores,
+            group_scores=tuple(group_tables),
+        )
 
     def embed_words(self, words: Sequence[str]) -> Float[Tensor, "word embedding"]:
-        """Words in the space shared with images, by the protocol's sentences; L2-normalized.
+        """Embed words in the space shared with images, with the protocol's templates.
+
+        The embeddings are L2-normalized.
 
         Raises:
             InputError: A word is too long for the text encoder.
         """
-        with self._computing():
-            return self._vocabulary.embed(words, self.protocol.templates)
+        with self._inference():
+            return self._words.embed(words, self.protocol.templates)
 
     def embed_images(
         self, pixels: UInt8[Tensor, "image 3 height width"]
     ) -> Float[Tensor, "image embedding"]:
-        """Whole images in the space shared with words, as they are; L2-normalized.
+        """Embed whole images in the space shared with words, without resizing; L2-normalized.
 
         Args:
             pixels: RGB, 0 to 255, with sides that are multiples of the patch size.
         """
-        with self._computing():
-            found = self._network.embed_image(normalize(pixels.to(self.device)), num_stages=1)
-            return found.image.float()
+        with self._inference():
+            embedded = self._network.embed_image(normalize(pixels.to(self.device)), num_stages=1)
+            return embedded.image.float()
 
     @contextmanager
-    def _computing(self) -> Iterator[None]:
+    def _inference(self) -> Iterator[None]:
         mixed = self.dtype != torch.float32
         with torch.inference_mode(), torch.autocast(self.device.type, self.dtype, enabled=mixed):
             yield
-
-
-def _names(asked: Query, *, has_background: bool) -> tuple[str, ...]:
-    """The labels of the result: background words are merged into one."""
-    names = asked.labels[: len(asked.labels) - asked.num_background]
-    return (BACKGROUND, *names) if has_background else names
-
-
-def _compact(
-    label_map: Int[Tensor, "height width"],
-) -> UInt8[np.ndarray, "height width"] | UInt16[np.ndarray, "height width"]:
-    labels = label_map.cpu().numpy()
-    return labels.astype(np.uint8 if labels.max() < 256 else np.uint16)

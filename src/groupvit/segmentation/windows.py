@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Box(NamedTuple):
-    """A window's place in the image [pixels]."""
+    """Position and size of a window [pixels]."""
 
     top: int
     left: int
@@ -12,18 +12,16 @@ class Box(NamedTuple):
     width: int
 
     @property
-    def rows(self) -> slice:
-        """The rows of the image that it covers."""
-        return slice(self.top, self.top + self.height)
-
-    @property
-    def columns(self) -> slice:
-        """The columns of the image that it covers."""
-        return slice(self.left, self.left + self.width)
+    def slices(self) -> tuple[slice, slice]:
+        """Its rows and columns, as an index into an array "height width ..."."""
+        return (
+            slice(self.top, self.top + self.height),
+            slice(self.left, self.left + self.width),
+        )
 
 
 def boxes(height: int, width: int, *, window: int | None, stride: int) -> list[Box]:
-    """Square windows that cover an image, row by row; one of the whole image without a size.
+    """Square windows that cover an image, row by row; one of the whole image if `window` is None.
 
     The last window of a row or column is moved inwards to end at the border; an image smaller
     than a window has one window of its own size.

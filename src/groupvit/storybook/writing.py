@@ -15,7 +15,7 @@ from jaxtyping import Int
 from PIL import Image
 
 from groupvit.errors import InputError
-from groupvit.formats import index_png
+from groupvit.formats.index_png import index_png
 from groupvit.palette import colors
 from groupvit.storybook.scene import CLASSES, MIN_AREA, Scene, scene
 

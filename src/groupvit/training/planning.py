@@ -21,10 +21,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from groupvit import distributed
 from groupvit.data.batch import NOUNS_PER_CAPTION, Batch
 from groupvit.data.loader import Batches
+from groupvit.devices import usable
 from groupvit.distributed import Ranks
 from groupvit.errors import InputError
 from groupvit.model.groupvit import GroupViT
-from groupvit.segmentation.devices import usable
 from groupvit.text.tokenizer import Tokenizer
 from groupvit.training.accelerators import GB, Accelerator
 from groupvit.training.config import TrainingConfig
@@ -147,6 +147,7 @@ def data_of(config: TrainingConfig) -> Data:
             config.data,
             Tokenizer(text.vocabulary_size),
             seed=config.seed,
+            image_size=config.image_size,
             context_length=text.context_length,
         )
     except InputError as error:
@@ -261,7 +262,7 @@ def _waiting(config: TrainingConfig, batch: Batch) -> int:
 
 def _made_up(config: TrainingConfig) -> Batch:
     """Texts of usual lengths, all different, and images of noise."""
-    size, prompts, side = config.data.batch_size, config.data.num_prompts, config.data.image_size
+    size, prompts, side = config.data.batch_size, config.data.num_prompts, config.image_size
     generator = torch.Generator().manual_seed(config.seed)
     end = config.model.text.vocabulary_size - 1
     length = min(CAPTION, config.model.text.context_length)

@@ -1,4 +1,4 @@
-"""Segmentations as images to look at: colors over a photograph, names, a legend, panels."""
+"""Drawings of segmentations: colors over an image, names, a legend, panels."""
 
 from groupvit.visualization.drawing import groups, highlight, overlay
 from groupvit.visualization.panels import LARGEST, side_by_side

@@ -14,9 +14,9 @@ from groupvit.visualization.names import Name, place_names
 from groupvit.visualization.shapes import draw_borders, draw_rounded, enlarge
 
 LabelMap = UInt8[np.ndarray, "height width"] | UInt16[np.ndarray, "height width"]
-"""For each pixel the index of its label, or of its group."""
+"""Index of the label or group of every pixel."""
 DIMMED = 0.25
-"""How bright an image is outside a region that stands out, [0, 1]."""
+"""Brightness of an image outside a highlighted region, [0, 1]."""
 
 
 def overlay(
@@ -30,20 +30,20 @@ def overlay(
 ) -> Image.Image:
     """Draw an image under the colors of its labels, with borders, names and a legend beneath.
 
-    A first label "background" is no label: there the image is darkened, not colored, and
-    bears no name. Every region that is large enough bears the name of its label; names do not
-    overlap. The legend lists the labels that occur, the largest first and the background last,
-    with their shares of the image. Accents are dropped, and what the built-in font lacks
-    becomes a box. Images with a longer side of 160 pixels or less are enlarged by a whole
-    factor, to about 320; beneath a narrow image the legend may be wider than it.
+    Where the first label is "background", the image is darkened instead of colored and has no name.
+    Every region that is large enough has the name of its label; names do not overlap. The legend
+    lists the labels that occur with their shares of the image, the largest first and the background
+    last. Accents are dropped, and characters that the built-in font lacks become boxes. Images with
+    a longer side of 160 pixels or less are enlarged by a whole factor, to about 320; the legend may
+    be wider than a narrow image.
 
     Args:
         image: RGB, 0 to 255.
-        label_map: For each pixel the index of its label.
-        labels: The names.
-        colors: One for each label, RGB, 0 to 255.
-        opacity: Of the colors, [0, 1]; 0 shows the image as it is.
-        legend: Whether to add the strip beneath; without it the result is just the image.
+        label_map: Index of the label of every pixel.
+        labels: Names of the labels.
+        colors: Color of each label, RGB, 0 to 255.
+        opacity: Opacity of the colors, [0, 1].
+        legend: Add a legend beneath the image.
 
     Raises:
         InputError: The map has another size than the image or an index without a label or
@@ -75,9 +75,9 @@ def groups(
 
     Args:
         image: RGB, 0 to 255; a small one is enlarged as by `overlay`.
-        group_map: For each pixel the index of its group.
-        colors: One for each group, RGB, 0 to 255, laid over the image; without them every
-            group is filled with the mean color of its pixels.
+        group_map: Index of the group of every pixel.
+        colors: Color of each group, RGB, 0 to 255, over the image; None: every group is filled with
+            the mean color of its pixels.
 
     Raises:
         InputError: The map has another size than the image or an index without a color.
@@ -95,11 +95,11 @@ def groups(
 def highlight(
     image: UInt8[np.ndarray, "height width 3"], region: Bool[np.ndarray, "height width"]
 ) -> Image.Image:
-    """Draw an image dark but for a region; small images are enlarged as `overlay` does.
+    """Darken an image outside a region; small images are enlarged as by `overlay`.
 
     Args:
         image: RGB, 0 to 255.
-        region: Which of its pixels stay as they are.
+        region: Pixels that keep their brightness.
     """
     image, region = enlarge(image), enlarge(region)
     lit = np.where(region[..., None], image, image * DIMMED).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""The strip beneath an overlay: color, name and share of each label that occurs."""
+"""Legend beneath an overlay: color, name and share of each label that occurs."""
 
 import math
 from collections.abc import Sequence
@@ -30,17 +30,17 @@ def draw_legend(
     """Draw the legend in as many columns as fit, row by row, the largest share first.
 
     Args:
-        label_map: For each pixel the index of its label.
-        names: Of the labels, printable; long ones take several lines.
+        label_map: Index of the label of every pixel.
+        names: Names of the labels, printable; long ones take several lines.
         colors: Of the labels, RGB, 0 to 255.
-        background: Whether the first label comes last, as it is none.
+        background: The first label is the background, which comes last.
         width: Of the strip, in pixels; a narrow one becomes 12 em wide.
         em: The size of the text, in pixels.
     """
     width = max(width, 12 * em)
     indent, line = round(1.5 * em), round(1.4 * em)
-    room = min(width - 2 * em - indent, 18 * em)
-    entries = _entries(label_map, names, colors, background=background, room=room, em=em)
+    limit = min(width - 2 * em - indent, 18 * em)
+    entries = _entries(label_map, names, colors, background=background, limit=limit, em=em)
     starts = _columns([indent + _length(entry, em) for entry in entries], width - 2 * em, 2 * em)
     rows = [entries[first : first + len(starts)] for first in range(0, len(entries), len(starts))]
     heights = [max(len(entry.lines) for entry in row) * line + em // 4 for row in rows]
@@ -54,7 +54,7 @@ def draw_legend(
 
 
 def _columns(lengths: Sequence[int], width: int, gap: int) -> list[int]:
-    """Where columns start, of which as many as fit stand side by side, filled row by row."""
+    """Starts of the columns: as many as fit side by side, filled row by row."""
     for count in range(len(lengths), 1, -1):
         widths = [max(lengths[column::count]) for column in range(count)]
         if sum(widths) + gap * (count - 1) <= width:
@@ -68,7 +68,7 @@ def _entries(
     colors: np.ndarray,
     *,
     background: bool,
-    room: int,
+    limit: int,
     em: int,
 ) -> list[_Entry]:
     counts = np.bincount(label_map.ravel(), minlength=len(names)).tolist()
@@ -76,7 +76,7 @@ def _entries(
     entries = []
     for index in sorted(present, key=lambda i: (background and i == 0, -counts[i])):
         share = _per_cent(counts[index] / label_map.size)
-        left = room - math.ceil(font(em).getlength(share)) - em // 2
+        left = limit - math.ceil(font(em).getlength(share)) - em // 2
         entries.append(
             _Entry(tuple(colors[index].tolist()), wrap(names[index], left, font(em)), share)
         )
@@ -90,7 +90,7 @@ def _per_cent(share: float) -> str:
 
 
 def _length(entry: _Entry, em: int) -> int:
-    """Of the text, in pixels; the share follows the last line."""
+    """Length of the text [pixels]; the share follows the last line."""
     face = font(em)
     last = face.getlength(entry.lines[-1]) + em / 2 + face.getlength(entry.share)
     return math.ceil(max(last, *(face.getlength(line) for line in entry.lines)))

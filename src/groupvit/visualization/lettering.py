@@ -1,4 +1,4 @@
-"""Text on images: its size, its font, and how it is cut to the room there is."""
+"""Text on images: its size, its font, and shortening it to a width."""
 
 import math
 import unicodedata
@@ -7,35 +7,35 @@ from functools import cache
 from PIL import ImageFont
 
 INK = (32, 33, 36)
-"""Of text on paper, RGB."""
+"""Color of text, RGB."""
 MUTED = (112, 115, 122)
-"""Of text that matters less."""
+"""Color of less important text."""
 PAPER = (255, 255, 255)
-"""What text, legends and panels stand on."""
+"""Background of text, legends and panels."""
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def text_size(width: int, height: int) -> int:
-    """Give the size of text, in pixels, that suits an image of this size."""
+    """Size of text that suits an image of this size [pixels]."""
     return min(max(round(math.sqrt(width * height) / 40), 12), 130)
 
 
 @cache
 def font(size: int) -> Font:
-    """Give the built-in font of Pillow, so that images look the same on every machine."""
+    """The built-in font of Pillow, so that drawings are the same on every machine."""
     return ImageFont.load_default(size)
 
 
 def printable(text: str) -> str:
-    """Give the text in one line, without the accents that the built-in font lacks."""
+    """The text in one line, without the accents that the built-in font lacks."""
     plain = unicodedata.normalize("NFKD", text.encode("utf-8", "replace").decode("utf-8"))
     kept = (" " if c.isspace() else c for c in plain if not unicodedata.combining(c))
     return " ".join("".join(c for c in kept if c.isprintable()).split()) or "?"
 
 
 def shorten(text: str, width: int, face: Font) -> str:
-    """Cut the end off, with an ellipsis, where the text is wider than so many pixels."""
+    """Cut off the end of text that is wider than `width` pixels, with an ellipsis."""
     if face.getlength(text) <= width:
         return text
     low, high = 0, len(text)
@@ -49,7 +49,7 @@ def shorten(text: str, width: int, face: Font) -> str:
 
 
 def wrap(text: str, width: int, face: Font, *, most: int = 3) -> list[str]:
-    """Break the text into lines of at most so many pixels; the last of `most` lines is cut."""
+    """Break text into at most `most` lines of `width` pixels; the last one is shortened."""
     lines: list[str] = []
     words = text.split() or [""]
     while words and len(lines) < most - 1:

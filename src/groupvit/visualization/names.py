@@ -1,7 +1,7 @@
-"""Where the names of regions go on an image.
+"""Positions of the names of regions on an image.
 
 Axes:
-    row, column: of a small copy of the label map, on which places are sought.
+    row, column: of a reduced label map, on which positions are searched.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ STEP = 0.05
 
 
 class Name(NamedTuple):
-    """A name on the image, in a box; in pixels."""
+    """A name in a box on the image [pixels]."""
 
     label: int
     text: str
@@ -36,13 +36,13 @@ def place_names(
     *,
     background: bool,
 ) -> Iterator[Name]:
-    """Give the names of regions, the largest first; one that fits nowhere is left out.
+    """Place the names of regions, the largest first; one that fits nowhere is left out.
 
     Args:
-        label_map: For each pixel the index of its label.
-        names: Of the labels, printable; long ones are cut.
+        label_map: Index of the label of every pixel.
+        names: Names of the labels, printable; long ones are shortened.
         em: The largest size of their text, in pixels.
-        background: Whether the first label bears no name.
+        background: The first label is the background and has no name.
     """
     height, width = label_map.shape
     # Squeezed, because names are wider than high: a deep place in it is a wide one in the image.
@@ -69,7 +69,7 @@ def _place(
     label_map: np.ndarray,
     taken: Sequence[tuple[int, int, int, int]],
 ) -> Name | None:
-    """Seek the largest text that lies in its region, or else the place where most of it does."""
+    """Largest text that lies in its region, or else the position where most of it does."""
     height, width = label_map.shape
     best, best_share = None, ENOUGH
     for size in (em, max(10, round(0.85 * em)), max(10, round(0.7 * em))):
@@ -106,7 +106,7 @@ def _overlap(box: tuple[int, int, int, int], other: tuple[int, int, int, int], g
 def _regions(
     small: np.ndarray,
 ) -> Iterator[tuple[int, list[tuple[int, int]]]]:
-    """For connected regions, the largest first: the label and some places, the deepest first."""
+    """Label and some positions, the deepest first, of connected regions, the largest first."""
     depths = _depths(small)
     parts = _connected(small)
     roots, counts = np.unique(parts, return_counts=True)
@@ -124,7 +124,7 @@ def _regions(
 
 
 def _depths(small: np.ndarray) -> Int[np.ndarray, "row column"]:
-    """How many steps each place lies away from other labels and from the edge of the image."""
+    """Distance of each position from other labels and from the edge of the image [steps]."""
     padded = np.pad(small.astype(np.int32), 1, constant_values=-1)
     rows, columns = small.shape
     around = [(dy, dx) for dy in range(3) for dx in range(3) if (dy, dx) != (1, 1)]
@@ -143,7 +143,7 @@ def _depths(small: np.ndarray) -> Int[np.ndarray, "row column"]:
 
 
 def _connected(small: np.ndarray) -> Int[np.ndarray, "row column"]:
-    """The number of the first place of the region that each place belongs to."""
+    """Index of the first position of the connected region that each position belongs to."""
     first = np.arange(small.size).reshape(small.shape)
     right, down = small[:, 1:] == small[:, :-1], small[1:] == small[:-1]
     while True:

@@ -20,7 +20,7 @@ def side_by_side(panels: Sequence[tuple[str, Image.Image]], *, columns: int) -> 
 
     Args:
         panels: Title and image of each; long titles are cut.
-        columns: How many panels a row has at most, at least 1.
+        columns: Maximum number of panels in a row, at least 1.
 
     Raises:
         InputError: There are no panels, or less than one column.

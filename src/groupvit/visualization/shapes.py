@@ -1,4 +1,4 @@
-"""Shapes drawn on images, and images brought to a size."""
+"""Shapes drawn on images, and enlarging of small images."""
 
 import numpy as np
 from jaxtyping import Bool, Shaped, UInt8, UInt16
@@ -11,12 +11,12 @@ SMALLEST = 320
 
 
 def factor(width: int, height: int) -> int:
-    """Give by how much a small image is enlarged: a whole number, so that nothing blurs."""
+    """Factor by which a small image is enlarged: a whole number, so that nothing is blurred."""
     return max(1, SMALLEST // max(width, height))
 
 
 def enlarge(array: Shaped[np.ndarray, "*size"]) -> Shaped[np.ndarray, "*larger"]:
-    """Give a small image or label map enlarged by `factor`."""
+    """Enlarge a small image or label map by `factor`."""
     times = factor(array.shape[1], array.shape[0])
     return array if times == 1 else array.repeat(times, axis=0).repeat(times, axis=1)
 
@@ -27,7 +27,7 @@ def draw_rounded(
     """Fill a rectangle with round corners; drawn large and reduced, its edges are smooth.
 
     Args:
-        canvas: What is drawn on.
+        canvas: Image to draw on.
         box: Left, top, right, bottom in pixels.
         color: RGB, 0 to 255.
         radius: Of the corners, in pixels.
@@ -43,7 +43,7 @@ def draw_borders(
     canvas: Image.Image,
     label_map: UInt8[np.ndarray, "height width"] | UInt16[np.ndarray, "height width"],
 ) -> None:
-    """Draw white lines in a soft dark casing, of which one stands out against any color."""
+    """Draw white lines with a soft dark outline, visible on any color."""
     width = max(1, round(max(canvas.size) / 700))
     line = np.zeros(label_map.shape, bool)
     line[:, 1:] |= label_map[:, 1:] != label_map[:, :-1]
@@ -56,7 +56,7 @@ def draw_borders(
 def _thicken(
     line: Bool[np.ndarray, "height width"], pixels: int
 ) -> Bool[np.ndarray, "height width"]:
-    """Widen by so many pixels, in turn to the upper left and to the lower right."""
+    """Widen by some pixels, alternately to the upper left and to the lower right."""
     for turn in range(pixels):
         here, there = slice(-1), slice(1, None)
         if turn % 2:

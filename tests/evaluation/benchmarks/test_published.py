@@ -9,9 +9,9 @@ from groupvit.evaluation.benchmarks.benchmark import Benchmark
 from groupvit.evaluation.benchmarks.files import Files, identity
 from groupvit.evaluation.benchmarks.published import PUBLISHED
 from groupvit.evaluation.measurement import Measurement, class_names
+from groupvit.segmentation.labels import parse
 from groupvit.segmentation.protocol import PROTOCOLS
 from groupvit.segmentation.segmenter import Segmenter
-from groupvit.segmentation.vocabulary import query
 from tests.evaluation.benchmarks import layouts
 
 
@@ -155,14 +155,15 @@ def test_every_protocol_has_words_for_every_class(lively_model, key, count, prot
     empty = Files(name="", pairs=(), values=identity(1), listed="", **described)
     found = Measurement.of(Segmenter(lively_model, protocol=protocol), empty)
     assert len(one.labels) == len(found.labels) == count
-    assert len(query(found.labels, found.background).labels) >= count
+    parsed = parse(found.labels, found.background)
+    assert len(parsed.names) + len(parsed.background) >= count
     assert (found.background is not None) == one.has_background
 
 
 def test_protocols_rename_only_classes_that_there_are():
     for protocol in PROTOCOLS.values():
-        for key, conditions in protocol.conditions.items():
-            assert set(conditions.words) <= set(PUBLISHED[key].labels)
+        for key, settings in protocol.benchmarks.items():
+            assert set(settings.words) <= set(PUBLISHED[key].labels)
 
 
 def test_the_lists_of_names_stay_as_they_were_checked():

@@ -1,0 +1,220 @@
+"""Segmenting many image files: outputs are planned first, and a broken image stops no other.
+
+```python
+outputs = Outputs(["photos"], Path("out"), formats=("overlay", "coco"))
+report = segment_files(segmenter, outputs, ["dog", "grass", "sky"])
+```
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+from groupvit import image_files
+from groupvit.errors import InputError
+from groupvit.files import make_folder, new_file, write_text
+from groupvit.formats import Format
+from groupvit.formats.coco import CocoDataset
+from groupvit.image_files import ImageFile
+from groupvit.segmentation.groups import GroupedImage
+from groupvit.segmentation.labels import Labels, parse
+from groupvit.segmentation.result import Segmentation
+from groupvit.segmentation.segmenter import Segmenter
+from groupvit.text.background import Background
+
+SUFFIXES: dict[Format, str] = {
+    "overlay": ".overlay.png",
+    "index": ".png",
+    "groups": ".groups.png",
+    "geojson": ".geojson",
+    "npz": ".npz",
+}
+"""Suffixes of the files of each image."""
+COCO_FILE = "coco.json"
+"""Name of the file for all images together."""
+
+
+@dataclass(kw_only=True)
+class Report:
+    """Outcome of the images of a run."""
+
+    num_done: int = 0
+    """Number of images whose files were written."""
+    failed: dict[Path, str] = field(default_factory=dict)
+    """Error message of each image that was left out."""
+    last: Segmentation | None = None
+    """Result for the last image; None if there were no labels."""
+
+
+class Outputs:
+    """Images to segment, and the files to write for them; nothing is written before all is planned.
+
+    Args:
+        images: Image files, folders, or patterns such as "photos/*.jpg".
+        folder: Folder for the files; a folder below an input folder stays below it.
+        formats: Kinds of files: those of `Format`.
+        overwrite: Replace files that exist.
+
+    Raises:
+        InputError: An image does not exist, a file exists already or is one of the images, or the
+            folder cannot be written.
+    """
+
+    def __init__(
+        self,
+        images: Sequence[str | Path],
+        folder: Path,
+        *,
+        formats: Sequence[str] = ("overlay", "index"),
+        overwrite: bool = False,
+    ) -> None:
+        for name in formats:
+            if name not in get_args(Format):
+                known = ", ".join(get_args(Format))
+                raise InputError(f"there is no format {name!r}; known are {known}")
+        self.images = image_files.find(images)
+        self.folder = folder
+        self.written: list[Path] = []
+        """Files that are complete, in the order in which they were written."""
+        self._paths = _plan(self.images, folder, formats)
+        self._coco_file = folder / COCO_FILE if "coco" in formats else None
+        self._coco: CocoDataset | None = None
+        self._refuse_replacing(overwrite=overwrite)
+        make_folder(folder)  # refused now rather than after the first image
+
+    def _refuse_replacing(self, *, overwrite: bool) -> None:
+        planned: list[Path] = []
+        inputs = set()
+        for image, paths in self._paths.items():
+            inputs.add(image.path.resolve())
+            planned += paths.values()
+        if self._coco_file is not None:
+            planned.append(self._coco_file)
+        existing = []
+        for path in planned:
+            if path.resolve() in inputs:
+                raise InputError(f"{path} is an image that is read; choose another folder")
+            if path.exists():
+                existing.append(path)
+        if existing and not overwrite:
+            others = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
+            raise InputError(
+                f"{existing[0]}{others} would be overwritten; choose another folder or pass "
+                "--overwrite"
+            )
+
+    def write(self, image: ImageFile, grouped: GroupedImage, result: Segmentation | None) -> None:
+        """Write the files of one image.
+
+        Args:
+            image: One of `images`.
+            grouped: Its groups.
+            result: Its segmentation; without one, only `groups` are written.
+
+        Raises:
+            InputError: A file cannot be written.
+        """
+        for kind, path in self._paths[image].items():
+            if result is None and kind != "groups":
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with new_file(path) as beside:
+                if result is None:
+                    grouped.to_image().save(beside)
+                elif kind == "groups":
+                    result.to_groups_image().save(beside)
+                elif kind == "overlay":
+                    result.to_overlay().save(beside)
+                else:
+                    result.save(beside)
+            self.written.append(path)
+        if self._coco_file is not None and result is not None:
+            self._coco = self._coco or CocoDataset(result.labels)
+            self._coco.add(image.name.as_posix(), result.label_map)
+
+    def finish(self) -> None:
+        """Write the file for all images together.
+
+        Raises:
+            InputError: It cannot be written.
+        """
+        if self._coco_file is not None and self._coco is not None:
+            write_text(self._coco_file, json.dumps(self._coco.to_values(), ensure_ascii=False))
+            self.written.append(self._coco_file)
+
+
+def segment_files(
+    segmenter: Segmenter,
+    outputs: Outputs,
+    labels: Sequence[str] | Labels,
+    *,
+    background: Background | None = None,
+    top_labels: int | Literal["all"] | None = None,
+    on_progress: Callable[[int, int], object] | None = None,
+) -> Report:
+    """Segment images in batches and write their files; an image that fails is left out.
+
+    Args:
+        segmenter: Model.
+        outputs: Images, and the files to write.
+        labels: See `Segmenter.__call__`; without any, only groups are written.
+        background: Thresholds and words of the background; None: every pixel has a label.
+        top_labels: Number of labels that may be used in a window, or `all`; None: as the protocol
+            is set.
+        on_progress: Called after each image with the number of images done and of all.
+
+    Raises:
+        InputError: A label is wrong, or a file cannot be written; files that are complete stay.
+    """
+    parsed = parse(labels, background) if labels else None
+    report = Report()
+    try:
+        for image, grouped in _grouped(segmenter, outputs.images, report):
+            if parsed is not None:
+                report.last = segmenter.label(
+                    grouped, parsed, background=background, top_labels=top_labels
+                )
+            outputs.write(image, grouped, report.last)
+            report.num_done += 1
+            if on_progress is not None:
+                on_progress(report.num_done + len(report.failed), len(outputs.images))
+    finally:  # after an error or an interrupt, too
+        outputs.finish()
+    return report
+
+
+def _grouped(
+    segmenter: Segmenter, images: Sequence[ImageFile], report: Report
+) -> Iterator[tuple[ImageFile, GroupedImage]]:
+    """Images that can be read, with their groups; the others are noted in the report."""
+    for start in range(0, len(images), segmenter.batch_size):
+        batch = images[start : start + segmenter.batch_size]
+        try:
+            grouped = segmenter.group([image.path for image in batch])
+        except InputError:  # of one image: each of them by itself
+            for image in batch:
+                try:
+                    yield image, segmenter.group([image.path])[0]
+                except InputError as error:
+                    report.failed[image.path] = str(error)
+        else:
+            yield from zip(batch, grouped, strict=True)
+
+
+def _plan(
+    images: Sequence[ImageFile], folder: Path, formats: Sequence[str]
+) -> dict[ImageFile, dict[Format, Path]]:
+    """Path of every file; images that differ only in their suffix keep it."""
+    stems = Counter([image.name.with_suffix("") for image in images])
+    plan: dict[ImageFile, dict[Format, Path]] = {}
+    for image in images:
+        stem = image.name.with_suffix("")
+        base = folder / (stem if stems[stem] == 1 else image.name)
+        plan[image] = {}
+        for kind, suffix in SUFFIXES.items():
+            if kind in formats:
+                plan[image][kind] = base.with_name(base.name + suffix)
+    return plan

@@ -1,0 +1,70 @@
+"""Text embeddings of words, remembered from image to image."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import torch
+from einops import reduce
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from groupvit.segmentation.network import Network
+from groupvit.text.prompts import prompts
+from groupvit.text.tokenizer import Tokenizer
+
+
+class WordEmbeddings:
+    """Embeds words, each put into sentences, and remembers them."""
+
+    REMEMBERED = 4096
+    """Words that are kept; the least recently used is forgotten first."""
+    BATCH = 64
+    """Prompts that are encoded at once; larger batches spend more on padding."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._tokenize = Tokenizer(network.config.text.vocabulary_size)
+        self._known: OrderedDict[tuple[str, tuple[str, ...]], Tensor] = OrderedDict()
+
+    def embed(
+        self, words: Sequence[str], templates: tuple[str, ...]
+    ) -> Float[Tensor, "word embedding"]:
+        """L2-normalized mean embeddings of the sentences of each word.
+
+        Raises:
+            InputError: A word is too long for the text encoder.
+        """
+        new = [word for word in words if (word, templates) not in self._known]
+        if new:
+            for word, embedding in zip(new, self._encode(new, templates), strict=True):
+                self._known[word, templates] = embedding
+        embeddings = []
+        for word in words:
+            self._known.move_to_end((word, templates))
+            embeddings.append(self._known[word, templates])
+        while len(self._known) > self.REMEMBERED:
+            self._known.popitem(last=False)
+        return torch.stack(embeddings)
+
+    def _encode(
+        self, words: Sequence[str], templates: tuple[str, ...]
+    ) -> Float[Tensor, "word embedding"]:
+        texts: list[str] = []
+        for word in words:
+            texts += prompts(word, templates)
+        length = self._network.config.text.context_length
+        tokens = self._tokenize(texts, context_length=length, overlong="refuse")
+        # Texts of similar length are encoded together, so that little is spent on padding. The
+        # last token of a text has the highest id: its position is the length.
+        order = tokens.argmax(dim=1).argsort()
+        device = self._network.device
+        rows = [
+            self._network.encode_text(tokens[some].to(device))
+            for some in torch.split(order, self.BATCH)
+        ]
+        embeddings = torch.cat(rows)[order.argsort().to(device)]
+        mean = reduce(
+            embeddings, "(word template) embedding -> word embedding", "mean", word=len(words)
+        )
+        return F.normalize(mean.float(), dim=-1)

@@ -1,0 +1,51 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from groupvit import InputError
+from groupvit.segmentation.word_embeddings import WordEmbeddings
+from groupvit.text.templates import SUBSET
+from groupvit.text.tokenizer import Tokenizer
+
+TEMPLATES = ("a photo of a {}.", "the {}")
+
+
+@pytest.fixture
+def embeddings(lively_model):
+    with torch.inference_mode():
+        yield WordEmbeddings(lively_model)
+
+
+def test_a_word_is_the_normalized_mean_of_its_prompts(embeddings, lively_model):
+    rows = lively_model.encode_text(Tokenizer()(["a photo of a dog.", "the dog"]))
+    expected = F.normalize(rows.mean(dim=0), dim=0)
+    assert torch.allclose(embeddings.embed(["dog"], TEMPLATES)[0], expected, atol=1e-6)
+
+
+def test_words_do_not_depend_on_their_company(embeddings, lively_model):
+    alone = WordEmbeddings(lively_model).embed(["dog"], SUBSET)
+    among = embeddings.embed(["a very long name of a thing", "dog", "cat"], SUBSET)
+    assert torch.allclose(alone[0], among[1], atol=1e-6)
+
+
+def test_a_word_is_encoded_once(embeddings, lively_model, monkeypatch):
+    first = embeddings.embed(["dog", "cat"], TEMPLATES)
+    monkeypatch.setattr(lively_model, "encode_text", None)
+    assert torch.equal(embeddings.embed(["cat", "dog"], TEMPLATES), first.flip(0))
+
+
+def test_other_templates_give_other_embeddings(embeddings):
+    assert not torch.allclose(
+        embeddings.embed(["dog"], TEMPLATES), embeddings.embed(["dog"], ("{}",)), atol=1e-3
+    )
+
+
+def test_the_least_recently_used_words_are_forgotten(embeddings, monkeypatch):
+    monkeypatch.setattr(WordEmbeddings, "REMEMBERED", 2)
+    embeddings.embed(["dog", "cat", "cow"], TEMPLATES)
+    assert [word for word, _ in embeddings._known] == ["cat", "cow"]
+
+
+def test_a_word_that_is_too_long_is_refused(embeddings):
+    with pytest.raises(InputError, match="tokens, more than the 77"):
+        embeddings.embed(["dog " * 80], TEMPLATES)
