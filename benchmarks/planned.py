@@ -1,4 +1,4 @@
-"""What `groupvit plan` says, beside what was measured; and on paper for many devices."""
+"""Predictions of `groupvit plan` versus measurements, and predictions for many devices."""
 
 import sys
 from collections.abc import Iterator
@@ -25,14 +25,14 @@ PAPER = Path(__file__).parents[1] / "configs/paper.toml"
 
 
 def tables(rounds: int) -> Iterator[tuple[str, str]]:
-    """Both tables."""
+    """Both tables with their names."""
     rows = [row for size in SIZES for row in measured(size, rounds)]
     yield "plan measured", markdown(("a step in bfloat16", "planned", "measured"), rows)
     yield "plan devices", on_paper()
 
 
 def measured(size: int, rounds: int) -> Iterator[list[str]]:
-    """Time and memory of a step at the released size."""
+    """Rows of time and memory of a step at the released size, planned and measured."""
     data = DataConfig(batch_size=size, augmentation=PLAIN)
     config = TrainingConfig(data=data, precision="bfloat16")
     batch, model = drawn_batch(size), catalogue.load("random").model
@@ -45,11 +45,11 @@ def measured(size: int, rounds: int) -> Iterator[list[str]]:
     empty = cost([sys.executable, "-c", EMPTY]).memory
     whole = cost([sys.executable, "-c", STEPS, str(size), "0"]).memory
     planned = work_of(config, batch).memory(1)
-    yield [f"{size} pairs, memory", gb(planned), f"{gb(whole - empty)} over an empty process"]
+    yield [f"{size} pairs, memory", gb(planned), f"{gb(whole - empty)} above an empty process"]
 
 
 def on_paper() -> str:
-    """The paper's recipe on more and more devices, of 256 pairs each, for as many pairs."""
+    """Table of the paper's recipe on several numbers of devices, 256 pairs each."""
     config = recipes.load(PAPER).settings
     pairs = config.steps * config.data.batch_size * 16
     rows = []

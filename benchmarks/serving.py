@@ -1,9 +1,9 @@
-"""The program under load on this machine: many clients against one at a time.
+"""The server under load on this machine: 8 concurrent clients versus one.
 
     python -m benchmarks.serving
 
-A server of its own is started; 8 clients send 200 images of 640 x 480, then one client sends
-as many one after another. Nothing may be lost, and no memory.
+Starts a server; one client sends 200 images of 640 x 480 in sequence, then 8 clients send as many.
+Every request must be answered, and memory must not grow.
 """
 
 import io
@@ -20,7 +20,7 @@ from benchmarks.contest import markdown
 
 CLIENTS, REQUESTS = 8, 200
 WARM_UP = 2
-"""Rounds before the memory is looked at first."""
+"""Rounds before memory is first measured."""
 PORT = 7899
 URL = f"http://127.0.0.1:{PORT}"
 IMAGE = Path("examples/harbour.png")
@@ -28,9 +28,9 @@ LABELS = ("boat", "sea", "sky", "house")
 
 
 def main() -> None:
-    """Print a table in Markdown, and the memory of the server before and after."""
+    """Print a Markdown table, and the memory of the server before and after."""
     command = [sys.executable, "-m", "groupvit", "serve", "--port", str(PORT)]
-    # As docker/Dockerfile has it: each of glibc's heaps keeps what it freed, 8 of them for a core.
+    # As in docker/Dockerfile: each of glibc's heaps keeps freed memory, 8 of them for every core.
     environment = {**os.environ, "MALLOC_ARENA_MAX": "2"}
     for model in ("storybook", "random"):
         with subprocess.Popen([*command, "--model", model], env=environment) as server:
@@ -58,7 +58,7 @@ def _wait() -> None:
 
 
 def _load(clients: int, count: int) -> tuple[list[float], float]:
-    """The time of every answer, and of all together [s]."""
+    """Seconds of every request, and of all requests together."""
     body = _form()
     start = time.perf_counter()
     with ThreadPoolExecutor(clients) as pool:

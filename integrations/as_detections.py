@@ -1,4 +1,4 @@
-"""GroupViT's segmentations as `supervision.Detections`, for its annotators, trackers and zones.
+"""Segmentations as `supervision.Detections`, for annotators, trackers and zones.
 
 pip install supervision, then:
 
@@ -13,10 +13,10 @@ from groupvit.segmentation.result import Segmentation
 
 
 def detections(result: Segmentation) -> supervision.Detections:
-    """One detection for each label that was found; the background is none.
+    """Detections of the labels in an image, one for each; the background is not included.
 
     `class_id` is the index into `result.labels`, `data["class_name"]` the label, and `confidence`
-    the mean score of the label where it was found, in [0, 1].
+    the mean score of the label over its pixels, in [0, 1].
     """
     found = [
         index
@@ -27,13 +27,13 @@ def detections(result: Segmentation) -> supervision.Detections:
         return supervision.Detections.empty()
     masks = np.stack([result.label_map == index for index in found])
     scores = result.scores
-    # Scores are of labels alone; the background, where there is one, is no label of theirs.
+    # The scores do not include the background.
     offset = len(result.labels) - len(scores)
-    certain = [scores[i - offset][mask].mean() for i, mask in zip(found, masks, strict=True)]
+    confidences = [scores[i - offset][mask].mean() for i, mask in zip(found, masks, strict=True)]
     return supervision.Detections(
         xyxy=supervision.mask_to_xyxy(masks).astype(np.float32),
         mask=masks,
-        confidence=np.array(certain, np.float32),
+        confidence=np.array(confidences, np.float32),
         class_id=np.array(found),
         data={"class_name": np.array([result.labels[index] for index in found])},
     )

@@ -1,4 +1,4 @@
-r"""An auto-annotation function for CVAT.
+r"""Auto-annotation function for CVAT.
 
 pip install cvat-cli, then:
 
@@ -20,7 +20,7 @@ from groupvit.text.prompts import parse_labels
 
 
 class Function:
-    """What CVAT calls for every frame; made by `create`."""
+    """Function that CVAT calls for every frame; see `create`."""
 
     def __init__(self, segmenter: Segmenter, labels: list[str], threshold: float | None) -> None:
         self._segmenter, self._labels, self._threshold = segmenter, labels, threshold
@@ -28,7 +28,7 @@ class Function:
 
     @property
     def spec(self) -> annotation.DetectionFunctionSpec:
-        """The labels; a task needs labels of the same names."""
+        """Labels of the function; a task needs labels of the same names."""
         names = enumerate(self._names)
         specs = [annotation.label_spec(name, index, type="any") for index, name in names]
         return annotation.DetectionFunctionSpec(labels=specs)
@@ -36,9 +36,9 @@ class Function:
     def detect(
         self, context: annotation.DetectionFunctionContext, image: PIL.Image.Image
     ) -> list[cvat_sdk.models.LabeledShapeRequest]:
-        """Masks, or polygons where CVAT asks for them, of every label that is found."""
-        behind = None if self._threshold is None else Background(threshold=self._threshold)
-        result = self._segmenter(image, self._labels, background=behind)
+        """Masks of the labels in an image, or polygons if the task needs them."""
+        background = None if self._threshold is None else Background(threshold=self._threshold)
+        result = self._segmenter(image, self._labels, background=background)
         return list(self._polygons(result) if context.conv_mask_to_poly else self._masks(result))
 
     def _masks(self, result: Segmentation) -> Iterator[cvat_sdk.models.LabeledShapeRequest]:
@@ -48,7 +48,7 @@ class Function:
                 yield annotation.mask(index, encode_mask(mask))
 
     def _polygons(self, result: Segmentation) -> Iterator[cvat_sdk.models.LabeledShapeRequest]:
-        """The outlines; CVAT's polygons have no holes."""
+        """Outer outlines: polygons in CVAT have no holes."""
         for feature in result.to_geojson()["features"]:
             name = feature["properties"]["label"]
             if name in self._names:
@@ -60,12 +60,12 @@ class Function:
 def create(
     labels: str, model: str = "nvidia/groupvit-gcc-yfcc", background: float | None = None
 ) -> Function:
-    """Make the function.
+    """Create the function; CVAT calls this with the arguments of `-p`.
 
     Args:
-        labels: Words with commas between them; synonyms share a label: `car|taxi`.
+        labels: Labels, separated by commas; synonyms share a label: `car|taxi`.
         model: A bundled name, a folder, a file of weights, or a hub id.
-        background: What lies below this threshold gets no mask; None: every pixel gets a label.
+        background: Background threshold; None: every pixel has a label.
     """
-    words = [word.strip() for word in labels.split(",")]
-    return Function(Segmenter.load(model), words, background)
+    names = [label.strip() for label in labels.split(",")]
+    return Function(Segmenter.load(model), names, background)

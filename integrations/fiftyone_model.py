@@ -1,4 +1,4 @@
-"""A model for FiftyOne: `dataset.apply_model(GroupViTModel(["dog", "grass"]), "groupvit")`.
+"""FiftyOne model: `dataset.apply_model(GroupViTModel(["dog", "grass"]), "groupvit")`.
 
 pip install fiftyone, then:
 
@@ -20,9 +20,9 @@ from groupvit.text.prompts import parse_labels
 
 
 class GroupViTModel(fiftyone.core.models.Model):
-    """Segments the images of a data set by words.
+    """Segments the images of a data set by labels.
 
-    In its masks 0 is what belongs to no label, as FiftyOne has it, and the labels count from 1.
+    In its masks 0 is no label, as in FiftyOne, and labels count from 1.
     """
 
     def __init__(
@@ -36,10 +36,10 @@ class GroupViTModel(fiftyone.core.models.Model):
         """Load a model.
 
         Args:
-            labels: What is looked for; synonyms share a label: `car|taxi`.
+            labels: Labels; synonyms share a label: `car|taxi`.
             model: A bundled name, a folder, a file of weights, or a hub id.
-            background: What belongs to no label; None: every pixel gets one.
-            options: Others of `Segmenter.load`, such as `device` and `dtype`.
+            background: Background thresholds and words; None: every pixel has a label.
+            options: Other arguments of `Segmenter.load`, such as `device` and `dtype`.
         """
         self._labels, self._background = tuple(labels), background
         self._names = [label.name for label in parse_labels(labels)]
@@ -52,7 +52,7 @@ class GroupViTModel(fiftyone.core.models.Model):
 
     @property
     def mask_targets(self) -> dict[int, str]:
-        """The label of every value in the masks but 0."""
+        """Label of every value in the masks except 0."""
         return dict(enumerate(self._names, start=1))
 
     def predict(self, arg: np.ndarray) -> fiftyone.Segmentation:
@@ -60,10 +60,10 @@ class GroupViTModel(fiftyone.core.models.Model):
         return self.predict_all([arg])[0]
 
     def predict_all(self, args: Sequence[np.ndarray]) -> list[fiftyone.Segmentation]:
-        """Segment several images at once."""
-        found = self._segmenter(list(args), self._labels, background=self._background)
-        return [fiftyone.Segmentation(mask=_from_one(result)) for result in found]
+        """Segment several images as a batch."""
+        results = self._segmenter(list(args), self._labels, background=self._background)
+        return [fiftyone.Segmentation(mask=_mask_from_one(result)) for result in results]
 
 
-def _from_one(result: Segmentation) -> np.ndarray:
+def _mask_from_one(result: Segmentation) -> np.ndarray:
     return result.label_map if result.has_background else result.label_map + 1

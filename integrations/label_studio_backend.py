@@ -1,7 +1,7 @@
-"""A backend for Label Studio, which draws brush masks of the labels in a project.
+"""Label Studio backend that makes brush masks of the labels in a project.
 
-Give `GroupViTBackend` to label-studio-ml, whose `init_app` makes a program of it; the project's
-labeling interface needs an `Image` and `BrushLabels` for it. GROUPVIT_MODEL names the model.
+`init_app` of label-studio-ml makes a server of `GroupViTBackend`; the labeling interface of the
+project needs an `Image` and `BrushLabels`. GROUPVIT_MODEL is the name of the model.
 """
 
 import os
@@ -18,7 +18,7 @@ from groupvit.segmentation.result import Segmentation
 
 @cache
 def segmenter() -> Segmenter:
-    """The model, loaded once."""
+    """Model, loaded once."""
     return Segmenter.load(os.environ.get("GROUPVIT_MODEL", "nvidia/groupvit-gcc-yfcc"))
 
 
@@ -26,7 +26,7 @@ class GroupViTBackend(LabelStudioMLBase):
     """Segments the image of a task by the project's brush labels."""
 
     def predict(self, tasks: list[dict[str, Any]], *_: Any, **__: Any) -> list[dict[str, Any]]:
-        """One prediction for each task, with a brush mask for each label that was found."""
+        """Predictions, one for each task, with a brush mask for each label in the image."""
         tag, control = next(
             (tag, control)
             for tag, control in self.parsed_label_config.items()

@@ -59,8 +59,8 @@ def check_order(text):
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(set(ids)) == len(ids)
     for _, attributes in page.tags:
-        if "aria-labeledby" in attributes:
-            assert attributes["aria-labeledby"] in ids
+        if "aria-labelledby" in attributes:
+            assert attributes["aria-labelledby"] in ids
         if attributes.get("href", "").startswith("#"):
             assert attributes["href"][1:] in ids
     levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch("h[1-6]", tag)]

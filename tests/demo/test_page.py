@@ -79,9 +79,9 @@ def test_it_says_whether_the_model_has_learned(demo, scenes, trained, lead):
 
 
 @pytest.mark.parametrize(
-    ("naming", "taken"), [("segments", "A group takes the word"), ("levels", "A patch takes")]
+    ("naming", "taken"), [("segments", "A group takes the label"), ("levels", "A patch takes")]
 )
-def test_it_says_what_takes_the_words(demo, scenes, naming, taken):
+def test_it_says_what_is_compared_with_labels(demo, scenes, naming, taken):
     assert taken in build(ABOUT._replace(naming=naming), scenes, demo.evaluation, [])
 
 

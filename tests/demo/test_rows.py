@@ -19,9 +19,9 @@ def row(segmenter, page):
     return draw_row(segmenter, page, CLASSES)
 
 
-def test_a_row_shows_image_truth_words_and_the_groups_of_every_stage(row, page):
+def test_a_row_shows_image_truth_prediction_and_the_groups_of_every_stage(row, page):
     titles = [panel.title for panel in row.panels]
-    assert titles == ["Image", "Truth", "Words", "Groups, stage 1", "Groups, stage 2"]
+    assert titles == ["Image", "Truth", "Prediction", "Groups, stage 1", "Groups, stage 2"]
     assert row.caption == page.captions[0]
 
 
@@ -36,7 +36,7 @@ def test_all_images_are_enlarged_alike_by_a_whole_factor(row):
 
 
 def test_the_legend_of_the_truth_is_the_mask(row, page):
-    words = {word.name: word for word in row.panels[1].words}
+    words = {word.name: word for word in row.panels[1].legend}
     for index, name in enumerate(CLASSES):
         share = (page.mask == index).mean()
         assert (name in words) == (share > 0)
@@ -47,7 +47,7 @@ def test_the_legend_of_the_truth_is_the_mask(row, page):
 
 def test_legends_begin_with_the_largest(row):
     for panel in row.panels[1:3]:
-        shares = [word.share for word in panel.words]
+        shares = [word.share for word in panel.legend]
         assert shares == sorted(shares, reverse=True)
         assert sum(shares) == pytest.approx(1)
 

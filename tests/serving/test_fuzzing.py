@@ -8,7 +8,6 @@ import pytest
 
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.serving.application import application
-from groupvit.weights import catalogue
 from tests.serving.running import Running
 
 pytestmark = pytest.mark.slow
@@ -23,7 +22,7 @@ CHECKS = (
 
 
 def test_what_schemathesis_makes_up_is_answered_as_the_description_says(tmp_path):
-    segmenter = Segmenter(catalogue.load("storybook").model)
+    segmenter = Segmenter.load("storybook")
     server = Running(partial(application, segmenter, name="storybook", page=False))
     command = ["run", f"http://127.0.0.1:{server.port}/openapi.json", "--seed", "0"]
     limits = ["--max-time", "15", "--max-response-time", "20", "--checks", ",".join(CHECKS)]

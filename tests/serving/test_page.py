@@ -29,7 +29,6 @@ from groupvit.segmentation.refinement import Refinement
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.serving.application import application
 from groupvit.text.background import Background
-from groupvit.weights import catalogue
 from tests.serving.running import Running
 
 pytestmark = pytest.mark.slow
@@ -65,7 +64,7 @@ class Counting(Segmenter):
 @pytest.fixture(scope="module")
 def segmenter():
     refined = replace(OURS, refinement=Refinement())
-    return Counting(catalogue.load("storybook").model, protocol=refined)
+    return Counting.load("storybook", protocol=refined)
 
 
 @pytest.fixture(scope="module")
@@ -132,13 +131,13 @@ def legend(page):
     )
 
 
-def type_words(page, *words):
-    for word in words:
-        page.get_by_role("combobox", name="Words").fill(word)
+def type_labels(page, *labels):
+    for label in labels:
+        page.get_by_role("combobox", name="Labels").fill(label)
         page.keyboard.press("Enter")
     page.keyboard.press("Escape")
-    for word in words:
-        page.locator("#viewer").get_by_text(word).first.wait_for()
+    for label in labels:
+        page.locator("#viewer").get_by_text(label).first.wait_for()
 
 
 def move(page, label, value):
@@ -162,11 +161,11 @@ def test_a_visitor_uploads_asks_moves_and_takes_away(visit, segmenter):
     page = visit(**WIDE)
     page.locator("#picker input").set_input_files(IMAGE)
     page.locator("#viewer canvas").wait_for()
-    type_words(page, "boat", "sea", "sky")
+    type_labels(page, "boat", "sea", "sky")
     assert set(legend(page)) <= {"boat", "sea", "sky", "background"}
     passes = segmenter.grouped
 
-    move(page, "How well a word must fit", 0.3)
+    move(page, "Background threshold", 0.3)
     assert "background" in legend(page)
     found = np.asarray(Image.open(io.BytesIO(downloaded(page, "Labels (index PNG)"))))
     wanted = segmenter(IMAGE, ["boat", "sea", "sky"], background=Background(threshold=0.3))
@@ -175,16 +174,16 @@ def test_a_visitor_uploads_asks_moves_and_takes_away(visit, segmenter):
     overlay = Image.open(io.BytesIO(downloaded(page, "Overlay (PNG)")))
     np.testing.assert_array_equal(np.asarray(overlay), np.asarray(wanted.to_overlay()))
 
-    page.get_by_label("Leave out what no word fits").uncheck()
+    page.get_by_label("Background: what no label fits").uncheck()
     page.wait_for_function(
         "!document.querySelector('#viewer .legend').innerText.includes('background')"
     )
-    move(page, "Words kept, the best first (20: all)", 1)
+    move(page, "Number of labels, the best first (20: all)", 1)
     assert len(legend(page)) == 1
     assert segmenter.grouped == passes + 1  # that of `wanted`
 
 
-def test_examples_bring_their_words_and_what_is_pointed_at_is_named(visit, shoot):
+def test_examples_have_labels_and_what_is_pointed_at_is_named(visit, shoot):
     page = visit(**WIDE)
     page.locator(".examples button").first.click()
     page.locator("#viewer .legend li").first.wait_for()
@@ -235,7 +234,7 @@ def test_the_keyboard_is_enough(visit):
     page.keyboard.press("Space")
     assert page.locator("#viewer .legend button").first.get_attribute("aria-pressed") == "true"
     page.keyboard.press("Space")
-    page.get_by_role("combobox", name="Words").focus()
+    page.get_by_role("combobox", name="Labels").focus()
     page.wait_for_function("!document.querySelector('#viewer .names').matches('.faded')")
     assert names.count() == 1
     assert "%" in page.locator("#viewer canvas").get_attribute("aria-label")

@@ -1,4 +1,4 @@
-"""What the page keeps, and what its viewer is given."""
+"""Cache of the page, overlays of its viewer, and its controls."""
 
 import asyncio
 import base64
@@ -11,11 +11,12 @@ from PIL import Image
 
 from groupvit.errors import InputError
 from groupvit.segmentation.segmenter import Segmenter
-from groupvit.serving.limits import Limits
-from groupvit.serving.page import layers
+from groupvit.serving.limits import RequestLimits
+from groupvit.serving.metrics import Metrics
 from groupvit.serving.page.blocks import build, suggestions
-from groupvit.serving.page.cache import Cache, Kept
-from groupvit.serving.page.handlers import Handlers
+from groupvit.serving.page.cache import CachedImage, ImageCache
+from groupvit.serving.page.overlays import GroupOverlay, label_overlay, resized_for_display
+from groupvit.serving.service import Service
 from groupvit.storybook.scene import CLASSES
 from groupvit.text.background import Background
 from groupvit.weights import catalogue
@@ -23,7 +24,7 @@ from groupvit.weights import catalogue
 
 @pytest.fixture(scope="module")
 def segmenter():
-    return Segmenter(catalogue.load("storybook").model)
+    return Segmenter.load("storybook")
 
 
 @pytest.fixture(scope="module")
@@ -31,40 +32,41 @@ def grouped(segmenter):
     return segmenter.group(["examples/harbour.png"])[0]
 
 
-def indices(layer):
-    data = base64.b64decode(layer["map"].partition(",")[2])
+def indices(overlay):
+    data = base64.b64decode(overlay["map"].partition(",")[2])
     bands = np.asarray(Image.open(io.BytesIO(data))).astype(int)
     return bands[..., 0] + 256 * bands[..., 1]
 
 
 def test_the_viewer_is_given_every_pixels_label(segmenter, grouped):
-    seen = layers.fitted(grouped)
-    found = segmenter.label(seen, ["boat", "sea"], background=Background(threshold=0.1))
-    layer = layers.of_labels(found)
-    np.testing.assert_array_equal(indices(layer), found.label_map)
-    assert [entry["name"] for entry in layer["entries"]] == ["background", "boat", "sea"]
-    assert sum(entry["share"] for entry in layer["entries"]) == pytest.approx(1)
-    assert layer["background"]
-    for place in layer["places"]:
-        row, column = (int(place[side] * n) for side, n in zip("yx", seen.size, strict=True))
-        assert found.label_map[row, column] == place["entry"]
+    displayed = resized_for_display(grouped)
+    found = segmenter.label(displayed, ["boat", "sea"], background=Background(threshold=0.1))
+    overlay = label_overlay(found)
+    np.testing.assert_array_equal(indices(overlay), found.label_map)
+    assert [region["name"] for region in overlay["regions"]] == ["background", "boat", "sea"]
+    assert sum(region["share"] for region in overlay["regions"]) == pytest.approx(1)
+    assert overlay["has_background"]
+    assert overlay["names"]
+    for name in overlay["names"]:
+        row, column = (int(name[side] * n) for side, n in zip("yx", displayed.size, strict=True))
+        assert found.label_map[row, column] == name["region"]
 
 
 @pytest.mark.parametrize("stage", [0, 1])
 def test_the_viewer_is_given_every_pixels_group(grouped, stage):
-    drawn = layers.Groups.of(grouped, stage)
-    layer = drawn.layer
+    drawn = GroupOverlay.of(grouped, stage)
+    overlay = drawn.overlay
     groups = grouped.group_map(stage)
     used = np.unique(groups)
-    np.testing.assert_array_equal(used[indices(layer)], groups)
-    assert [entry["name"] for entry in layer["entries"]][:2] == ["group 1", "group 2"]
-    assert len(layer["entries"]) == len(used)
-    words = [f"word {number}" for number in range(grouped.num_groups(stage))]
-    named = drawn.named(words)
-    assert [entry["name"] for entry in named["entries"]] == [
-        f"group {number}: word {group}" for number, group in enumerate(used, start=1)
+    np.testing.assert_array_equal(used[indices(overlay)], groups)
+    assert [region["name"] for region in overlay["regions"]][:2] == ["group 1", "group 2"]
+    assert len(overlay["regions"]) == len(used)
+    labels = [f"label {number}" for number in range(grouped.num_groups(stage))]
+    labeled = drawn.labeled(labels)
+    assert [region["name"] for region in labeled["regions"]] == [
+        f"group {number}: label {group}" for number, group in enumerate(used, start=1)
     ]
-    assert named["map"] == layer["map"]
+    assert labeled["map"] == overlay["map"]
 
 
 @pytest.mark.parametrize(
@@ -74,25 +76,25 @@ def test_what_is_seen_fits_a_screen(grouped, size, wanted):
     from dataclasses import replace
 
     other = replace(grouped, image=np.zeros((*size, 3), np.uint8))
-    assert layers.fitted(other).size == wanted
+    assert resized_for_display(other).size == wanted
 
 
-def test_the_shelf_is_bounded_and_the_oldest_makes_room(grouped):
-    kept = Kept(grouped, grouped, ())
+def test_the_cache_is_bounded_and_the_least_recently_used_is_dropped(grouped):
+    image = CachedImage(grouped, grouped, ())
     pixels = 2 * grouped.size[0] * grouped.size[1]
-    shelf = Cache(pixels=2 * pixels)
-    first, second = shelf.put(kept), shelf.put(kept)
-    assert shelf.get(first) is kept
-    third = shelf.put(kept)
-    assert shelf.get(first) is kept  # asked for after the second
-    with pytest.raises(InputError, match="made room"):
-        shelf.get(second)
-    fourth = shelf.put(kept, instead_of=third)
-    assert shelf.get(first) is kept
-    assert shelf.get(fourth) is kept
+    cache = ImageCache(max_pixels=2 * pixels)
+    first, second = cache.put(image), cache.put(image)
+    assert cache.get(first) is image
+    third = cache.put(image)
+    assert cache.get(first) is image  # asked for after the second
+    with pytest.raises(InputError, match="no longer in memory"):
+        cache.get(second)
+    fourth = cache.put(image, replaced=third)
+    assert cache.get(first) is image
+    assert cache.get(fourth) is image
     with pytest.raises(InputError, match="no image yet"):
-        shelf.get(None)
-    assert Cache(pixels=1).put(kept)
+        cache.get(None)
+    assert ImageCache(max_pixels=1).put(image)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +110,7 @@ def test_the_slider_begins_where_the_model_was_calibrated(calibrated, usual):
     segmenter = Segmenter(catalogue.load("storybook").model, background=calibrated)
 
     async def make():  # within a loop, or Gradio leaves others open
-        return build(Handlers(lambda: None), segmenter, name="mine", limits=Limits())
+        return build(Service(segmenter, "mine", RequestLimits(), Metrics()))
 
     page = asyncio.run(make())
     slider = next(one for one in page.blocks.values() if isinstance(one, gr.Slider))

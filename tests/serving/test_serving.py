@@ -14,9 +14,8 @@ from groupvit.cli import main
 from groupvit.errors import InputError
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.serving.application import application
-from groupvit.serving.limits import Limits
+from groupvit.serving.limits import RequestLimits
 from groupvit.serving.worker import Worker
-from groupvit.weights import catalogue
 from tests.serving.running import Running, form
 
 pytestmark = pytest.mark.slow
@@ -25,8 +24,8 @@ LABELS = ["boat", "sea", "sky"]
 
 
 @pytest.fixture(scope="module")
-def loaded():
-    return catalogue.load("storybook")
+def segmenter():
+    return Segmenter.load("storybook")
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +35,10 @@ def image():
 
 
 @pytest.fixture
-def serve(loaded):
+def serve(segmenter):
     started = []
 
-    def start(segmenter=None, **options):
-        segmenter = segmenter or Segmenter(loaded.model)
+    def start(**options):
         started.append(
             Running(partial(application, segmenter, name="storybook", page=False, **options))
         )
@@ -60,8 +58,8 @@ def asked(image, *labels):
     return [("image", image), *(("labels", label) for label in labels or LABELS)]
 
 
-def test_pixels_are_those_of_the_segmenter(server, image, loaded):
-    wanted = Segmenter(loaded.model)(IMAGE, LABELS)
+def test_pixels_are_those_of_the_segmenter(server, image, segmenter):
+    wanted = segmenter(IMAGE, LABELS)
     found = server.post("/v1/segment", asked(image)).values()
     assert found["shares"] == pytest.approx(wanted.shares())
     assert found["coco"] == wanted.to_coco()
@@ -69,12 +67,12 @@ def test_pixels_are_those_of_the_segmenter(server, image, loaded):
 
 
 @pytest.mark.parametrize("view", ["labels", "overlay", "groups"])
-def test_who_accepts_images_gets_one(server, image, view, loaded):
+def test_who_accepts_images_gets_one(server, image, view, segmenter):
     reply = server.post("/v1/segment", [*asked(image), ("view", view)], Accept="image/png")
     assert reply.headers["content-type"] == "image/png"
     drawn = Image.open(io.BytesIO(reply.body))
     if view == "labels":
-        wanted = Segmenter(loaded.model)(IMAGE, LABELS).label_map
+        wanted = segmenter(IMAGE, LABELS).label_map
         np.testing.assert_array_equal(np.asarray(drawn), wanted)
 
 
@@ -149,13 +147,13 @@ def test_broken_files_leave_it_serving(server, image):
 
 
 def test_a_image_with_too_many_pixels_is_refused_by_its_header(serve, image):
-    reply = serve(limits=Limits(pixels=1000)).post("/v1/segment", asked(image))
+    reply = serve(limits=RequestLimits(max_pixels=1000)).post("/v1/segment", asked(image))
     assert reply.status == 422
     assert "at most 1,000 are read" in reply.values()["detail"]
 
 
 def test_an_upload_is_bounded_whether_it_says_its_size_or_not(serve, image):
-    server = serve(limits=Limits(upload_bytes=5000))
+    server = serve(limits=RequestLimits(max_upload_bytes=5000))
     assert server.post("/v1/segment", asked(image)).status == 413
     body, kind = form(asked(image))
     chunk = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
@@ -170,7 +168,7 @@ def raw(server, kind, headers, body):
 
 
 def test_a_slow_upload_is_ended_and_others_are_served_meanwhile(serve, image):
-    server = serve(limits=Limits(upload_seconds=0.5))
+    server = serve(limits=RequestLimits(upload_seconds=0.5))
     with ThreadPoolExecutor(1) as other:
         slow = other.submit(
             raw, server, "multipart/form-data; boundary=edge", b"Content-Length: 900\r\n", b"--ed"
@@ -189,7 +187,7 @@ def test_a_client_that_leaves_harms_nobody(server, image):
 
 
 def test_many_at_once_are_computed_together_and_none_is_lost(serve, image):
-    server = serve(limits=Limits(wait=0.2))
+    server = serve(limits=RequestLimits(batch_wait=0.2))
     with ThreadPoolExecutor(8) as clients:
         replies = list(clients.map(lambda _: server.post("/v1/segment", asked(image)), range(16)))
     assert [reply.status for reply in replies] == [200] * 16
@@ -200,10 +198,10 @@ def test_many_at_once_are_computed_together_and_none_is_lost(serve, image):
 
 
 def test_one_more_than_fits_is_told_to_come_back(serve, image):
-    server = serve(limits=Limits(requests=1, wait=1.0))
+    server = serve(limits=RequestLimits(max_requests=1, batch_wait=1.0))
     with ThreadPoolExecutor(1) as other:
         first = other.submit(server.post, "/v1/segment", asked(image))
-        while b"in_work 1.0" not in server.get("/metrics").body:
+        while b"in_progress 1.0" not in server.get("/metrics").body:
             time.sleep(0.01)
         reply = server.post("/v1/segment", asked(image))
         assert reply.status == 429
@@ -212,7 +210,9 @@ def test_one_more_than_fits_is_told_to_come_back(serve, image):
 
 
 def test_what_takes_too_long_is_told(serve, image):
-    reply = serve(limits=Limits(answer_seconds=0.01, wait=0.5)).post("/v1/segment", asked(image))
+    reply = serve(limits=RequestLimits(answer_seconds=0.01, batch_wait=0.5)).post(
+        "/v1/segment", asked(image)
+    )
     assert reply.status == 429
     assert "no time was left" in reply.values()["detail"]
 
@@ -242,9 +242,9 @@ def brightness(grouped):
 
 
 @pytest.fixture
-def fragile(loaded, monkeypatch):
+def fragile(monkeypatch):
     """A segmenter that refuses one image, and breaks at another."""
-    segmenter = Segmenter(loaded.model)
+    segmenter = Segmenter.load("storybook")
     whole = segmenter.group
 
     def group(images):
@@ -260,7 +260,7 @@ def fragile(loaded, monkeypatch):
 
 
 def test_a_bad_neighbor_costs_nobody_the_answer(fragile):
-    worker = Worker(fragile, batch=8, wait=0.3)
+    worker = Worker(fragile, batch_size=8, wait=0.3)
     futures = [worker.submit(flat(value), brightness) for value in (1, 7, 3)]
     assert futures[0].result() == 1
     assert futures[2].result() == 3
@@ -273,7 +273,7 @@ def test_a_bad_neighbor_costs_nobody_the_answer(fragile):
 
 
 def test_what_is_queued_is_finished_before_the_end(fragile):
-    worker = Worker(fragile, batch=1, wait=0.0)
+    worker = Worker(fragile, batch_size=1, wait=0.0)
     futures = [worker.submit(flat(value), brightness) for value in (1, 2, 3)]
     worker.close()
     assert [future.result() for future in futures] == [1, 2, 3]
@@ -284,7 +284,7 @@ def test_what_is_queued_is_finished_before_the_end(fragile):
     [
         (["--host", "0.0.0.0"], "GROUPVIT_TOKEN"),
         (["--port", "70000"], "0 to 65535"),
-        (["--max-labels", "0"], "labels is 0"),
+        (["--max-labels", "0"], "max_labels is 0"),
     ],
 )
 def test_wrong_options_are_told(options, sentence, monkeypatch, capsys):

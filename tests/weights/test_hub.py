@@ -93,7 +93,7 @@ def test_a_model_without_what_a_groupvit_needs_is_refused_before_any_download(se
         (errors.OfflineModeIsEnabled, f"not in the hub's local cache.* 'hf download {NAME}'"),
         (errors.HTTPError, f"not in the hub's local cache.* 'hf download {NAME}'"),
         (errors.RevisionNotFoundError, "has no revision 'v1'"),
-        (errors.GatedRepoError, "asks for an account: run 'hf auth login' first"),
+        (errors.GatedRepoError, "needs an account: run 'hf auth login' first"),
         (errors.RepositoryNotFoundError, "no folder and no model on the hub named"),
         (errors.HFValidationError, "no folder and no model on the hub named"),
         (errors.HfHubHTTPError, "the hub refused someone/groupvit: 404 Client Error"),

@@ -74,8 +74,9 @@ def calibrate(
         )
     labels = parse(prescribed_labels(benchmark, segmenter.protocol))
     # Pixels by class of the mask (the background first), best label, and bin of its certainty.
-    table = np.zeros((len(labels) + 1, len(labels), NUM_BINS), np.int64)
-    shown = np.zeros(len(labels), np.int64)  # number of images that show each label
+    count = len(labels.names)
+    table = np.zeros((count + 1, count, NUM_BINS), np.int64)
+    shown = np.zeros(count, np.int64)  # number of images that show each label
     for index in range(len(benchmark)):
         sample = benchmark[index]
         [grouped] = segmenter.group([sample.image])

@@ -1,4 +1,4 @@
-"""`groupvit serve`: a program that answers over HTTP."""
+"""`groupvit serve`: an HTTP server with a web page and an API."""
 
 import os
 from dataclasses import dataclass
@@ -10,34 +10,34 @@ import tyro
 from groupvit.cli.models import load_model
 from groupvit.cli.options import ModelOptions
 from groupvit.errors import InputError
-from groupvit.serving.limits import Limits
+from groupvit.serving.limits import RequestLimits
 
 TOKEN = "GROUPVIT_TOKEN"
-"""The environment variable that holds what clients must know."""
+"""Environment variable of the token that clients have to send."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LimitOptions:
-    """What one client may ask for."""
+    """Limits of requests."""
 
     max_upload: int = 20
-    """Of a request [MB]."""
+    """Size of a request [MB]."""
     max_pixels: int = 40
-    """Of an image [millions]."""
+    """Size of an image [million pixels]."""
     max_labels: int = 200
-    """Words for one image."""
+    """Number of labels for one image."""
     max_requests: int = 32
-    """In work at once; one more is told to come back."""
+    """Number of requests in progress; further ones get status 429."""
     max_seconds: float = 60.0
-    """For an answer, the wait included."""
+    """Time for an answer, from the arrival of the request [s]."""
 
-    def limits(self) -> Limits:
-        """The same as the server counts them."""
-        return Limits(
-            upload_bytes=self.max_upload * 1_000_000,
-            pixels=self.max_pixels * 1_000_000,
-            labels=self.max_labels,
-            requests=self.max_requests,
+    def limits(self) -> RequestLimits:
+        """Limits in the units of the server."""
+        return RequestLimits(
+            max_upload_bytes=self.max_upload * 1_000_000,
+            max_pixels=self.max_pixels * 1_000_000,
+            max_labels=self.max_labels,
+            max_requests=self.max_requests,
             answer_seconds=self.max_seconds,
         )
 
@@ -50,19 +50,19 @@ def serve(
     port: int = 7860,
     page: bool = True,
 ) -> int:
-    """Answer over HTTP until Ctrl-C: a page for people, and an API for programs.
+    """Run an HTTP server with a web page and an API until Ctrl-C.
 
-    The API is POST /v1/segment, POST /v1/embed and GET /v1/models; /openapi.json tells of it.
+    The API has POST /v1/segment, POST /v1/embed and GET /v1/models; /openapi.json describes it.
 
-    Any address but that of this machine alone asks for a token in the environment variable
+    A server that other machines can reach needs a token in the environment variable
     GROUPVIT_TOKEN, which clients send as "Authorization: Bearer TOKEN".
 
     Args:
-        options: Which model, and how it looks at images.
-        limits: What one client may ask for.
-        host: The address to answer at.
-        port: The port, 0 to 65535; 0: one that is free.
-        page: Whether to show the page; without it only the API answers.
+        options: Model and its settings.
+        limits: Limits of requests.
+        host: Address to listen on.
+        port: Port, 0 to 65535; 0: a free one.
+        page: Serve the web page; --no-page: only the API.
     """
     token = os.environ.get(TOKEN) or None
     _check(host, port, token)
@@ -86,18 +86,18 @@ def serve(
         page=page,
     )
     if not is_loopback(host):
-        console.print("[yellow]others can reach this; put a proxy with TLS before it[/]")
+        console.print("[yellow]other machines can reach this server; use a proxy with TLS[/]")
 
-    def tell(chosen: int) -> None:
+    def on_start(port: int) -> None:
         path = "" if page else "/v1/models"
-        console.print(f"groupvit answers at http://{host}:{chosen}{path}; Ctrl-C ends it")
+        console.print(f"groupvit runs at http://{host}:{port}{path}; Ctrl-C stops it")
 
-    Server(app, host=host, port=port, on_start=tell).run()
+    Server(app, host=host, port=port, on_start=on_start).run()
     return 0
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches the address."""
+    """True if only this machine can reach the address."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -109,6 +109,6 @@ def _check(host: str, port: int, token: str | None) -> None:
         raise InputError(f"--port is {port}; give 0 to 65535")
     if token is None and not is_loopback(host):
         raise InputError(
-            f"--host {host} lets others in; set the environment variable {TOKEN} to what they must "
-            "know, or leave --host away"
+            f"--host {host} can be reached by other machines; set the environment variable {TOKEN} "
+            "to a secret that clients send, or remove --host"
         )

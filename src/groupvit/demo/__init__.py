@@ -1,1 +1,1 @@
-"""A page to look at: what a model makes of drawn scenes that it has never seen."""
+"""Demo page: segmentations of drawn scenes that the model was not trained on."""

@@ -1,4 +1,4 @@
-"""Colors of the storybook's classes on the page, near those that the things have."""
+"""Colors of the storybook's classes on the page, near the natural ones."""
 
 import numpy as np
 from jaxtyping import UInt8

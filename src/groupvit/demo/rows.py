@@ -1,4 +1,4 @@
-"""A scene as a row of images: itself, the truth, what the model says, and its groups."""
+"""Rows of the page: a scene, its mask, its predicted labels, and its groups."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,27 +10,27 @@ from PIL import Image
 
 from groupvit import visualization
 from groupvit.demo.colors import class_colors
-from groupvit.pages.pieces import Panel, labeled
+from groupvit.pages.elements import Panel, labeled_panel
 from groupvit.segmentation.groups import GroupedImage
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.storybook.scene import Scene
 
 SIDE = 320
-"""Scenes are enlarged by a whole factor to about this [pixels]."""
+"""Length of a side of the enlarged scenes [pixels], at most; the factor is whole."""
 
 
 class Row(NamedTuple):
-    """A scene."""
+    """Row of a scene."""
 
     caption: str
     panels: tuple[Panel, ...]
 
 
 def draw_row(segmenter: Segmenter, page: Scene, labels: Sequence[str]) -> Row:
-    """Segment a scene by all labels and draw what there is to see.
+    """Segment a scene by all labels, and draw a row of it.
 
-    The model sees the scene as it is. Its groups are drawn on the enlarged one, where their
-    borders run smoothly; the truth has no more pixels than the scene.
+    The model gets the scene in its own size. Its groups are drawn on the enlarged scene, where
+    their borders are smooth; the mask is enlarged by repeating pixels.
     """
     factor = max(1, SIDE // len(page.image))
     image = _enlarge(page.image, factor)
@@ -42,9 +42,11 @@ def draw_row(segmenter: Segmenter, page: Scene, labels: Sequence[str]) -> Row:
     caption, colors = page.captions[0], class_colors()
     panels = (
         Panel("Image", "", Image.fromarray(image), f"A drawn scene: {caption}"),
-        labeled("Truth", "never shown to the model", image, truth, labels, colors),
-        labeled("Words", f"{right:.0%} of the pixels are right", image, found, labels, colors),
-        *(_grouped(large, stage) for stage in range(large.num_stages)),
+        labeled_panel("Truth", "never shown to the model", image, truth, labels, colors),
+        labeled_panel(
+            "Prediction", f"{right:.0%} of the pixels are right", image, found, labels, colors
+        ),
+        *(_group_panel(large, stage) for stage in range(large.num_stages)),
     )
     return Row(caption, panels)
 
@@ -57,7 +59,7 @@ def _enlarge(
     return np.array(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
 
 
-def _grouped(grouped: GroupedImage, stage: int) -> Panel:
+def _group_panel(grouped: GroupedImage, stage: int) -> Panel:
     groups = grouped.group_map(stage)
     count = f"{len(np.unique(groups))} in use"
     image = visualization.groups(grouped.image, groups)

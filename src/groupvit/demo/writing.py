@@ -1,4 +1,4 @@
-"""Draws scenes, has a model segment and score them, and writes the page."""
+"""The demo: a model segments drawn scenes and is scored on them, and a page shows some."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,11 +14,11 @@ from groupvit.files import make_folder, write_text
 from groupvit.segmentation.segmenter import Segmenter
 
 FILE = "storybook.html"
-"""What the page is called."""
+"""Name of the page."""
 
 
 class Demo(NamedTuple):
-    """What has come of it."""
+    """Page that was written, and the scores on it."""
 
     page: Path
     evaluation: Evaluation
@@ -33,18 +33,18 @@ def write(
     num: int,
     on_progress: Callable[[int, int], object],
 ) -> Demo:
-    """Score a model on scenes, and write a page that shows the first of them.
+    """Score a model on scenes, and write a page with the first of them.
 
     Args:
-        segmenter: The model.
-        scenes: What it is scored on.
-        out: Folder of the page, which replaces an older one.
-        model: What the page calls the model.
-        num: How many scenes the page shows.
-        on_progress: Told how many scenes are done, and of how many.
+        segmenter: Model.
+        scenes: Scenes that it is scored on.
+        out: Folder of the page, which replaces an older page.
+        model: Name of the model on the page.
+        num: Number of scenes on the page.
+        on_progress: Called with the number of scenes that are done, and of all.
 
     Raises:
-        InputError: No scene is to be shown, or the folder cannot be written.
+        InputError: `num` is below 1, or the folder cannot be written.
     """
     shown = replace(scenes, num=num)
     page = out / FILE

@@ -1,1 +1,1 @@
-"""Pages: HTML that needs no other file, no network and no script."""
+"""HTML pages of one file, which need no network and no script."""

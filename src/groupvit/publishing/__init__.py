@@ -1,1 +1,1 @@
-"""Models given to others on the Hugging Face hub, with a card that tells what is known of them."""
+"""Publishing of models on the Hugging Face hub, with model cards."""

@@ -1,4 +1,4 @@
-"""The folder that goes to the hub."""
+"""Folder of a model with its card, as the hub gets it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,13 +20,13 @@ Layout = Literal["groupvit", "huggingface"]
 
 
 def settings_of(model: str) -> TrainingConfig | None:
-    """The settings of the run whose folder this is; None: it is another model."""
+    """Settings of a run; None if the model is not a run folder."""
     folder = Path(model).expanduser()
     return RunFolder(folder).settings() if (folder / "latest").is_file() else None
 
 
 def read_evaluations(paths: Sequence[Path], loaded: LoadedModel) -> list[StoredEvaluation]:
-    """What was measured of a model.
+    """Read evaluations of a model.
 
     Raises:
         InputError: A folder holds no evaluation, or one of other weights.
@@ -40,16 +40,16 @@ def read_evaluations(paths: Sequence[Path], loaded: LoadedModel) -> list[StoredE
 
 
 def write(folder: Path, facts: Facts, *, overwrite: bool) -> list[str]:
-    """Write the files of a model, its card among them; returns what the layout has no place for.
+    """Write a model and its card; return the names of the parts that the layout cannot hold.
 
     Args:
-        folder: Where.
-        facts: What the card tells.
-        overwrite: Whether a model folder that is there is replaced.
+        folder: Folder to write.
+        facts: The model, and facts for the card.
+        overwrite: Replace a model folder that exists.
 
     Raises:
-        InputError: The folder exists and may not be replaced, cannot be written, or the layout has
-            no place for this architecture.
+        InputError: The folder exists and may not be replaced, cannot be written, or the layout
+            cannot hold this architecture.
     """
     model, origin, inference, background = facts.loaded
     if facts.layout == "huggingface":
@@ -64,5 +64,5 @@ def write(folder: Path, facts: Facts, *, overwrite: bool) -> list[str]:
             background=background,
             overwrite=overwrite,
         )
-    files.write_text(folder / CARD_FILE, card(facts))
+    files.write_text(folder / CARD_FILE, str(card(facts)))
     return left_out

@@ -1,1 +1,1 @@
-"""A program that answers over HTTP: images and words in, labeled pixels out."""
+"""HTTP server: an API that segments images by labels, and a web page."""

@@ -1,4 +1,4 @@
-"""The gate before every request: who may come in, how much they may bring, and how many at once."""
+"""ASGI middleware that checks host, origin, token, size, time and number of requests."""
 
 import asyncio
 import base64
@@ -13,116 +13,112 @@ from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from groupvit.serving.limits import Limits
+from groupvit.serving.limits import RequestLimits
 from groupvit.serving.metrics import Metrics
 
-OPEN = ("/healthz",)
-"""What is answered without a token."""
+PUBLIC_PATHS = ("/healthz",)
+"""Paths that need no token."""
 CHALLENGE = {"WWW-Authenticate": 'Bearer, Basic realm="groupvit", charset="UTF-8"'}
-"""Programs send the token as it is; browsers ask people for it, as a password of any name."""
+"""Programs send the token as Bearer; browsers prompt for it, as the password of any user."""
 
 
 class Guard:
-    """Refuses what is too much, too slow or from elsewhere, before anything is parsed."""
+    """Refuses requests before their bodies are parsed."""
 
     def __init__(
         self,
         app: ASGIApp,
         *,
-        limits: Limits,
+        limits: RequestLimits,
         metrics: Metrics,
         hosts: frozenset[str] | None,
         token: str | None,
     ) -> None:
-        """Stand before an application.
+        """Wrap an application.
 
         Args:
-            app: What answers.
-            limits: How much, how long, how many.
-            metrics: Where requests are counted.
-            hosts: Names under which the program may be addressed, lest another site's name leads
-                here; None: any.
-            token: What clients must know; None: nothing.
+            app: ASGI application.
+            limits: Limits of requests.
+            metrics: Metrics in which requests are counted.
+            hosts: Host names that requests may be addressed to, against DNS rebinding; None: any.
+            token: Token that clients have to send; None: none.
         """
         self._app, self._limits, self._metrics = app, limits, metrics
-        self._hosts, self._token = hosts, token
+        self._hosts, self._token = hosts, None if token is None else token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or answer it here."""
+        """Pass a request to the application, or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        with self._metrics.request(scope["method"], scope["path"]) as seen:
+        with self._metrics.request(scope["method"], scope["path"]) as outcome:
 
-            async def noting(message: Message) -> None:
+            async def recording_send(message: Message) -> None:
                 if message["type"] == "http.response.start":
-                    seen.status = message["status"]
+                    outcome.status = message["status"]
                 await send(message)
 
             refusal = self._refusal(scope["path"], scope["method"], Headers(scope=scope))
             if refusal is not None:
-                await refusal(scope, receive, noting)
+                await refusal(scope, receive, recording_send)
                 return
-            await self._app(scope, self._bounded(receive), noting)
+            await self._app(scope, self._limited(receive), recording_send)
 
     def _refusal(self, path: str, method: str, headers: Headers) -> JSONResponse | None:
         host = _host(headers.get("host", ""))
         if self._hosts is not None and host not in self._hosts:
-            return _refuse(403, f"this program is not called {host!r}; use {min(self._hosts)}")
+            return _refuse(403, f"{host!r} is no name of this server; use {min(self._hosts)}")
         origin = headers.get("origin")
         if method != "GET" and origin is not None and _host(urlsplit(origin).netloc) != host:
-            return _refuse(403, f"pages of {origin!r} may not call this program")
-        if self._token is not None and path not in OPEN and not self._knows(headers):
-            return _refuse(401, "give the token as 'Authorization: Bearer ...'", CHALLENGE)
+            return _refuse(403, f"pages of {origin!r} may not call this server")
+        needed = None if path in PUBLIC_PATHS else self._token
+        if needed is not None and not hmac.compare_digest(_token(headers), needed):
+            return _refuse(401, "send the token as 'Authorization: Bearer ...'", CHALLENGE)
         length = headers.get("content-length", "0")
-        if length.isdecimal() and int(length) > self._limits.upload_bytes:
+        if length.isdecimal() and int(length) > self._limits.max_upload_bytes:
             return _refuse(413, self._too_large())
-        if method == "POST" and self._metrics.in_work > self._limits.requests:
-            busy = f"{self._limits.requests} requests are in work; come back in a second"
+        if method == "POST" and self._metrics.in_progress > self._limits.max_requests:
+            busy = f"{self._limits.max_requests} requests are in progress; try again in a second"
             return _refuse(429, busy, {"Retry-After": "1"})
         return None
 
-    def _knows(self, headers: Headers) -> bool:
-        given = _token(headers.get("authorization", ""))
-        return hmac.compare_digest(given, (self._token or "").encode())
-
     def _too_large(self) -> str:
-        return f"the request is too large; at most {self._limits.upload_bytes:,} bytes are taken"
+        return f"the request is too large; the limit is {self._limits.max_upload_bytes:,} bytes"
 
-    def _bounded(self, receive: Receive) -> Receive:
-        """The body piece by piece, within its size and time."""
+    def _limited(self, receive: Receive) -> Receive:
+        """Limit the size and the time of a body, which comes in several messages."""
         end = time.monotonic() + self._limits.upload_seconds
-        taken, is_complete = 0, False
+        size, is_complete = 0, False
 
-        async def bounded() -> Message:
-            nonlocal taken, is_complete
-            if is_complete:  # only a farewell of the client can come
+        async def limited_receive() -> Message:
+            nonlocal size, is_complete
+            if is_complete:  # only http.disconnect can follow
                 return await receive()
             try:
                 async with asyncio.timeout(max(0.0, end - time.monotonic())):
                     message = await receive()
             except TimeoutError:
                 raise HTTPException(408, "the request took too long to arrive") from None
-            taken += len(message.get("body", b""))
+            size += len(message.get("body", b""))
             is_complete = not message.get("more_body", False)
-            if taken > self._limits.upload_bytes:
+            if size > self._limits.max_upload_bytes:
                 raise HTTPException(413, self._too_large())
             return message
 
-        return bounded
+        return limited_receive
 
 
 def _host(address: str) -> str:
-    """The name without the port."""
+    """Host name without the port."""
     try:
         return urlsplit(f"//{address}").hostname or ""
     except ValueError:
         return ""
 
 
-def _token(authorization: str) -> bytes:
-    """What a client says it knows."""
-    kind, _, value = authorization.strip().partition(" ")
+def _token(headers: Headers) -> bytes:
+    """Token in a request: of Bearer, or the password of Basic; empty if there is none."""
+    kind, _, value = headers.get("authorization", "").strip().partition(" ")
     if kind.lower() != "basic":
         return value.strip().encode() if kind.lower() == "bearer" else b""
     try:
@@ -131,8 +127,8 @@ def _token(authorization: str) -> bytes:
         return b""
 
 
-def _refuse(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    # The rest of a body that nobody reads must not be taken for the next request.
+def _refuse(status: int, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    # The rest of a body that is not read must not be parsed as the next request.
     return JSONResponse(
-        {"detail": sentence}, status_code=status, headers={**(headers or {}), "Connection": "close"}
+        {"detail": message}, status_code=status, headers={**(headers or {}), "Connection": "close"}
     )

@@ -1,4 +1,4 @@
-"""What one client may ask for, and how many at once."""
+"""Limits of requests to the server."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,47 +7,54 @@ from groupvit.errors import InputError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """A request beyond any of these is answered with a sentence, and costs next to nothing."""
+class RequestLimits:
+    """Sizes, numbers and times; a request beyond one of them is refused before any computation."""
 
-    upload_bytes: int = 20_000_000
-    """Of a whole request."""
-    pixels: int = 40_000_000
-    """Of an image; told from its header, before it is decoded."""
-    labels: int = 200
-    """Words for one image, those of the background included."""
-    label_length: int = 100
-    """Characters of a label."""
-    requests: int = 32
-    """That are in work at once; one more is told to come back."""
-    batch: int = 8
-    """Images that are computed together."""
-    wait: float = 0.005
-    """How long the first image waits for others to be computed with [s]."""
+    max_upload_bytes: int = 20_000_000
+    """Size of a request [bytes]."""
+    max_pixels: int = 40_000_000
+    """Pixels of an image by its header, checked before it is decoded."""
+    max_labels: int = 200
+    """Labels for one image, background words included."""
+    max_label_length: int = 100
+    """Length of a label [characters]."""
+    max_requests: int = 32
+    """Requests in progress at the same time."""
+    batch_size: int = 8
+    """Images that go through the network together, at most."""
+    batch_wait: float = 0.005
+    """Time that the first image of a batch waits for others [s]."""
     upload_seconds: float = 20.0
-    """For a request to arrive."""
+    """Time in which a request has to arrive [s]."""
     answer_seconds: float = 60.0
-    """For it to be computed, the wait included."""
+    """Time in which it has to be answered, from its arrival [s]."""
 
     def __post_init__(self) -> None:
-        """Check the numbers that people set."""
-        for name in ("upload_bytes", "pixels", "labels", "label_length", "requests", "batch"):
+        """Check the numbers that users set."""
+        for name in (
+            "max_upload_bytes",
+            "max_pixels",
+            "max_labels",
+            "max_label_length",
+            "max_requests",
+            "batch_size",
+        ):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; give at least 1")
         for name in ("upload_seconds", "answer_seconds"):
             if getattr(self, name) <= 0:
                 raise InputError(f"{name} is {getattr(self, name)}; give more than 0")
 
-    def check_words(self, words: Sequence[str]) -> None:
-        """Refuse too many labels, or too long ones.
+    def check_labels(self, labels: Sequence[str]) -> None:
+        """Check the number and the length of labels.
 
         Raises:
-            InputError: One sentence that says which.
+            InputError: There are too many, or one is too long.
         """
-        if len(words) > self.labels:
-            raise InputError(f"{len(words)} labels are asked for; at most {self.labels} are taken")
-        longest = max((len(word) for word in words), default=0)
-        if longest > self.label_length:
-            raise InputError(
-                f"a label has {longest} characters; at most {self.label_length} are taken"
-            )
+        if len(labels) > self.max_labels:
+            raise InputError(f"{len(labels)} labels are given; the limit is {self.max_labels}")
+        for label in labels:
+            if len(label) > self.max_label_length:
+                raise InputError(
+                    f"a label has {len(label)} characters; the limit is {self.max_label_length}"
+                )

@@ -1,4 +1,4 @@
-"""What a monitor wants to know, as Prometheus reads it."""
+"""Metrics of the server in Prometheus's text format."""
 
 import time
 from collections.abc import Iterator
@@ -8,67 +8,66 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 METHODS = ("GET", "HEAD", "POST")
-"""Others are counted as one, lest clients invent series."""
-CLIENT_LEFT = 499
-"""Noted where nobody waited for the answer."""
+"""Methods with a series of their own; clients cannot add others."""
+CLIENT_CLOSED_REQUEST = 499
+"""Status of a request whose client left before the answer, as nginx has it."""
 
 
 @dataclass(slots=True)
-class Seen:
-    """What became of a request."""
+class Outcome:
+    """Outcome of a request."""
 
-    status: int = CLIENT_LEFT
+    status: int = CLIENT_CLOSED_REQUEST
 
 
 class Metrics:
-    """Counts of one running program."""
+    """Counts and times of one running server."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._requests = Counter(
             "groupvit_requests",
-            "Requests by outcome.",
+            "Requests by method and status.",
             ["method", "status"],
             registry=self._registry,
         )
         self._seconds = Histogram(
             "groupvit_request_seconds",
-            "From arrival to answer, under /v1.",
+            "Time from arrival to answer of requests under /v1.",
             registry=self._registry,
         )
-        self._gauge = Gauge("groupvit_in_work", "Posts at this moment.", registry=self._registry)
-        self._batches = Histogram(
+        self._gauge = Gauge(
+            "groupvit_in_progress", "POST requests in progress.", registry=self._registry
+        )
+        self.batch_images = Histogram(
             "groupvit_batch_images",
-            "Images computed together.",
+            "Images in a batch.",
             buckets=(1, 2, 4, 8, 16, 32),
             registry=self._registry,
         )
-        self.in_work = 0
-        """Requests that bring something, at this moment."""
+        self.in_progress = 0
+        """POST requests in progress."""
 
     @contextmanager
-    def request(self, method: str, path: str) -> Iterator[Seen]:
-        """Count a request; its status is noted in what is given.
+    def request(self, method: str, path: str) -> Iterator[Outcome]:
+        """Count a request; the caller sets the status of the yielded outcome.
 
-        Only those of the API are timed: a page keeps one open as long as somebody looks at it.
+        Only requests to the API are timed: a page holds a connection as long as it is open.
         """
-        seen, start = Seen(), time.perf_counter()
-        counted = int(method == "POST")
-        self.in_work += counted
-        self._gauge.set(self.in_work)
+        outcome, start = Outcome(), time.perf_counter()
+        count = int(method == "POST")
+        self.in_progress += count
+        self._gauge.set(self.in_progress)
         try:
-            yield seen
+            yield outcome
         finally:
-            self.in_work -= counted
-            self._gauge.set(self.in_work)
+            self.in_progress -= count
+            self._gauge.set(self.in_progress)
             if path.startswith("/v1/"):
                 self._seconds.observe(time.perf_counter() - start)
-            self._requests.labels(method if method in METHODS else "other", seen.status).inc()
+            label = method if method in METHODS else "other"
+            self._requests.labels(label, outcome.status).inc()
 
-    def batch(self, images: int) -> None:
-        """Count images that were computed together."""
-        self._batches.observe(images)
-
-    def page(self) -> bytes:
-        """All of it, as text."""
+    def text(self) -> bytes:
+        """All metrics in Prometheus's text format."""
         return generate_latest(self._registry)

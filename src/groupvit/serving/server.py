@@ -1,4 +1,4 @@
-"""Runs an application until Ctrl-C."""
+"""Web server that runs an application until Ctrl-C."""
 
 from collections.abc import Callable
 from socket import socket
@@ -7,23 +7,23 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-GRACE = 10
-"""How long Ctrl-C waits for what is being answered [s]."""
+SHUTDOWN_SECONDS = 10
+"""Time that open requests have to end after Ctrl-C [s]."""
 
 
 class Server(uvicorn.Server):
-    """Tells the application that it is to end, so that it lets go of the pages that are open."""
+    """Uvicorn server that tells the application when it stops, so that open pages are closed."""
 
     def __init__(
         self, app: FastAPI, *, host: str, port: int, on_start: Callable[[int], object]
     ) -> None:
-        """Make it.
+        """Make a server.
 
         Args:
-            app: The application.
-            host: The address to answer at.
-            port: The port; 0: one that is free.
-            on_start: Told the port once it answers.
+            app: Application.
+            host: Address to listen on.
+            port: Port; 0: a free one.
+            on_start: Called with the port once the server listens.
         """
         config = uvicorn.Config(
             app,
@@ -31,18 +31,18 @@ class Server(uvicorn.Server):
             port=port,
             log_level="warning",
             server_header=False,
-            timeout_graceful_shutdown=GRACE,
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         )
         super().__init__(config)
         self._state, self._on_start = app.state, on_start
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
-        """Begin to answer."""
+        """Start to listen."""
         await super().startup(sockets)
         if self.started:
             self._on_start(self.servers[0].sockets[0].getsockname()[1])
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to end."""
-        self._state.is_leaving = True
+        """Start to stop."""
+        self._state.is_stopping = True
         super().handle_exit(sig, frame)

@@ -1,74 +1,85 @@
-"""What the routes and the page share: the model, its worker, and the limits."""
+"""Segmentation service that the API and the page share: a model, its worker, and limits."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TypeVar
 
 import numpy as np
 from anyio import CapacityLimiter, to_thread
-from fastapi import HTTPException
+from fastapi import FastAPI, HTTPException
 from jaxtyping import UInt8
 
 from groupvit import imaging
 from groupvit.segmentation.groups import GroupedImage
 from groupvit.segmentation.segmenter import Segmenter
-from groupvit.serving.limits import Limits
+from groupvit.serving.limits import RequestLimits
 from groupvit.serving.metrics import Metrics
 from groupvit.serving.worker import Worker
 
-DECODING = 2
-"""Images that are decoded at once; each may take its pixels three times in memory."""
-Answer = TypeVar("Answer")
+NUM_DECODERS = 2
+"""Images that are decoded at the same time; each takes up to three times its pixels in memory."""
+Result = TypeVar("Result")
 
 
 class Service:
-    """Where requests of every kind hand in their images and wait for what comes of them."""
+    """Decodes images and computes results, batched over all requests."""
 
-    def __init__(self, segmenter: Segmenter, name: str, limits: Limits, metrics: Metrics) -> None:
-        """Open it; the worker's thread starts.
+    _worker: Worker
+    _decoders: CapacityLimiter
+
+    def __init__(
+        self, segmenter: Segmenter, name: str, limits: RequestLimits, metrics: Metrics
+    ) -> None:
+        """Make a service, which runs within its `lifespan`.
 
         Args:
-            segmenter: The model; nothing else may use it meanwhile.
-            name: What the model is called.
-            limits: What a client may ask for.
-            metrics: Where batches are counted.
+            segmenter: Model, which only the service may use.
+            name: Name of the model.
+            limits: Limits of requests.
+            metrics: Metrics in which batches are counted.
         """
         self.segmenter, self.name, self.limits, self.metrics = segmenter, name, limits, metrics
-        self._worker = Worker(
-            segmenter, batch=limits.batch, wait=limits.wait, on_batch=metrics.batch
-        )
-        self._decoding = CapacityLimiter(DECODING)
 
-    async def decoded(self, data: bytes) -> UInt8[np.ndarray, "height width 3"]:
-        """The pixels of an image.
+    @asynccontextmanager
+    async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        """Run the worker; at the end, queued jobs are finished."""
+        self._decoders = CapacityLimiter(NUM_DECODERS)
+        self._worker = Worker(
+            self.segmenter,
+            batch_size=self.limits.batch_size,
+            wait=self.limits.batch_wait,
+            on_batch=self.metrics.batch_images.observe,
+        )
+        yield
+        await to_thread.run_sync(self._worker.close)
+
+    async def decode(self, data: bytes) -> UInt8[np.ndarray, "height width 3"]:
+        """Decode an image to RGB, 0 to 255.
 
         Raises:
-            InputError: It is damaged, in another format, or has too many of them.
+            InputError: It is damaged, in an unknown format, or has too many pixels.
         """
-        decode = partial(imaging.decode, data, name="the image", max_pixels=self.limits.pixels)
-        return await to_thread.run_sync(decode, limiter=self._decoding)
+        decode = partial(imaging.decode, data, name="the image", max_pixels=self.limits.max_pixels)
+        return await to_thread.run_sync(decode, limiter=self._decoders)
 
-    async def computed(
-        self, image: np.ndarray | None, then: Callable[[GroupedImage | None], Answer]
-    ) -> Answer:
-        """What the worker makes of an image, in its turn and in time.
+    async def compute(
+        self, image: np.ndarray | None, finish: Callable[[GroupedImage | None], Result]
+    ) -> Result:
+        """Group an image in the worker, and compute a result from its groups.
 
         Args:
-            image: RGB, 0 to 255; None where nothing is to be grouped.
-            then: Makes the answer of the groups; the worker calls it.
+            image: RGB, 0 to 255; None: nothing is grouped.
+            finish: Computes the result from the grouped image, in the worker's thread.
 
         Raises:
-            HTTPException: 429: there was no time for it.
+            HTTPException: 429: the time limit was reached.
         """
-        future = asyncio.wrap_future(self._worker.submit(image, then))
+        result = asyncio.wrap_future(self._worker.submit(image, finish))
         try:
-            return await asyncio.wait_for(future, self.limits.answer_seconds)
+            return await asyncio.wait_for(result, self.limits.answer_seconds)
         except TimeoutError:
             raise HTTPException(
-                429, "no time was left to compute this; come back", headers={"Retry-After": "5"}
+                429, "no time was left to compute this; try again", headers={"Retry-After": "5"}
             ) from None
-
-    async def close(self) -> None:
-        """Finish what is queued, and stop."""
-        await to_thread.run_sync(self._worker.close)

@@ -1,11 +1,11 @@
-"""One thread that computes: images that come at the same time go through the network together."""
+"""Thread that computes: images that arrive at the same time go through the network as a batch."""
 
 import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from functools import partial
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,36 +17,36 @@ from groupvit.segmentation.segmenter import Segmenter
 
 
 class Job(NamedTuple):
-    """An image, and what is to be done with its groups."""
+    """Image to group, and the function that makes the result."""
 
     image: UInt8[np.ndarray, "height width 3"] | None
-    """RGB, 0 to 255; None where only words are asked about."""
-    then: Callable[[GroupedImage | None], Any]
-    """What makes the answer of the groups; the worker calls it."""
-    answer: "Future[Any]"
+    """RGB, 0 to 255; None: nothing is grouped."""
+    finish: Callable[[GroupedImage | None], Any]
+    """Computes the result from the grouped image, in the worker's thread."""
+    result: "Future[Any]"
 
 
 class Worker:
-    """Takes jobs from any thread, and computes them in batches in one of its own."""
+    """Takes jobs from any thread, and computes them in batches in a thread of its own."""
 
     def __init__(
         self,
         segmenter: Segmenter,
         *,
-        batch: int,
+        batch_size: int,
         wait: float,
         on_batch: Callable[[int], object] = lambda _: None,
     ) -> None:
         """Start the thread.
 
         Args:
-            segmenter: The model; nothing else may use it meanwhile.
-            batch: The most images that are computed together.
-            wait: How long the first of them waits for the others [s].
-            on_batch: Told how many images went through together.
+            segmenter: Model, which only the worker may use.
+            batch_size: Images in a batch, at most.
+            wait: Time that the first image of a batch waits for others [s].
+            on_batch: Called with the number of images in each batch.
         """
         self._segmenter = segmenter
-        self._batch, self._wait, self._on_batch = batch, wait, on_batch
+        self._batch_size, self._wait, self._on_batch = batch_size, wait, on_batch
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="groupvit-worker", daemon=True)
         self._thread.start()
@@ -54,70 +54,69 @@ class Worker:
     def submit(
         self,
         image: UInt8[np.ndarray, "height width 3"] | None,
-        then: Callable[[GroupedImage | None], Any],
+        finish: Callable[[GroupedImage | None], Any],
     ) -> "Future[Any]":
-        """Queue a job; a future that is cancelled before its turn costs nothing."""
-        answer: Future[Any] = Future()
-        self._jobs.put(Job(image, then, answer))
-        return answer
+        """Queue a job; a future that is canceled before its batch begins costs nothing."""
+        result: Future[Any] = Future()
+        self._jobs.put(Job(image, finish, result))
+        return result
 
     def close(self) -> None:
-        """Finish what is queued, and stop."""
+        """Finish all queued jobs, and stop the thread."""
         self._jobs.put(None)
         self._thread.join()
 
     def _run(self) -> None:
-        while (first := self._jobs.get()) is not None:
-            jobs, is_last = self._with_neighbors(first)
-            self._compute([job for job in jobs if job.answer.set_running_or_notify_cancel()])
-            if is_last:
-                return
+        while jobs := self._next_batch():
+            self._process(jobs)
 
-    def _with_neighbors(self, first: Job) -> tuple[list[Job], bool]:
-        """The jobs that come in time, and whether they are the last ones."""
-        jobs, end = [first], time.monotonic() + self._wait
-        while len(jobs) < self._batch:
+    def _next_batch(self) -> list[Job]:
+        """Wait for a job, and collect those that follow in time; empty: the worker is closed."""
+        jobs: list[Job] = []
+        job = self._jobs.get()
+        end = time.monotonic() + self._wait
+        while job is not None:
+            jobs.append(job)
+            if len(jobs) == self._batch_size:
+                return jobs
             try:
                 job = self._jobs.get(timeout=max(0.0, end - time.monotonic()))
             except queue.Empty:
-                break
-            if job is None:
-                return jobs, True
-            jobs.append(job)
-        return jobs, False
+                return jobs
+        self._jobs.put(None)  # the next batch is empty
+        return jobs
 
-    def _compute(self, jobs: Sequence[Job]) -> None:
-        seen = [job for job in jobs if job.image is not None]
+    def _process(self, jobs: Sequence[Job]) -> None:
+        with_images = []
         for job in jobs:
+            if not job.result.set_running_or_notify_cancel():
+                continue
             if job.image is None:
-                _finish(job, lambda: None)
-        if not seen:
-            return
-        self._on_batch(len(seen))
+                _finish(job, None)
+            else:
+                with_images.append(job)
+        if with_images:
+            self._on_batch(len(with_images))
+            self._group(with_images)
+
+    def _group(self, jobs: Sequence[Job]) -> None:
+        """Group the images of jobs, and finish the jobs; an error concerns those that cause it."""
         try:
-            grouped = self._segmenter.group([job.image for job in seen if job.image is not None])
-        except InputError:  # of one of them: each for itself then
-            for job in seen:
-                _finish(job, partial(self._alone, job))
-            return
+            grouped = self._segmenter.group(list(map(attrgetter("image"), jobs)))
         except Exception as error:
-            for job in seen:
-                job.answer.set_exception(error)
+            if isinstance(error, InputError) and len(jobs) > 1:
+                for job in jobs:
+                    self._group([job])
+            else:
+                for job in jobs:
+                    job.result.set_exception(error)
             return
-        for job, one in zip(seen, grouped, strict=True):
-            _finish(job, partial(_same, one))
-
-    def _alone(self, job: Job) -> GroupedImage:
-        assert job.image is not None
-        return self._segmenter.group([job.image])[0]
+        for job, image in zip(jobs, grouped, strict=True):
+            _finish(job, image)
 
 
-def _same(grouped: GroupedImage) -> GroupedImage:
-    return grouped
-
-
-def _finish(job: Job, groups: Callable[[], GroupedImage | None]) -> None:
+def _finish(job: Job, grouped: GroupedImage | None) -> None:
     try:
-        job.answer.set_result(job.then(groups()))
+        job.result.set_result(job.finish(grouped))
     except Exception as error:
-        job.answer.set_exception(error)
+        job.result.set_exception(error)

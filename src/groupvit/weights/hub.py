@@ -1,4 +1,4 @@
-"""Models on the Hugging Face hub: their files, by way of the local cache."""
+"""Models on the Hugging Face hub, downloaded through its local cache."""
 
 import re
 from collections.abc import Iterator
@@ -17,28 +17,28 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-# The network's own error, whichever client the hub's library is built on.
+# Base of network errors, whichever HTTP client the hub's library uses.
 from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # isort: skip
 
 from groupvit.errors import InputError
 from groupvit.weights.checkpoint import CONFIG_FILE
 from groupvit.weights.foreign import WEIGHT_FILES
 
-PATIENCE = 10.0
-"""How long the hub may take to answer before it counts as out of reach [seconds]."""
+TIMEOUT = 10.0
+"""Time after which the hub counts as unreachable [s]."""
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def is_hub_id(name: str) -> bool:
-    """Whether the name has the form `owner/model`."""
+    """True if the name has the form `owner/model`."""
     return bool(_HUB_ID.fullmatch(name)) and not name.startswith((".", "/", "~"))
 
 
 def fetch(hub_id: str, revision: str | None) -> Path:
-    """The local folder that holds the model's configuration and weights.
+    """Local folder with the configuration and the weights of a model.
 
-    What is in the cache is taken from there without asking the hub; what is not is downloaded,
-    which shows its progress.
+    Cached files are used without a request to the hub; others are downloaded with a progress bar.
+    Pickled weights are downloaded only if there are no others.
 
     Raises:
         InputError: The hub has no such model or revision, or it is neither cached nor reachable.
@@ -47,30 +47,30 @@ def fetch(hub_id: str, revision: str | None) -> Path:
 
 
 def send(folder: Path, hub_id: str, *, private: bool) -> str:
-    """Make the repository if there is none, and send a folder to it; returns its address.
+    """Upload a folder to a repository, which is made if it does not exist; return its address.
 
     Args:
-        folder: What is sent, with everything in it.
-        hub_id: Owner and name.
-        private: Only its owner sees it; one that is there stays as it is.
+        folder: Folder to upload, with all its files.
+        hub_id: Owner and name of the repository.
+        private: A new repository is visible to its owner only.
 
     Raises:
-        InputError: There is no account on this machine, it may not write there, or the hub cannot
-            be reached.
+        InputError: This machine has no access token, the token may not write there, or the hub
+            cannot be reached.
     """
     hub = HfApi(library_name="groupvit")
     try:
         hub.create_repo(hub_id, private=private, exist_ok=True, token=True)
         hub.upload_folder(
-            repo_id=hub_id, folder_path=folder, commit_message="Sent by groupvit push", token=True
+            repo_id=hub_id, folder_path=folder, commit_message="Upload by groupvit push", token=True
         )
     except LocalTokenNotFoundError as error:
-        raise InputError("the hub asks for an account: run 'hf auth login' first") from error
+        raise InputError("the hub needs an account: run 'hf auth login' first") from error
     except HfHubHTTPError as error:
         raise InputError(f"the hub refused {hub_id}: {_first_line(error)}") from error
     except (HTTPError, OfflineModeIsEnabled, OSError) as error:
         raise InputError(
-            f"the hub cannot be reached, and nothing was sent: {_first_line(error)}"
+            f"the hub cannot be reached, and nothing was uploaded: {_first_line(error)}"
         ) from error
     return f"{hub.endpoint}/{hub_id}"
 
@@ -88,8 +88,8 @@ def _cached(hub_id: str, revision: str | None) -> Path | None:
 
 def _download(hub_id: str, revision: str | None) -> Path:
     with _explained(hub_id, revision):
-        held = model_info(hub_id, revision=revision, timeout=PATIENCE).siblings or []
-        names = {file.rfilename for file in held}
+        files = model_info(hub_id, revision=revision, timeout=TIMEOUT).siblings or []
+        names = {file.rfilename for file in files}
         weights = next((name for name in WEIGHT_FILES if name in names), None)
         if weights is None or CONFIG_FILE not in names:
             needed = f"{CONFIG_FILE} and {' or '.join(WEIGHT_FILES)}"
@@ -101,13 +101,13 @@ def _download(hub_id: str, revision: str | None) -> Path:
 
 @contextmanager
 def _explained(hub_id: str, revision: str | None) -> Iterator[None]:
-    """Turns the errors of the hub into one sentence."""
+    """Turn errors of the hub into messages of one sentence."""
     try:
         yield
     except RevisionNotFoundError as error:
         raise InputError(f"{hub_id} on the hub has no revision {revision!r}") from error
     except GatedRepoError as error:
-        raise InputError(f"{hub_id} asks for an account: run 'hf auth login' first") from error
+        raise InputError(f"{hub_id} needs an account: run 'hf auth login' first") from error
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise InputError(f"there is no folder and no model on the hub named {hub_id}") from error
     except HfHubHTTPError as error:

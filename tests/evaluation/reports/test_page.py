@@ -67,7 +67,7 @@ def test_the_words_of_a_image_are_those_of_the_segmenter(segmenter, found):
     score, measurement = found.images[1], found.measurement
     shown = draw(segmenter, SCENES, found, parse(measurement.labels), score)
     result = segmenter(SCENES[1].image, measurement.labels, background=measurement.background)
-    words = {word.name: word.share for word in shown.panels[2].words}
+    words = {word.name: word.share for word in shown.panels[2].legend}
     for index, name in enumerate(result.labels):
         assert words.get(name, 0) == pytest.approx((result.label_map == index).mean())
 

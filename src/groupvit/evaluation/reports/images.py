@@ -11,7 +11,7 @@ from groupvit.evaluation.benchmarks.benchmark import Benchmark
 from groupvit.evaluation.evaluation import Evaluation, ImageScore
 from groupvit.evaluation.oracle import oracle_map
 from groupvit.evaluation.scores import IGNORED
-from groupvit.pages.pieces import LabelMap, Panel, labeled
+from groupvit.pages.elements import LabelMap, Panel, labeled_panel
 from groupvit.palette import colors
 from groupvit.segmentation.labels import Labels
 from groupvit.segmentation.segmenter import Segmenter
@@ -65,8 +65,8 @@ def draw(
         ("Truth", "never shown to the model"): np.where(
             sample.mask == IGNORED, len(classes), sample.mask
         ).astype(np.uint16),
-        ("Words", f"{score.pixel_accuracy:.0%} of the pixels are right"): result.label_map,
-        ("Oracle", "its groups with the right words"): oracle_map(
+        ("Prediction", f"{score.pixel_accuracy:.0%} of the pixels are right"): result.label_map,
+        ("Oracle", "its groups with the right labels"): oracle_map(
             sample.mask, groups, len(classes)
         ),
     }
@@ -77,7 +77,9 @@ def draw(
     image.thumbnail((LONGEST, LONGEST))
     table = colors(len(classes) + 1, background=benchmark.has_background)
     panels = [
-        labeled(*title, np.array(image), _small(values, image), (*classes, NOT_COUNTED), table)
+        labeled_panel(
+            *title, np.array(image), _small(values, image), (*classes, NOT_COUNTED), table
+        )
         for title, values in maps.items()
     ]
     title = f"Groups, stage {grouped.num_stages}"

@@ -1,1 +1,1 @@
-"""The page for people: Gradio around two components of ours, which hold all that is drawn."""
+"""Web page of the server."""

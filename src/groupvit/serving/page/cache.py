@@ -1,4 +1,4 @@
-"""Images whose groups are kept while their visitors go on asking about them."""
+"""Cache of grouped images, so that a change of labels needs no pass through the network."""
 
 import secrets
 from collections import OrderedDict
@@ -6,64 +6,68 @@ from typing import NamedTuple
 
 from groupvit.errors import InputError
 from groupvit.segmentation.groups import GroupedImage
-from groupvit.serving.page.layers import Groups, fitted
+from groupvit.serving.page.overlays import GroupOverlay, resized_for_display
 
-PIXELS = 100_000_000
-"""Of all kept images together; at three bytes each."""
+MAX_PIXELS = 100_000_000
+"""Pixels of all cached images together, at three bytes each."""
 
 
-class Kept(NamedTuple):
-    """The groups of an image."""
+class CachedImage(NamedTuple):
+    """Groups of an image."""
 
-    whole: GroupedImage
-    """On the image as it came."""
-    seen: GroupedImage
-    """On one of the size that screens show."""
-    groups: tuple[Groups, ...]
-    """What is drawn of them, by stages."""
+    original: GroupedImage
+    """In the size of the upload."""
+    displayed: GroupedImage
+    """In a size for screens."""
+    group_overlays: tuple[GroupOverlay, ...]
+    """One for each grouping stage."""
 
     @classmethod
-    def of(cls, grouped: GroupedImage) -> "Kept":
-        """Draw what stays while words change."""
-        seen = fitted(grouped)
-        groups = tuple(Groups.of(seen, stage) for stage in range(seen.num_stages))
-        return cls(grouped, seen, groups)
+    def of(cls, grouped: GroupedImage) -> "CachedImage":
+        """Draw the overlays that do not depend on labels."""
+        displayed = resized_for_display(grouped)
+        overlays = (GroupOverlay.of(displayed, stage) for stage in range(displayed.num_stages))
+        return cls(grouped, displayed, tuple(overlays))
+
+    @property
+    def num_pixels(self) -> int:
+        """Pixels in both sizes."""
+        return sum(height * width for height, width in (self.original.size, self.displayed.size))
 
 
-class Cache:
-    """Keeps what was grouped under names that nobody can guess; the oldest makes room."""
+class ImageCache:
+    """Images by random keys; the least recently used are dropped when the cache is full."""
 
-    def __init__(self, pixels: int = PIXELS) -> None:
-        self._room = pixels
-        self._kept: OrderedDict[str, Kept] = OrderedDict()
+    def __init__(self, max_pixels: int = MAX_PIXELS) -> None:
+        self._max_pixels = max_pixels
+        self._images: OrderedDict[str, CachedImage] = OrderedDict()
 
-    def put(self, kept: Kept, instead_of: str | None = None) -> str:
-        """Keep an image, and tell under which name.
+    def put(self, image: CachedImage, *, replaced: str | None = None) -> str:
+        """Add an image, and return its key, which cannot be guessed.
 
         Args:
-            kept: The image; it stays even if it takes all the room.
-            instead_of: The name of one that is no longer wanted.
+            image: Image; it is kept even if it fills the cache.
+            replaced: Key of an image to remove.
         """
-        self._kept.pop(instead_of or "", None)
-        name = secrets.token_urlsafe()
-        self._kept[name] = kept
-        while len(self._kept) > 1 and sum(map(_pixels, self._kept.values())) > self._room:
-            self._kept.popitem(last=False)
-        return name
+        self._images.pop(replaced or "", None)
+        key = secrets.token_urlsafe()
+        self._images[key] = image
+        while len(self._images) > 1 and self._num_pixels() > self._max_pixels:
+            self._images.popitem(last=False)
+        return key
 
-    def get(self, name: str | None) -> Kept:
-        """The image of this name.
+    def get(self, key: str | None) -> CachedImage:
+        """Image of a key.
 
         Raises:
-            InputError: It had to make room, or there never was one.
+            InputError: There is none, or it was dropped.
         """
-        if name is None:
-            raise InputError("there is no image yet; drop one, or take an example")
-        if name not in self._kept:
-            raise InputError("this image made room for others; give it once more")
-        self._kept.move_to_end(name)
-        return self._kept[name]
+        if key is None:
+            raise InputError("there is no image yet; choose one, or an example")
+        if key not in self._images:
+            raise InputError("this image is no longer in memory; choose it again")
+        self._images.move_to_end(key)
+        return self._images[key]
 
-
-def _pixels(kept: Kept) -> int:
-    return sum(height * width for height, width in (kept.whole.size, kept.seen.size))
+    def _num_pixels(self) -> int:
+        return sum(image.num_pixels for image in self._images.values())

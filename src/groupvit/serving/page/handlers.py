@@ -1,9 +1,9 @@
-"""What the page asks: an image is grouped once, and labeled as often as something is moved."""
+"""Event handlers of the page: an image is grouped once, and labeled again at every change."""
 
 import base64
 import binascii
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,157 +16,158 @@ from groupvit.errors import InputError
 from groupvit.segmentation.groups import GroupedImage
 from groupvit.segmentation.result import Segmentation
 from groupvit.segmentation.segmenter import Segmenter
-from groupvit.serving.page import layers
-from groupvit.serving.page.cache import Cache, Kept
-from groupvit.serving.page.layers import Layer
+from groupvit.serving.page.cache import CachedImage, ImageCache
+from groupvit.serving.page.overlays import Overlay, data_url, label_overlay
 from groupvit.serving.service import Service
 from groupvit.text.background import Background
 
-MOST_WORDS = 20
-"""The end of the slider for the number of words; it stands for all of them."""
-WORDS = "words"
-"""The view of what the words took."""
+ALL_LABELS = 20
+"""End of the slider for the number of labels, which stands for all of them."""
+LABELS = "labels"
+"""Name of the view of labels."""
 Download = Literal["overlay", "labels", "coco"]
 
 
 def view_of(stage: int) -> str:
-    """What the view of a stage's groups is called."""
+    """Name of the view of a stage's groups."""
     return f"groups {stage + 1}"
 
 
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """What the controls say."""
+    """Values of the controls."""
 
-    words: Sequence[str]
+    labels: Sequence[str]
     has_background: bool
     threshold: float
-    most: int
+    top_labels: int
 
     @classmethod
     def of(cls, values: Sequence[Any]) -> "Controls":
-        """What controls sent, which may be anything.
+        """Parse the values that a client sent.
 
         Raises:
-            InputError: It is nothing that controls send.
+            InputError: They are no values of the controls.
         """
-        words, has_background, threshold, most = values
+        labels, has_background, threshold, top_labels = values
         try:
             return cls(
-                list(map(str, words or ())), bool(has_background), float(threshold), int(most)
+                list(map(str, labels or ())),
+                bool(has_background),
+                float(threshold),
+                int(top_labels),
             )
         except (TypeError, ValueError):
-            raise InputError("these are no settings; load the page again") from None
+            raise InputError("these settings are invalid; load the page again") from None
 
     def label(self, segmenter: Segmenter, grouped: GroupedImage) -> Segmentation:
-        """Give the words to the groups."""
-        background = Background(threshold=self.threshold) if self.has_background else None
-        most: int | Literal["all"] = self.most if self.most < MOST_WORDS else "all"
-        return segmenter.label(grouped, self.words, background=background, top_labels=most)
+        """Assign the labels to groups."""
+        return segmenter.label(
+            grouped,
+            self.labels,
+            background=Background(threshold=self.threshold) if self.has_background else None,
+            top_labels=self.top_labels if self.top_labels < ALL_LABELS else "all",
+        )
 
 
 class Handlers:
-    """Answers the events of all visitors."""
+    """Event handlers for all visitors."""
 
-    def __init__(self, desk: Callable[[], Service]) -> None:
-        """Open it.
+    def __init__(self, service: Service) -> None:
+        self._service, self._images = service, ImageCache()
 
-        Args:
-            desk: Gives what computes; asked for at every event, as it opens after the page is made.
-        """
-        self._service, self._shelf = desk, Cache()
-
-    async def look(self, given: Any, old: str | None, *controls: Any) -> tuple[Any, Any, None, Any]:
-        """Take an image in.
+    async def open_image(
+        self, chosen: Any, previous: str | None, *controls: Any
+    ) -> tuple[Any, Any, None, Any]:
+        """Group an image.
 
         Args:
-            given: What the picker says: an image as a data URL and, for examples, words.
-            old: The name of the image before.
-            controls: The fields of `Controls`.
+            chosen: Value of the picker: an image as a data URL and, for examples, labels.
+            previous: Key of the previous image.
+            controls: Fields of `Controls`.
 
         Returns:
-            The name of its groups, what the viewer shows, nothing (the picker lets go of what it
-            gave), and the words.
+            Key of the image, update of the viewer, None (which resets the picker), and update of
+            the labels.
         """
-        with _telling():
-            data, words = _given(given)
-            wish = self._controls(controls if words is None else [words, *controls[1:]])
-            pixels = await self._service().decoded(data)
+        with _errors_shown():
+            data, labels = _image_and_labels(chosen)
+            values = self._controls(controls if labels is None else [labels, *controls[1:]])
+            pixels = await self._service.decode(data)
 
-            def first(grouped: GroupedImage | None) -> tuple[Kept, dict[str, Layer]]:
+            def finish(grouped: GroupedImage | None) -> tuple[CachedImage, dict[str, Overlay]]:
                 assert grouped is not None
-                kept = Kept.of(grouped)
-                return kept, self._layers(kept, wish)
+                image = CachedImage.of(grouped)
+                return image, self._overlays(image, values)
 
-            kept, found = await self._service().computed(pixels, first)
-            image = layers.data_url(Image.fromarray(kept.seen.image), "WEBP")
+            image, overlays = await self._service.compute(pixels, finish)
+            url = data_url(Image.fromarray(image.displayed.image), "WEBP")
             return (
-                self._shelf.put(kept, instead_of=old),
-                gr.HTML(image=image, layers=found),
+                self._images.put(image, replaced=previous),
+                gr.HTML(image=url, overlays=overlays),
                 None,
-                gr.skip() if words is None else gr.Dropdown(value=words),
+                gr.skip() if labels is None else gr.Dropdown(value=labels),
             )
 
-    async def relabel(self, name: str | None, *controls: Any) -> Any:
-        """Give other words, or other limits, to the groups that are known."""
-        if name is None:
+    async def relabel(self, key: str | None, *controls: Any) -> Any:
+        """Label the groups of an image again."""
+        if key is None:
             return gr.skip()
-        with _telling():
-            wish, kept = self._controls(controls), self._shelf.get(name)
-            found = await self._service().computed(None, lambda _: self._layers(kept, wish))
-            return gr.HTML(layers=found)
+        with _errors_shown():
+            values, image = self._controls(controls), self._images.get(key)
+            overlays = await self._service.compute(None, lambda _: self._overlays(image, values))
+            return gr.HTML(overlays=overlays)
 
-    async def download(self, kind: Download, name: str | None, *controls: Any) -> dict[str, str]:
-        """A file about the image in its own size: its name, and a data URL."""
-        with _telling():
-            wish, whole = self._controls(controls), self._shelf.get(name).whole
-
-            def make(_: GroupedImage | None) -> dict[str, str]:
-                return _file(kind, wish.label(self._service().segmenter, whole))
-
-            return await self._service().computed(None, make)
+    async def download(self, kind: Download, key: str | None, *controls: Any) -> dict[str, str]:
+        """File of a segmentation in the size of the upload: its name, and a data URL."""
+        with _errors_shown():
+            values, grouped = self._controls(controls), self._images.get(key).original
+            segmenter = self._service.segmenter
+            return await self._service.compute(
+                None, lambda _: _file(kind, values.label(segmenter, grouped))
+            )
 
     def _controls(self, controls: Sequence[Any]) -> Controls:
-        wish = Controls.of(controls)
-        self._service().limits.check_words(wish.words)
-        return wish
+        values = Controls.of(controls)
+        self._service.limits.check_labels(values.labels)
+        return values
 
-    def _layers(self, kept: Kept, wish: Controls) -> dict[str, Layer]:
-        """What can be looked at; without words only groups."""
-        if not wish.words:
-            return {view_of(stage): groups.layer for stage, groups in enumerate(kept.groups)}
-        found = wish.label(self._service().segmenter, kept.seen)
-        named = {
-            view_of(stage): groups.named(found.group_labels(stage))
-            for stage, groups in enumerate(kept.groups)
+    def _overlays(self, image: CachedImage, values: Controls) -> dict[str, Overlay]:
+        """Overlay of every view; without labels there are only groups."""
+        stages = enumerate(image.group_overlays)
+        if not values.labels:
+            return {view_of(stage): groups.overlay for stage, groups in stages}
+        result = values.label(self._service.segmenter, image.displayed)
+        labeled = {
+            view_of(stage): groups.labeled(result.group_labels(stage)) for stage, groups in stages
         }
-        return {WORDS: layers.of_labels(found), **named}
+        return {LABELS: label_overlay(result), **labeled}
 
 
-def _given(value: Any) -> tuple[bytes, list[str] | None]:
-    """The bytes of an image and the words that come with it."""
+def _image_and_labels(value: Any) -> tuple[bytes, list[str] | None]:
+    """Image file in the picker's value, and the labels of an example."""
     try:
         kind, _, data = value["image"].partition(";base64,")
         if not kind.startswith("data:image/"):
             raise ValueError
-        return base64.b64decode(data, validate=True), value.get("words")
+        return base64.b64decode(data, validate=True), value.get("labels")
     except (AttributeError, KeyError, TypeError, ValueError, binascii.Error):
-        raise InputError("this is no image; give a JPEG, PNG or WebP file") from None
+        raise InputError("this is no image; choose a JPEG, PNG or WebP file") from None
 
 
-def _file(kind: Download, found: Segmentation) -> dict[str, str]:
+def _file(kind: Download, result: Segmentation) -> dict[str, str]:
     if kind == "coco":
-        text = json.dumps(found.to_coco(), ensure_ascii=False).encode()
+        text = json.dumps(result.to_coco(), ensure_ascii=False).encode()
         url = f"data:application/json;base64,{base64.b64encode(text).decode()}"
         return {"name": "groupvit.json", "url": url}
-    image = found.to_overlay() if kind == "overlay" else found.to_index_image()
+    image = result.to_overlay() if kind == "overlay" else result.to_index_image()
     name = "groupvit.overlay.png" if kind == "overlay" else "groupvit.png"
-    return {"name": name, "url": layers.data_url(image, "PNG")}
+    return {"name": name, "url": data_url(image, "PNG")}
 
 
 @contextmanager
-def _telling() -> Iterator[None]:
-    """Show what is wrong as a sentence on the page."""
+def _errors_shown() -> Iterator[None]:
+    """Show the message of an error on the page."""
     try:
         yield
     except InputError as error:

@@ -1,12 +1,12 @@
-// Brings an image in as a data URL, which the server decodes as it does every upload.
+// Sends a chosen image as a data URL, which the server decodes like every upload.
 const drop = element.querySelector('.drop');
 const input = element.querySelector('input');
-const told = element.querySelector('p');
+const message = element.querySelector('p');
 const examples = element.querySelector('.examples');
 
-function give(value, button) {
-  told.textContent = '';
-  for (const one of examples.children) one.setAttribute('aria-pressed', one === button);
+function choose(value, button) {
+  message.textContent = '';
+  for (const other of examples.children) other.setAttribute('aria-pressed', other === button);
   props.value = value;
   trigger('input');
 }
@@ -14,13 +14,13 @@ function give(value, button) {
 function read(file) {
   if (!file) return;
   if (!['image/jpeg', 'image/png', 'image/webp'].includes(file.type)) {
-    told.textContent = `${file.name} is no JPEG, PNG or WebP image`;
-  } else if (file.size > props.largest) {
-    told.textContent = `${file.name} is larger than ${Math.floor(props.largest / 1e6)} MB`;
+    message.textContent = `${file.name} is no JPEG, PNG or WebP image`;
+  } else if (file.size > props.max_bytes) {
+    message.textContent = `${file.name} is larger than ${Math.floor(props.max_bytes / 1e6)} MB`;
   } else {
     const reader = new FileReader();
-    reader.onload = () => give({ image: reader.result, words: null });
-    reader.onerror = () => { told.textContent = `${file.name} cannot be read`; };
+    reader.onload = () => choose({ image: reader.result, labels: null });
+    reader.onerror = () => { message.textContent = `${file.name} cannot be read`; };
     reader.readAsDataURL(file);
   }
 }
@@ -34,7 +34,7 @@ for (const name of ['dragover', 'dragleave', 'drop']) {
   });
 }
 document.addEventListener('paste', (event) => {
-  const file = [...event.clipboardData.files].find((one) => one.type.startsWith('image/'));
+  const file = [...event.clipboardData.files].find((file) => file.type.startsWith('image/'));
   if (file) read(file);
 });
 for (const example of props.examples) {
@@ -43,6 +43,6 @@ for (const example of props.examples) {
   [image.src, image.alt, button.title] = [example.image, example.caption, example.caption];
   button.type = 'button';
   button.append(image);
-  button.addEventListener('click', () => give(example, button));
+  button.addEventListener('click', () => choose(example, button));
   examples.append(button);
 }

@@ -1,4 +1,4 @@
-"""What is sent back."""
+"""JSON responses of the API."""
 
 from dataclasses import asdict
 from typing import Any
@@ -7,49 +7,49 @@ from pydantic import BaseModel
 
 from groupvit.segmentation.result import Segmentation
 from groupvit.segmentation.segmenter import Segmenter
-from groupvit.serving.limits import Limits
+from groupvit.serving.limits import RequestLimits
 
 
-class Segmented(BaseModel):
-    """Which pixels belong to which label."""
+class SegmentResponse(BaseModel):
+    """Segmentation of an image."""
 
     height: int
     width: int
     shares: dict[str, float]
-    """The part of the image that each label covers, in [0, 1]."""
+    """Fraction of the image that each label covers, [0, 1]."""
     coco: dict[str, Any]
-    """A COCO data set of this one image; masks are run lengths."""
+    """COCO data set of this image; masks are run lengths."""
 
     @classmethod
-    def of(cls, found: Segmentation) -> "Segmented":
-        """The answer for a segmentation."""
-        height, width = found.label_map.shape
-        return cls(height=height, width=width, shares=found.shares(), coco=found.to_coco())
+    def of(cls, result: Segmentation) -> "SegmentResponse":
+        """Response for a segmentation."""
+        height, width = result.label_map.shape
+        return cls(height=height, width=width, shares=result.shares(), coco=result.to_coco())
 
 
-class Embedded(BaseModel):
-    """Vectors of length one."""
+class EmbedResponse(BaseModel):
+    """Embeddings, L2-normalized."""
 
     words: dict[str, list[float]]
     image: list[float] | None
 
 
-class Model(BaseModel):
-    """A model that answers, and what it takes."""
+class ModelResponse(BaseModel):
+    """Facts about the model, and the limits of requests."""
 
     name: str
     source: str | None
-    """Where its weights come from."""
+    """Source of its weights."""
     trained: bool
     embedding_dim: int
     groups: list[int]
-    """At each stage that groups."""
+    """Number of groups at each grouping stage."""
     protocol: str
     limits: dict[str, float]
 
     @classmethod
-    def of(cls, name: str, segmenter: Segmenter, limits: Limits) -> "Model":
-        """What is to be said of a model."""
+    def of(cls, name: str, segmenter: Segmenter, limits: RequestLimits) -> "ModelResponse":
+        """Response for a model."""
         config, origin = segmenter.network.config, segmenter.origin
         return cls(
             name=name,
