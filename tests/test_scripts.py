@@ -1,4 +1,4 @@
-"""Every script of scripts/ runs; `make_palette.py` is tested beside the palette."""
+"""Every script of scripts/ runs; some are tested beside what they make."""
 
 import runpy
 import subprocess
@@ -15,7 +15,13 @@ from groupvit.weights.checkpoint import Origin
 from tests import lively
 
 ROOT = Path(__file__).parents[1]
-TESTED = {"bundle_storybook.py", "check", "draw_example.py", "make_palette.py"}
+TESTED = {
+    "bundle_storybook.py",
+    "check",
+    "draw_architecture.py",  # tests/docs/test_architecture.py
+    "draw_example.py",
+    "make_palette.py",  # tests/test_palette.py
+}
 
 
 def main(script):

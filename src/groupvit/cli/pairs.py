@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from groupvit.data.report import Quantiles, Report
 
 Shards = tyro.conf.Positional[
-    Annotated[tuple[str, ...], tyro.conf.arg(metavar="SHARD [SHARD ...]")]
+    Annotated[
+        tuple[str, ...], tyro.conf.arg(metavar="SHARD [SHARD ...]", help_behavior_hint="(required)")
+    ]
 ]
 
 

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from groupvit.cli.options import Flag
+from groupvit.config import shown_default
 from groupvit.errors import InputError
 
 
@@ -17,7 +18,7 @@ def push(
     /,
     *,
     license: str,  # noqa: A002 - the hub calls it so
-    evaluations: tuple[Path, ...] = (),
+    evaluations: Annotated[tuple[Path, ...], tyro.conf.arg(help_behavior_hint=shown_default)] = (),
     to: Literal["groupvit", "huggingface"] = "groupvit",
     out: Path = Path("out/push"),
     private: Flag = False,
