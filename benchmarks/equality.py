@@ -161,7 +161,7 @@ def forms(tiny: Tiny, shard: Path) -> Iterator[str]:
     text = tiny.top + COMMON.replace("SHARD", str(shard)).replace("MODEL", tiny.model)
     text = text.replace("IMAGE", tiny.image).replace("OBJECTIVE", tiny.objective)
     text = text.replace("GROUP_TOKENS", str(tiny.group_tokens))
-    yield 'recipe = "paper"\nimage_size = 64\n' + text.replace("\nimage_size = 64\n", "\n")
+    yield 'recipe = "paper"\n' + text.replace("image_size = 64\nbatch_size", "batch_size")
     yield text
     for new, old in OLD_FORM.items():
         text = text.replace(new, old)
