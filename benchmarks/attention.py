@@ -1,10 +1,9 @@
-"""Times both ways of attending on this machine: the fused kernel of torch and two plain products.
+"""Time of attention on this machine: the fused kernel of torch and two matrix products.
 
     python benchmarks/attention.py
 
-``groupvit.model.layers.attend`` chooses between the two by a rule; this is where the rule comes
-from. Each row is the median of alternating runs in milliseconds, forward alone and forward with
-backward.
+The rule by which `groupvit.model.layers.attend` chooses between the two is based on this table.
+Each row is the median of alternating runs [ms], of the forward and of forward and backward pass.
 """
 
 import statistics
@@ -29,13 +28,13 @@ SHAPES = {
 
 
 def plain(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Softmax of the scaled products, written out."""
+    """Attention as two matrix products with a softmax between them."""
     logits = (query * query.shape[-1] ** -0.5) @ key.mT
     return logits.softmax(dim=-1) @ value
 
 
 def seconds(attend: Callable[..., Tensor], inputs: list[Tensor], *, backward: bool) -> float:
-    """One run of the attention, with or without its gradient."""
+    """Seconds of one run, with or without its gradient."""
     start = time.perf_counter()
     result = attend(*inputs)
     if backward:
@@ -44,7 +43,7 @@ def seconds(attend: Callable[..., Tensor], inputs: list[Tensor], *, backward: bo
 
 
 def compare(shape: tuple[int, int, int], dtype: torch.dtype, *, backward: bool) -> list[float]:
-    """Median milliseconds of the fused kernel and of the plain products, run in turn."""
+    """Median milliseconds of the fused kernel and of the two products, in alternating runs."""
     inputs = [torch.randn(*shape, 64, dtype=dtype, requires_grad=backward) for _ in range(3)]
     ways = (F.scaled_dot_product_attention, plain)
     runs: list[list[float]] = [[], []]

@@ -1,6 +1,6 @@
-"""The image encoder by other means than torch as it is: compiled, compiled and frozen, OpenVINO.
+"""Time of the image encoder with other backends: torch.compile, the same frozen, and OpenVINO.
 
-What they gain says what is left to gain. OpenVINO computes exported models (docs/export.md).
+OpenVINO runs exported models (docs/export.md).
 """
 
 import time
@@ -23,20 +23,20 @@ BATCHES = (1, 8)
 
 
 class Outputs(nn.Module):
-    """The encoder with plain tensors as results."""
+    """Image encoder that returns a tuple of tensors."""
 
     def __init__(self, model: GroupViT) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """What a segmenter needs."""
+        """Image embedding, last segments and assignments, which a segmenter needs."""
         embedded = self.model.embed_image(images, num_stages=1)
         return embedded.image, embedded.segments[-1], *embedded.assignments
 
 
 def tables(rounds: int) -> Iterator[tuple[str, str]]:
-    """One table: a row for each precision and batch."""
+    """Table with a row for each precision and batch size."""
     model = catalogue.load("random").model.eval()
     exported = openvino_model(model)
     rows = []
@@ -45,12 +45,12 @@ def tables(rounds: int) -> Iterator[tuple[str, str]]:
         for count in BATCHES:
             pixels = torch.randn(count, 3, 224, 224)
             rows.append(row(segmenter, exported, pixels, rounds))
-    columns = ("224 px", "torch [ms]", "compiled", "and frozen", "first run of it", "OpenVINO")
+    columns = ("224 px", "torch [ms]", "compiled", "compiled, frozen", "its first run", "OpenVINO")
     yield "backends", markdown(columns, rows)
 
 
 def row(segmenter: Segmenter, exported: openvino.Model, pixels: Tensor, rounds: int) -> list[str]:
-    """All ways in turn, and how long the compiler took."""
+    """Times of all backends in alternating runs, and of the first frozen run (compilation)."""
     network = segmenter._network
     lower = segmenter.dtype != torch.float32
     hint = {"INFERENCE_PRECISION_HINT": "bf16" if lower else "f32"}
@@ -78,7 +78,7 @@ def row(segmenter: Segmenter, exported: openvino.Model, pixels: Tensor, rounds: 
 
 
 def without_grad(segmenter: Segmenter, run: Callable[[], object]) -> Run:
-    """The run as freezing wants it, which does not work on inference tensors."""
+    """Run under `no_grad`, because freezing does not work on inference tensors."""
     lower = segmenter.dtype != torch.float32
 
     def computing() -> object:
@@ -89,7 +89,7 @@ def without_grad(segmenter: Segmenter, run: Callable[[], object]) -> Run:
 
 
 def openvino_model(model: GroupViT) -> openvino.Model:
-    """The encoder for any batch at 224."""
+    """OpenVINO model of the encoder for any batch size at 224 pixels."""
     batch = torch.export.Dim("batch", min=2, max=64)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")

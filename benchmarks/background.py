@@ -1,13 +1,12 @@
-"""A background learned in training, against one that is learned afterwards.
+"""Background layer trained with the model, versus trained afterwards.
 
     groupvit storybook --out data/storybook --num 100000
     python benchmarks/background.py --models storybook runs/seed-1 runs/seed-2
 
-Every model is trained for some more steps by configs/storybook.toml, with and without the loss by
-which parts that match no noun of the caption belong to the background. Then it is measured on
-scenes of which only things are asked for, all else being background: by cosines, by what training
-taught, and by what `learn-background` teaches it from 500 pairs [mIoU, %]. A run that is stopped
-goes on where it was; one that is done is only read.
+Every model is trained for some more steps with configs/storybook.toml, with and without the
+background layer loss. It is evaluated on scenes with the labels of things, everything else being
+background [mIoU, %]: by cosines, by the layer trained with the model, and by the layer that
+`learn-background` trains on 500 pairs. An interrupted run resumes; a finished one is only read.
 """
 
 import argparse
@@ -17,12 +16,12 @@ from pathlib import Path
 from tables import Table
 
 from groupvit.background.learned_layer import learn_from_captions
-from groupvit.config import load_toml
 from groupvit.data import index, patterns
 from groupvit.evaluation.benchmarks.scenes import Scenes
 from groupvit.evaluation.evaluate import evaluate
 from groupvit.segmentation.protocol import OURS
 from groupvit.segmentation.segmenter import Segmenter
+from groupvit.training import recipes
 from groupvit.training.config import TrainingConfig
 from groupvit.training.trainer import train
 
@@ -32,8 +31,8 @@ MEASURED = {"by cosines": 100, "by training": 100, "by captions afterwards": 100
 
 
 def settings(start: str, seed: int, weight: float, given: argparse.Namespace) -> TrainingConfig:
-    """Some more steps for a model, at a lower learning rate."""
-    config = load_toml(TrainingConfig, RECIPE)
+    """Settings of some more steps for a model, at a lower learning rate."""
+    config = recipes.load(RECIPE).settings
     return replace(
         config,
         model=replace(config.model, background_layer=weight > 0),
@@ -50,7 +49,7 @@ def settings(start: str, seed: int, weight: float, given: argparse.Namespace) ->
 
 
 def measured(run: str, scenes: int, pairs: str) -> dict[str, float]:
-    """What a run scores by each background, and with all 23 words and none."""
+    """Scores of a run with each background, and with all 23 labels and no background."""
     segmenter = Segmenter.load(run)
     own = segmenter.inference
     protocol = replace(OURS, certainty="similarity")
@@ -68,7 +67,7 @@ def measured(run: str, scenes: int, pairs: str) -> dict[str, float]:
 
 
 def main() -> None:
-    """Train what is not trained yet and print the table."""
+    """Train the runs that are not finished yet and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", default=["storybook"])
     parser.add_argument("--steps", type=int, default=300)

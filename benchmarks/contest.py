@@ -1,4 +1,4 @@
-"""Two ways of doing the same work, timed in turn, and tables of what came out."""
+"""Alternating time measurements of two implementations, and Markdown tables of the results."""
 
 import math
 import platform
@@ -12,11 +12,11 @@ import torch
 
 Run = Callable[[], object]
 WARM_UP = 2
-"""Runs of each side that do not count."""
+"""Warm-up runs of each side, which are not counted."""
 
 
 class Contest(NamedTuple):
-    """The same work, done by both sides."""
+    """The same task, implemented by both sides."""
 
     name: str
     ours: Run
@@ -24,14 +24,14 @@ class Contest(NamedTuple):
 
 
 def seconds(run: Run) -> float:
-    """One run."""
+    """Seconds of one run."""
     start = time.perf_counter()
     run()
     return time.perf_counter() - start
 
 
 def in_turn(runs: Sequence[Run], rounds: int) -> list[list[float]]:
-    """The seconds of every run, each round all of them, after a warm-up."""
+    """Seconds of every run, alternating within each round, after a warm-up."""
     times: list[list[float]] = [[] for _ in runs]
     for _ in range(rounds + WARM_UP):
         for run, some in zip(runs, times, strict=True):
@@ -46,7 +46,7 @@ def milliseconds(times: Sequence[float]) -> str:
 
 
 def compare(contests: Iterable[Contest], rounds: int) -> list[list[str]]:
-    """A row for each contest: its name, ours, theirs, and how many times as long they take."""
+    """Row for each contest: name, our time, their time, and the ratio of theirs to ours."""
     rows = []
     for contest in contests:
         ours, theirs = in_turn((contest.ours, contest.theirs), rounds)
@@ -56,13 +56,13 @@ def compare(contests: Iterable[Contest], rounds: int) -> list[list[str]]:
 
 
 def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table."""
+    """Markdown table."""
     lines = [columns, ["---"] * len(columns), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def environment() -> str:
-    """What the numbers depend on."""
+    """Versions and hardware that the numbers depend on."""
     capability = torch.backends.cpu.get_cpu_capability()
     return (
         f"torch {torch.__version__}, transformers {version('transformers')}, "
@@ -73,12 +73,12 @@ def environment() -> str:
 
 
 def peak(dtype: torch.dtype, size: int = 2048) -> float:
-    """Floating point operations in a second of the largest products, the best of some [1/s]."""
+    """Floating point operations per second of large matrix products, best of 8 runs [1/s]."""
     left, right = torch.randn(2, size, size).to(dtype)
     best = min(seconds(lambda: left @ right) for _ in range(8))
     return 2 * size**3 / best
 
 
 def geometric_mean(values: Sequence[float]) -> float:
-    """The mean of ratios."""
+    """Geometric mean, for ratios."""
     return math.exp(statistics.mean(map(math.log, values)))

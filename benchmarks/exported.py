@@ -1,4 +1,4 @@
-"""Exported models against PyTorch: how far apart, how fast, and what the scores are.
+"""Exported models versus PyTorch: differences, times and scores.
 
     python -m benchmarks.exported
 
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def segmenters(folder: Path, name: str) -> dict[str, Segmenter]:
-    """PyTorch in both precisions, and every way to run what was exported."""
+    """Segmenters with PyTorch in both precisions, and with every runtime of the exported models."""
     found = {dtype: Segmenter.load(name, dtype=dtype) for dtype in ("float32", "bfloat16")}
     ours = {f"PyTorch, {dtype}": one for dtype, one in found.items()}
     return ours | {
@@ -69,7 +69,7 @@ def segmenters(folder: Path, name: str) -> dict[str, Segmenter]:
 
 
 def times(folder: Path) -> str:
-    """Of the image encoder at the released size, for every way, batch and size [ms]."""
+    """Time of the image encoder at the released size, for every runtime, batch and size [ms]."""
     ways = segmenters(folder, "random")
     rows: list[list[str]] = [[name] for name in ways]
     for count, side in ((1, 224), (8, 224), (1, 448)):
@@ -81,7 +81,7 @@ def times(folder: Path) -> str:
 
 
 def against_port(exported: Path) -> str:
-    """One JPEG with 21 words, to its label map at 224, and how many times as fast as the port."""
+    """Time from a JPEG to its label map at 224 with 21 labels, and speed relative to the port."""
     file, words, rows = io.BytesIO(), list(imagenet_classes()[:21]), []
     noise(320, 320).save(file, "jpeg", quality=90)
     for dtype in DTYPES:
@@ -95,12 +95,12 @@ def against_port(exported: Path) -> str:
         first, *times = in_turn(runs, ROUNDS)
         gains = [f"{milliseconds(some)}, **{median(first) / median(some):.1f}**" for some in times]
         rows.append([dtype, milliseconds(first), *gains])
-    columns = ("PyTorch, 21 words known", "new", "OpenVINO, known", "new")
+    columns = ("PyTorch, 21 labels cached", "not cached", "OpenVINO, cached", "not cached")
     return markdown(("", "transformers [ms]", *columns), rows)
 
 
 def scores(folder: Path) -> str:
-    """On drawn scenes, for every way."""
+    """Scores on drawn scenes, for every runtime."""
     scenes = Scenes(num=SCENES)
     rows = [
         [name, f"{100 * evaluate(one, scenes).scores.miou:.2f}"]

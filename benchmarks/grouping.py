@@ -23,7 +23,6 @@ from tables import Table
 from torch import Tensor
 from torch.nn import functional as F
 
-from groupvit.config import load_toml
 from groupvit.evaluation.benchmarks.folder import read_folder
 from groupvit.evaluation.evaluate import evaluate
 from groupvit.model.config import GroupViTConfig, ImageEncoderConfig, StageConfig
@@ -40,6 +39,7 @@ from groupvit.model.image_encoder import MakeGrouping, grouping_block
 from groupvit.model.inference import InferenceConfig
 from groupvit.segmentation.protocol import OURS
 from groupvit.segmentation.segmenter import Segmenter
+from groupvit.training import recipes
 from groupvit.training.config import ObjectiveConfig, TrainingConfig
 from groupvit.training.run_folder import RunFolder
 from groupvit.training.trainer import train
@@ -214,7 +214,7 @@ def make_grouping(variant: str) -> MakeGrouping:
 
 def measure(name: str, seed: int, steps: int, out: Path) -> dict[str, float]:
     """Train a variant, unless that is done, and read its scores."""
-    config = VARIANTS[name](load_toml(TrainingConfig, RECIPE))
+    config = VARIANTS[name](recipes.load(RECIPE).settings)
     folder = out / name.replace(", ", "/").replace(" ", "-") / f"seed-{seed}"
     config = replace(
         config,

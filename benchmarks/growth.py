@@ -1,4 +1,4 @@
-"""How time and memory grow: with the image, the windows, the words, the groups, the batch."""
+"""Growth of time and memory with image size, windows, labels, groups, batch size and ranks."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from statistics import median
 
 import torch
 
-from benchmarks.contest import RunFolder, in_turn, markdown
+from benchmarks.contest import Run, in_turn, markdown
 from benchmarks.learning import PAIRS, drawn_batch, our_step
 from benchmarks.processes import cost
 from benchmarks.segmenting import noise
@@ -27,7 +27,7 @@ from tests.ranks import ROOT, launch
 ONE_RANK = Path(__file__).with_name("one_rank.py")
 SIDES = (224, 448, 896, 1792)
 WIDTHS = {1: 448, 2: 672, 4: 1120, 8: 2016}
-"""Width of an image of height 448, by the number of windows that it makes."""
+"""Width of an image of height 448, by its number of windows."""
 WORDS = (21, 171, 1000)
 GROUPS = ((64, 8), (64, 16), (128, 32), (256, 64))
 BATCHES = (8, 16, 32, 64)
@@ -50,7 +50,7 @@ step(), step()
 
 
 def tables(rounds: int) -> Iterator[tuple[str, str]]:
-    """Every table by its name."""
+    """Tables with their names."""
     model = catalogue.load("random").model
     yield "growth images", images(model)
     yield "growth windows", windows(model, rounds)
@@ -61,7 +61,7 @@ def tables(rounds: int) -> Iterator[tuple[str, str]]:
 
 
 def images(model: GroupViT) -> str:
-    """Whole images, in float32; memory is that of a process that does nothing else."""
+    """Whole images in float32; memory is the peak of a process that does nothing else."""
     rows, first = [], 0.0
     for side in SIDES:
         pixels = torch.zeros(1, 3, side, side)
@@ -70,11 +70,11 @@ def images(model: GroupViT) -> str:
         memory = cost([sys.executable, "-c", IMAGE, str(side)]).memory
         tokens = (side // 16) ** 2
         rows.append([f"{side}", f"{tokens:,}", ms(time), f"{time / first:.1f}", gb(memory)])
-    return markdown(("side [px]", "patches", "encoder [ms]", "times 224", "process"), rows)
+    return markdown(("side [px]", "patches", "encoder [ms]", "relative", "peak memory"), rows)
 
 
 def windows(model: GroupViT, rounds: int) -> str:
-    """Windows of 448 in steps of 224, 21 known words."""
+    """Windows of 448 with stride 224, 21 cached labels."""
     segmenter = Segmenter(model, protocol=replace(OURS, window=448, stride=224))
     labels = list(imagenet_classes()[:21])
     rows = []
@@ -82,11 +82,11 @@ def windows(model: GroupViT, rounds: int) -> str:
         image = noise(448, width)
         time = middle(lambda image=image: segmenter(image, labels), rounds)
         rows.append([str(count), f"{width} x 448", ms(time), ms(time / count)])
-    return markdown(("windows", "image", "to label map [ms]", "each window [ms]"), rows)
+    return markdown(("windows", "image", "to label map [ms]", "per window [ms]"), rows)
 
 
 def words(model: GroupViT, rounds: int) -> str:
-    """Words that are known, on an image of 640 x 480 seen at 448."""
+    """Cached labels, on an image of 640 x 480 that was encoded at 448."""
     segmenter = Segmenter(model)
     (grouped,) = segmenter.group([noise(480, 640)])
     rows = []
@@ -94,11 +94,11 @@ def words(model: GroupViT, rounds: int) -> str:
         labels = [f"{name} {number}" for number, name in enumerate(imagenet_classes()[:count])]
         time = middle(lambda labels=labels: segmenter.label(grouped, labels), rounds)
         rows.append([f"{count:,}", ms(time)])
-    return markdown(("words", "labels of an image that is grouped [ms]"), rows)
+    return markdown(("labels", "labeling of an encoded image [ms]"), rows)
 
 
 def groups(rounds: int) -> str:
-    """Another number of groups at both stages, at 224 in float32."""
+    """Numbers of groups at both stages, at 224 in float32."""
     rows = []
     usual = GroupViTConfig()
     for pair in GROUPS:
@@ -114,7 +114,7 @@ def groups(rounds: int) -> str:
 
 
 def batches(model: GroupViT) -> str:
-    """A training step in bfloat16, whole or in pieces of 16 by gradient caching."""
+    """Training steps in bfloat16, whole or in chunks of 16 by gradient caching."""
     rows = []
     everything = drawn_batch(BATCHES[-1])
     for count in BATCHES:
@@ -125,11 +125,11 @@ def batches(model: GroupViT) -> str:
             command = [sys.executable, "-c", STEPS, str(count), str(chunk)]
             name = f"{count}" if not chunk else f"{count}, in chunks of {chunk}"
             rows.append([name, ms(time), f"{count / time:.1f}", gb(cost(command).memory)])
-    return markdown(("pairs in a step", "step [ms]", "pairs/s", "process"), rows)
+    return markdown(("pairs per step", "step [ms]", "pairs/s", "peak memory"), rows)
 
 
 def ranks() -> str:
-    """Training steps of 16 pairs for each process, which has one core; they talk by gloo."""
+    """Training steps of 16 pairs on each of several processes, one core each, with gloo."""
     times, alone = [], {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     for count in (1, 2):
         with tempfile.TemporaryDirectory() as name:
@@ -143,20 +143,20 @@ def ranks() -> str:
         [str(count), ms(time), f"{PAIRS * count / time:.1f}", f"{times[0] / time:.0%}"]
         for count, time in enumerate(times, start=1)
     ]
-    return markdown(("processes", "step [ms]", "pairs/s", "of what one alone does"), rows)
+    return markdown(("processes", "step [ms]", "pairs/s", "efficiency"), rows)
 
 
-def middle(run: RunFolder, rounds: int) -> float:
+def middle(run: Run, rounds: int) -> float:
     """Median seconds."""
     with torch.inference_mode():
         return median(in_turn((run,), rounds)[0])
 
 
 def ms(seconds: float) -> str:
-    """Milliseconds."""
+    """Seconds as milliseconds."""
     return f"{1000 * seconds:.0f}" if seconds > 0.01 else f"{1000 * seconds:.1f}"
 
 
 def gb(size: float) -> str:
-    """Bytes."""
+    """Bytes as gigabytes."""
     return f"{size / 1e9:.2f} GB"

@@ -1,9 +1,9 @@
-"""A step of training at the released size, against a plain loop around the port in transformers.
+"""Training step at the released size, versus a plain loop around the port in transformers.
 
-Both sides start from the same weights and learn from the same batch: images of drawn scenes, each
-with its caption and three prompts, by the contrastive and the multi-label loss. The plain loop is
-written as one would from the paper: every text padded to 77 tokens and encoded, dense targets,
-AdamW as torch makes it.
+Both sides start from the same weights and train on the same batch: images of drawn scenes, each
+with its caption and three prompts, with the contrastive and the multi-label loss. The plain loop is
+a direct implementation of the paper: every text padded to 77 tokens and encoded, dense targets,
+AdamW with the defaults of torch.
 """
 
 import copy
@@ -46,17 +46,17 @@ PLAIN = AugmentationConfig(rand_augment_ops=0, erasing=0.0)
 PAIRS = 16
 LEFT_OUT = {
     "": (),
-    "texts at 77 tokens, not cut to the longest": ("cut",),
-    "every text, those that repeat too": ("once",),
-    "both": ("cut", "once"),
-    "fused attention in place of two products": ("products",),
-    "AdamW in a loop in place of the fused one": ("optimizer",),
+    "texts padded to 77 tokens, not to the longest": ("cut",),
+    "repeated texts encoded again": ("once",),
+    "both of these": ("cut", "once"),
+    "fused attention instead of two products": ("products",),
+    "AdamW in a loop instead of fused": ("optimizer",),
 }
-"""What a step of ours is timed without."""
+"""Variants of our step: the optimizations that each leaves out."""
 
 
 def tables(rounds: int, *, compiled: bool = True) -> Iterator[tuple[str, str]]:
-    """Every table by its name."""
+    """Tables with their names."""
     model, batch = catalogue.load("random").model, drawn_batch(PAIRS)
     port = peer(Segmenter(model)).model
     rows = []
@@ -75,7 +75,7 @@ def tables(rounds: int, *, compiled: bool = True) -> Iterator[tuple[str, str]]:
     steps = {
         name: leaving_out(*names, model=model, batch=batch) for name, names in LEFT_OUT.items()
     }
-    steps["gradient caching in pieces of 4"] = our_step(model, batch, torch.bfloat16, chunk=4)
+    steps["gradient caching in chunks of 4"] = our_step(model, batch, torch.bfloat16, chunk=4)
     if compiled:
         steps["compiled"] = our_step(model, batch, torch.bfloat16, compiled=True)
     times = in_turn(list(steps.values()), rounds)
@@ -83,9 +83,13 @@ def tables(rounds: int, *, compiled: bool = True) -> Iterator[tuple[str, str]]:
     yield (
         "training parts",
         markdown(
-            ("a step of ours in bfloat16", "[ms]", "times the first"),
+            ("our step in bfloat16", "[ms]", "relative"),
             [
-                [name or "as it is", milliseconds(some), f"{statistics.median(some) / whole:.2f}"]
+                [
+                    name or "all optimizations",
+                    milliseconds(some),
+                    f"{statistics.median(some) / whole:.2f}",
+                ]
                 for name, some in zip(steps, times, strict=True)
             ],
         ),
@@ -114,7 +118,7 @@ def our_step(
     chunk: int = 0,
     compiled: bool = False,
 ) -> Run:
-    """A step of `groupvit train`, augmentation and reading left out."""
+    """Step of `groupvit train`, without augmentation and reading."""
     model = copy.deepcopy(model).train()
     if compiled:
         model.image_encoder.compile()
@@ -134,7 +138,7 @@ def our_step(
 
 
 def plain_step(port: nn.Module, batch: Batch, autocast: torch.dtype | None) -> Run:
-    """The same around `transformers.GroupViTModel`."""
+    """Step of the plain loop around `transformers.GroupViTModel`."""
     port = copy.deepcopy(port).train()
     optimizer = AdamW(port.parameters(), lr=OPTIM.lr, weight_decay=OPTIM.weight_decay)
     images = normalize(batch.images)
@@ -155,7 +159,7 @@ def plain_step(port: nn.Module, batch: Batch, autocast: torch.dtype | None) -> R
 
 
 def padded(batch: Batch) -> Batch:
-    """The batch with every text at the full length of 77 tokens."""
+    """Batch with every text padded to 77 tokens."""
     tokens = F.pad(batch.tokens, (0, CONTEXT - batch.tokens.shape[-1]))
     return batch._replace(tokens=tokens)
 
@@ -171,7 +175,7 @@ def plain_loss(image: Tensor, texts: Tensor, scale: Tensor) -> Tensor:
 
 
 def both_ways(logits: Tensor, targets: Tensor) -> Tensor:
-    """Cross entropy of the rows and of the columns, with targets that are shared out."""
+    """Cross entropy over rows and over columns, with targets normalized to sum to 1."""
     rows = F.cross_entropy(logits, targets / targets.sum(dim=1, keepdim=True))
     columns = F.cross_entropy(logits.T, targets.T / targets.T.sum(dim=1, keepdim=True))
     return (rows + columns) / 2
@@ -186,7 +190,7 @@ def operations(run: Run) -> int:
 
 @contextmanager
 def without(*names: str) -> Iterator[None]:
-    """Leaves out what makes a step of ours faster; see `LEFT_OUT`."""
+    """Context without some optimizations of our step; see `LEFT_OUT`."""
     plain: dict[str, tuple[object, str, object]] = {
         "cut": (text_encoder, "trim", lambda tokens: tokens),
         "once": (GroupViT, "encode_texts", every_text),
@@ -200,7 +204,7 @@ def without(*names: str) -> Iterator[None]:
 
 
 def leaving_out(*names: str, model: GroupViT, batch: Batch) -> Run:
-    """A step in bfloat16 without some of what makes it faster."""
+    """Step in bfloat16 without some optimizations."""
     with without(*names):
         step = our_step(model, padded(batch) if "cut" in names else batch, torch.bfloat16)
 
@@ -212,18 +216,18 @@ def leaving_out(*names: str, model: GroupViT, batch: Batch) -> Run:
 
 
 def looping_adamw(*arguments: Any, fused: bool, **options: Any) -> AdamW:
-    """AdamW parameter by parameter, as torch has it on a CPU when nobody asks."""
+    """AdamW in a loop over parameters, the default of torch on a CPU."""
     assert fused
     return AdamW(*arguments, **options)
 
 
 def every_text(model: GroupViT, tokens: Tensor) -> Tensor:
-    """Texts encoded as they come, those that repeat too."""
+    """All texts encoded, repeated ones again."""
     rows = rearrange(tokens, "batch text position -> (batch text) position")
     text = model.text_encoder(rows)
     return rearrange(text, "(batch text) dim -> batch text dim", batch=len(tokens))
 
 
 def fused(query: Tensor, key: Tensor, value: Tensor, *, causal: bool = False) -> Tensor:
-    """The fused kernel, always."""
+    """Attention by the fused kernel, whatever the shape."""
     return F.scaled_dot_product_attention(query, key, value, is_causal=causal)

@@ -1,6 +1,6 @@
-"""One of the processes that train together: times steps of its own 16 pairs, on one core.
+"""One rank of distributed training: time of steps of 16 pairs per rank, on one core.
 
-Started by `benchmarks.growth`, once for each rank, with a folder to write into.
+`benchmarks.growth` starts it once for each rank, with a folder for its result.
 """
 
 import sys
@@ -22,7 +22,7 @@ ROUNDS = 4
 
 
 def main(folder: Path) -> None:
-    """Train with whoever else there is."""
+    """Train together with all other ranks and write the median time."""
     with distributed.session("cpu") as ranks:
         model, batch = catalogue.load("random").model.train(), drawn_batch(PAIRS)
         batch_norm.synchronize(model, ranks)

@@ -1,6 +1,6 @@
-"""Where tables go: to the screen, into a folder, and into their places in docs/speed.md.
+"""Output of tables: to the screen, into a folder, and between their markers in docs/speed.md.
 
-A place is what stands between `<!-- name -->` and `<!-- end -->`.
+Markers are `<!-- name -->` and `<!-- end -->`.
 """
 
 import re
@@ -10,8 +10,8 @@ ROOT = Path(__file__).parents[1]
 OUT, PAGE = Path("out/bench"), ROOT / "docs/speed.md"
 
 
-def tell(name: str, text: str, *, docs: bool) -> None:
-    """Show a table and keep it; with `docs` put it into its place in the page too."""
+def publish(name: str, text: str, *, docs: bool) -> None:
+    """Print a table and write it into a file; with `docs` into the page as well."""
     print(f"{name}\n\n{text}\n", flush=True)
     OUT.mkdir(parents=True, exist_ok=True)
     (OUT / f"{name.replace(' ', '-')}.md").write_text(text + "\n", encoding="utf-8")
@@ -20,10 +20,10 @@ def tell(name: str, text: str, *, docs: bool) -> None:
 
 
 def put(page: str, name: str, text: str) -> str:
-    """The page with the text in the place of that name.
+    """Page with the text between the markers of that name.
 
     Raises:
-        SystemExit: There is no such place, or more than one.
+        SystemExit: There are no such markers, or several.
     """
     place = re.compile(f"(<!-- {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
     changed, count = place.subn(lambda found: f"{found[1]}\n{text}\n\n{found[2]}", page)

@@ -1,12 +1,12 @@
-r"""The paper's block and ours on photographs: do images and captions find each other?
+r"""The paper's grouping block and ours, trained and evaluated on photographs.
 
     python benchmarks/photographs.py --train 'data/flickr8k/train-{000000..000006}.tar' \
         --test data/flickr8k/test-000000.tar --voc data/voc2012 --seeds 0 1 2
 
-Every variant is the recipe of configs/flickr8k.toml with some settings changed, trained for the
-same number of steps. Recall is that of the test shards; the mIoU of a folder such as VOC 2012 with
-a background, by the published threshold of 0.95, is a curiosity at this scale. A run that is
-stopped goes on where it was; one that is done is only read.
+Every variant is configs/flickr8k.toml with some settings changed, trained for the same number of
+steps. Recall is measured on the test shards; mIoU on a folder such as VOC 2012 with background, at
+the published threshold of 0.95, is too low at this scale to compare. An interrupted run resumes; a
+finished one is only read.
 """
 
 import argparse
@@ -17,14 +17,13 @@ from pathlib import Path
 from grouping import VARIANTS
 from tables import Table
 
-from groupvit.config import load_toml
 from groupvit.data import index, patterns
 from groupvit.evaluation.benchmarks.folder import read_folder
 from groupvit.evaluation.evaluate import evaluate
 from groupvit.probes.retrieval import retrieval
 from groupvit.segmentation.protocol import OURS
 from groupvit.segmentation.segmenter import Segmenter
-from groupvit.training.config import TrainingConfig
+from groupvit.training import recipes
 from groupvit.training.trainer import train
 from groupvit.weights import catalogue
 
@@ -34,8 +33,8 @@ CUTOFFS = ("1", "5", "10")
 
 
 def measure(name: str, seed: int, given: argparse.Namespace) -> dict[str, float]:
-    """Train a variant, unless that is done, and read its scores."""
-    config = VARIANTS[name](load_toml(TrainingConfig, RECIPE))
+    """Scores of a variant, which is trained first unless that is done."""
+    config = VARIANTS[name](recipes.load(RECIPE).settings)
     folder = given.out / name.replace(", ", "/").replace(" ", "-") / f"seed-{seed}"
     config = replace(
         config,
@@ -54,7 +53,7 @@ def measure(name: str, seed: int, given: argparse.Namespace) -> dict[str, float]
 
 
 def scored(run: Path, given: argparse.Namespace) -> dict[str, float]:
-    """Recall on the test shards and, if there is a folder for it, the mIoU."""
+    """Recall on the test shards and, with `--voc`, the mIoU."""
     model, _, inference, _ = catalogue.load(str(run))
     found = retrieval(model.eval(), index.prepare(patterns.expand([given.test]), None))
     measured = {f"captions at {k}": share for k, share in found.captions.at.items()}
@@ -69,14 +68,14 @@ def scored(run: Path, given: argparse.Namespace) -> dict[str, float]:
 
 
 def main() -> None:
-    """Train what is asked for and print the table."""
+    """Train the selected variants and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--train", required=True, help="shards, with ranges in braces")
     parser.add_argument("--test", required=True, help="shards to search in")
     parser.add_argument("--voc", type=Path, help="folder with images/, masks/ and classes.txt")
     parser.add_argument("--variants", nargs="+", default=["ours", "paper"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--steps", type=int, default=0, help="else those of the recipe")
+    parser.add_argument("--steps", type=int, default=0, help="0: those of the settings file")
     parser.add_argument("--out", type=Path, default=Path("runs/photographs"))
     given = parser.parse_args()
     columns = [f"{way} at {k}" for way in ("captions", "images") for k in CUTOFFS]

@@ -1,4 +1,4 @@
-"""What `groupvit plan` says, beside what was measured; and on paper for many devices."""
+"""Predictions of `groupvit plan` versus measurements, and predictions for many devices."""
 
 import sys
 from collections.abc import Iterator
@@ -11,8 +11,8 @@ from benchmarks.contest import in_turn, markdown
 from benchmarks.growth import STEPS, gb, ms
 from benchmarks.learning import PLAIN, drawn_batch, our_step
 from benchmarks.processes import cost
-from groupvit.config import load_toml
 from groupvit.data.config import DataConfig
+from groupvit.training import recipes
 from groupvit.training.accelerators import ACCELERATORS, EFFICIENCY, LINK
 from groupvit.training.config import TrainingConfig
 from groupvit.training.planning import plan, seconds_here, work_of
@@ -25,14 +25,14 @@ PAPER = Path(__file__).parents[1] / "configs/paper.toml"
 
 
 def tables(rounds: int) -> Iterator[tuple[str, str]]:
-    """Both tables."""
+    """Both tables with their names."""
     rows = [row for size in SIZES for row in measured(size, rounds)]
     yield "plan measured", markdown(("a step in bfloat16", "planned", "measured"), rows)
     yield "plan devices", on_paper()
 
 
 def measured(size: int, rounds: int) -> Iterator[list[str]]:
-    """Time and memory of a step at the released size."""
+    """Rows of time and memory of a step at the released size, planned and measured."""
     data = DataConfig(batch_size=size, augmentation=PLAIN)
     config = TrainingConfig(data=data, precision="bfloat16")
     batch, model = drawn_batch(size), catalogue.load("random").model
@@ -45,12 +45,12 @@ def measured(size: int, rounds: int) -> Iterator[list[str]]:
     empty = cost([sys.executable, "-c", EMPTY]).memory
     whole = cost([sys.executable, "-c", STEPS, str(size), "0"]).memory
     planned = work_of(config, batch).memory(1)
-    yield [f"{size} pairs, memory", gb(planned), f"{gb(whole - empty)} over an empty process"]
+    yield [f"{size} pairs, memory", gb(planned), f"{gb(whole - empty)} above an empty process"]
 
 
 def on_paper() -> str:
-    """The paper's recipe on more and more devices, of 256 pairs each, for as many pairs."""
-    config = load_toml(TrainingConfig, PAPER)
+    """Table of the paper's recipe on several numbers of devices, 256 pairs each."""
+    config = recipes.load(PAPER).settings
     pairs = config.steps * config.data.batch_size * 16
     rows = []
     for count in DEVICE_COUNTS:

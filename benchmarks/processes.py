@@ -1,7 +1,7 @@
-"""Whole programs, from an empty process: first result, a folder of images, peak memory.
+"""Whole programs from process start: first result, a folder of images, peak memory.
 
-Each side is a program that people would write or call, started anew; its wall time and the most
-memory that it held are the operating system's.
+Each side is a complete program in a new process; wall time and peak memory are those that the
+operating system reports.
 """
 
 import subprocess
@@ -39,7 +39,7 @@ for file in files:
     labels = logits.argmax(dim=1)[0].numpy().astype(np.uint8)
     Image.fromarray(labels).save(Path(out) / f"{Path(file).stem}.png")
 """
-"""What the documentation of the port shows, for several files."""
+"""Script after the documentation of the port, for several files."""
 WATCH = """
 import os, subprocess, sys, time
 start = time.perf_counter()
@@ -49,20 +49,20 @@ if status:
     sys.exit("it failed")
 print(time.perf_counter() - start, usage.ru_maxrss)
 """
-"""Runs a program and tells its seconds and memory [kB]. It stands between because a new process
-counts the memory of the one that started it as its own."""
+"""Script that runs a program and prints its seconds and peak memory [kB]. It is needed because the
+peak memory of a new process includes that of the process that started it."""
 
 
 class Cost(NamedTuple):
-    """What a program took."""
+    """Time and memory of a program."""
 
     seconds: float
     memory: float
-    """The most that it held [bytes]."""
+    """Peak memory [bytes]."""
 
 
 def cost(command: Sequence[str]) -> Cost:
-    """Run a program to its end."""
+    """Time and memory of a command."""
     start = [sys.executable, "-S", "-c", WATCH, *command]
     found = subprocess.run(start, capture_output=True, text=True, check=False)
     if found.returncode:
@@ -72,7 +72,7 @@ def cost(command: Sequence[str]) -> Cost:
 
 
 def tables(rounds: int) -> Iterator[tuple[str, str]]:
-    """One table: a row for each piece of work."""
+    """Table with a row for each task."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         hugging_face.save(place / "model", catalogue.load("random").model)
@@ -80,17 +80,17 @@ def tables(rounds: int) -> Iterator[tuple[str, str]]:
         files = images(place / "images", FOLDER)
         rows = []
         for name, some, words, times in (
-            ("one image, 21 words", files[:1], 21, rounds),
-            ("one image, 171 words", files[:1], 171, rounds),
-            (f"a folder of {FOLDER}, 21 words", files, 21, 1),
+            ("one image, 21 labels", files[:1], 21, rounds),
+            ("one image, 171 labels", files[:1], 171, rounds),
+            (f"a folder of {FOLDER}, 21 labels", files, 21, 1),
         ):
             rows.append([name, *row(place, some, list(imagenet_classes()[:words]), times)])
-    columns = ("", "ours", "transformers", "ratio", "our memory", "theirs")
+    columns = ("", "ours", "transformers", "ratio", "our memory", "their memory")
     yield "processes", markdown(columns, rows)
 
 
 def row(place: Path, files: Sequence[Path], words: Sequence[str], rounds: int) -> list[str]:
-    """Both programs in turn; after a first run of each, if there are several."""
+    """Both programs in alternating runs, after one warm-up of each if there are several."""
     paths = [str(file) for file in files]
     model, out = str(place / "model"), str(place / "out")
     ours = [
@@ -110,7 +110,7 @@ def row(place: Path, files: Sequence[Path], words: Sequence[str], rounds: int) -
 
 
 def images(folder: Path, count: int) -> list[Path]:
-    """Files of 640 x 480 pixels."""
+    """Write image files of 640 x 480 pixels."""
     folder.mkdir()
     files = [folder / f"{number:03}.jpg" for number in range(count)]
     for number, file in enumerate(files):

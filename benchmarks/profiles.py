@@ -1,4 +1,4 @@
-"""Where the time goes: the operations that one image, or one training step, spends most on."""
+"""Time by operation, for one image and for one training step."""
 
 from collections.abc import Iterator
 
@@ -18,7 +18,7 @@ WORDS = 59
 
 
 def tables(rounds: int) -> Iterator[tuple[str, str]]:
-    """Before and after side by side."""
+    """Tables with their names: plain implementations and ours side by side."""
     model = catalogue.load("random").model
     image, words = noise(480, 640), list(imagenet_classes()[:WORDS])
     exact = Segmenter(model, protocol=GROUPVIT)
@@ -39,7 +39,7 @@ def tables(rounds: int) -> Iterator[tuple[str, str]]:
 
 
 def beside(runs: dict[str, Run], rounds: int) -> str:
-    """Milliseconds of every operation, those of the first run that take longest on top."""
+    """Table of milliseconds by operation, ordered by the first run."""
     spent = {name: profiled(run, rounds) for name, run in runs.items()}
     first = next(iter(spent.values()))
     names = sorted(set().union(*spent.values()), key=lambda name: -first.get(name, 0))
@@ -50,12 +50,12 @@ def beside(runs: dict[str, Run], rounds: int) -> str:
     ]
     others = (sum(some.get(name, 0) for name in rest) for some in spent.values())
     rows.append(["all others", *(f"{time:.0f}" for time in others)])
-    rows.append(["**together**", *(f"**{sum(some.values()):.0f}**" for some in spent.values())])
+    rows.append(["**total**", *(f"**{sum(some.values()):.0f}**" for some in spent.values())])
     return markdown(("[ms]", *runs), rows)
 
 
 def profiled(run: Run, rounds: int) -> dict[str, float]:
-    """Milliseconds of a run by operation, on average; torch's own, without those they call."""
+    """Mean self time of the operations of a run [ms]."""
     for _ in range(2):
         run()
     with profile() as found:

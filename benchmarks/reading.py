@@ -1,8 +1,8 @@
-"""The data path alone: from tar shards to batches of uint8, by one core.
+"""Data loading alone: from tar shards to batches of uint8, on one core.
 
-Theirs is webdataset with Pillow, as people write it: decode the image, crop at random, resize.
-Ours does that and draws a caption and three prompts, makes tokens of them, and gives back the same
-samples for the same seed; theirs reads images only.
+Theirs is webdataset with Pillow as commonly written: decode, random crop, resize. Ours also draws a
+caption and three prompts, tokenizes them, and returns the same samples for the same seed; theirs
+reads images only.
 """
 
 import io
@@ -31,7 +31,7 @@ IMAGES, BATCH, SIDE = 256, 32, 224
 
 
 def tables(rounds: int) -> Iterator[tuple[str, str]]:
-    """One table: a row for each size of images."""
+    """Table with a row for each image size."""
     rows = []
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -39,8 +39,8 @@ def tables(rounds: int) -> Iterator[tuple[str, str]]:
         with tempfile.TemporaryDirectory() as folder:
             shard = Path(folder) / "pairs-000000.tar"
             write(shard, size)
-            config = DataConfig(shards=(str(shard),), batch_size=BATCH, image_size=SIDE)
-            batches = Batches(config, Tokenizer(), seed=0)
+            config = DataConfig(shards=(str(shard),), batch_size=BATCH)
+            batches = Batches(config, Tokenizer(), seed=0, image_size=SIDE)
             rates: tuple[list[float], list[float]] = ([], [])
             for epoch in range(rounds + 1):
                 rates[0].append(ours(batches, epoch))
@@ -53,7 +53,7 @@ def tables(rounds: int) -> Iterator[tuple[str, str]]:
 
 
 def ours(batches: Batches, epoch: int) -> float:
-    """Images in a second, with their texts."""
+    """Images per second of our loader, with texts."""
     start = time.perf_counter()
     steps = batches.steps_per_epoch
     for step in range(epoch * steps, (epoch + 1) * steps):
@@ -62,7 +62,7 @@ def ours(batches: Batches, epoch: int) -> float:
 
 
 def theirs(shard: Path, config: DataConfig) -> float:
-    """Images in a second, alone."""
+    """Images per second of webdataset, without texts."""
     generator = random.Random(0)
 
     def crop(image: Image.Image) -> np.ndarray:
@@ -79,7 +79,7 @@ def theirs(shard: Path, config: DataConfig) -> float:
 
 
 def write(path: Path, size: tuple[int, int]) -> None:
-    """A shard of drawn scenes at the size and quality of photographs."""
+    """Write a shard of drawn scenes with the size and JPEG quality of photographs."""
     with tarfile.open(path, "w") as tar:
         for index in range(IMAGES):
             page, file = scene(index, size=128), io.BytesIO()

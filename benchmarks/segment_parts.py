@@ -1,9 +1,9 @@
-"""Times each part of segmenting one image.
+"""Time of each part of segmenting one image.
 
     python benchmarks/segment_parts.py photo.jpg --model random --dtype float32 bfloat16
 
-Prints medians of alternating runs in milliseconds. The words are embedded anew in the row that says
-so; in use they are remembered.
+Prints medians of alternating runs [ms]. Text embeddings are cached in use; one row is their time
+without the cache.
 """
 
 import platform
@@ -48,7 +48,7 @@ VOC = [
 
 
 def parts(segmenter: Segmenter, path: Path, labels: list[str]) -> dict[str, Callable[[], object]]:
-    """What there is to do for an image, each part ready to run by itself."""
+    """Parts of segmenting an image by name, each as a function without arguments."""
     image = imaging.read(path)
     height, width, _ = image.shape
     protocol, config = segmenter.protocol, segmenter.model.config.image
@@ -64,10 +64,10 @@ def parts(segmenter: Segmenter, path: Path, labels: list[str]) -> dict[str, Call
     return {
         "read and decode": lambda: imaging.read(path),
         "resize": lambda: resize(image, size, antialias=protocol.antialias),
-        "find the groups (resize, image encoder)": lambda: segmenter.group([image]),
-        f"embed {len(labels)} words anew": embed_words,
-        "score and paint": lambda: segmenter.label(grouped, labels),
-        "everything, words remembered": lambda: segmenter(path, labels),
+        "resize and encode": lambda: segmenter.group([image]),
+        f"embed {len(labels)} labels, not cached": embed_words,
+        "score and label": lambda: segmenter.label(grouped, labels),
+        "everything, labels cached": lambda: segmenter(path, labels),
         "write the label map": lambda: result.save(folder / "a.png"),
         "draw the overlay": result.to_overlay,
         "draw the groups": result.to_groups_image,
@@ -78,7 +78,7 @@ def parts(segmenter: Segmenter, path: Path, labels: list[str]) -> dict[str, Call
 
 
 def milliseconds(part: Callable[[], object]) -> float:
-    """One run."""
+    """Milliseconds of one run."""
     start = time.perf_counter()
     part()
     return 1000 * (time.perf_counter() - start)
@@ -93,7 +93,7 @@ def main(
     protocol: Literal["ours", "groupvit"] = "ours",
     runs: int = 9,
 ) -> None:
-    """Time the parts of segmenting an image by the 20 words of PASCAL VOC."""
+    """Time the parts of segmenting an image with the 20 classes of PASCAL VOC."""
     columns = []
     for kind in dtype:
         segmenter = Segmenter.load(model, dtype=kind, protocol=protocol)

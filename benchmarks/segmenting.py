@@ -1,13 +1,13 @@
-"""Segmenting, against the port in transformers and the published pipeline done the plain way.
+"""Segmentation, versus the port in transformers and a direct implementation of the published one.
 
-All on the same full-size weights, drawn at random.
+All use the same random full-size weights.
 
-The port is used as its documentation shows it: processor, model with `output_segmentation`, argmax
-over the words. It computes at 224 x 224 only, so ours does too, on an image of 320 x 320 pixels.
+The port is used as in its documentation: processor, model with `output_segmentation`, argmax over
+the labels. It supports 224 x 224 only, so ours uses this size as well, on an image of 320 x 320.
 
-The plain pipeline is that which the tests hold ours to, pixel by pixel: two passes of the encoder
-for each window, and a map at full size for each class. It is shown an image of 640 x 480 pixels,
-which makes two windows of 448; both sides know the words.
+The direct implementation is the reference of the tests, equal in every pixel: two encoder passes
+for each window, and a full-size map for each class. The image of 640 x 480 pixels makes two windows
+of 448; text embeddings are cached on both sides.
 """
 
 import io
@@ -38,7 +38,7 @@ from tests.segmentation import reference
 SQUARE = replace(OURS, short_side=224)
 BEHIND = Background(threshold=GROUPVIT.threshold)
 SHAPES = ((1, 224), (8, 224), (1, 448), (8, 448))
-"""Images and their side that the encoder is timed with."""
+"""Batch sizes and image sides [pixels] of the encoder's table."""
 WORDS = (21, 60, 171)
 PUBLISHED_WORDS = (20, 59, 171)
 DTYPES = ("float32", "bfloat16")
@@ -53,7 +53,7 @@ class Peer(NamedTuple):
 
 
 def peer(segmenter: Segmenter) -> Peer:
-    """The port, loaded from a folder that we write."""
+    """Port with the weights of a segmenter."""
     with tempfile.TemporaryDirectory() as folder:
         hugging_face.save(Path(folder) / "model", segmenter.model)
         source = Path(folder) / "model"
@@ -63,7 +63,7 @@ def peer(segmenter: Segmenter) -> Peer:
 
 
 def tables(rounds: int) -> Iterator[tuple[str, str]]:
-    """Every table by its name."""
+    """Tables with their names."""
     model = catalogue.load("random").model
     for dtype in DTYPES:
         segmenter = Segmenter(model, protocol=SQUARE, dtype=dtype)
@@ -74,13 +74,13 @@ def tables(rounds: int) -> Iterator[tuple[str, str]]:
         rows = compare(contests, rounds)
         for row, contest in zip(rows, contests, strict=True):
             row.append(f"{100 * np.mean(contest.ours() == contest.theirs()):.2f} %")
-        yield f"published {dtype}", markdown((*COLUMNS, "pixels alike"), rows)
+        yield f"published {dtype}", markdown((*COLUMNS, "equal pixels"), rows)
     yield "encoder", encoder(model, rounds)
     yield "precisions", precisions()
 
 
 def mixed(segmenter: Segmenter, run: Run) -> Run:
-    """The run in the arithmetic of the segmenter, whoever computes."""
+    """Run under the precision of the segmenter."""
     lower = segmenter.dtype != torch.float32
 
     def computing() -> object:
@@ -91,7 +91,7 @@ def mixed(segmenter: Segmenter, run: Run) -> Run:
 
 
 def against_port(segmenter: Segmenter, port: Peer, image: Image.Image) -> list[Contest]:
-    """What is compared with the port."""
+    """Contests with the port: the encoder, and from a JPEG to its label map."""
     found = []
     file = io.BytesIO()
     image.save(file, "jpeg", quality=90)
@@ -109,14 +109,14 @@ def against_port(segmenter: Segmenter, port: Peer, image: Image.Image) -> list[C
         theirs = mixed(segmenter, lambda words=words: by_port(port, decoded(file), words))
         found.append(
             Contest(
-                f"JPEG to label map, {count} words, new to us",
+                f"JPEG to label map, {count} labels, not cached",
                 lambda words=words: anew(segmenter, decoded(file), words),
                 theirs,
             )
         )
         found.append(
             Contest(
-                f"the same, {count} words that we know",
+                f"JPEG to label map, {count} labels, cached by us",
                 lambda words=words: segmenter(decoded(file), words).label_map,
                 theirs,
             )
@@ -125,13 +125,13 @@ def against_port(segmenter: Segmenter, port: Peer, image: Image.Image) -> list[C
 
 
 def decoded(file: io.BytesIO) -> Image.Image:
-    """The image in the file, as both sides would read it."""
+    """Decoded image of a file."""
     file.seek(0)
     return Image.open(file).convert("RGB")
 
 
 def encoder(model: GroupViT, rounds: int) -> str:
-    """Our image encoder beside the time that its matrix products would take at this CPU's best."""
+    """Table of our encoder's time and its floor: its operations at the peak rate of this CPU."""
     rows = []
     peaks = {dtype: peak(getattr(torch, dtype)) for dtype in DTYPES}
     for count, side in SHAPES:
@@ -154,7 +154,7 @@ def encoder(model: GroupViT, rounds: int) -> str:
 
 
 def precisions(images: int = 20) -> str:
-    """How far bfloat16 moves borders: label maps of drawn scenes by the bundled model."""
+    """Table of the share of pixels with the same label in bfloat16 and float32."""
     rows = []
     for name in ("random", "storybook"):
         loaded = catalogue.load(name).model
@@ -168,7 +168,7 @@ def precisions(images: int = 20) -> str:
 
 
 def published(segmenter: Segmenter, image: Image.Image) -> list[Contest]:
-    """Ours against the plain pipeline, with a background."""
+    """Contests with the direct implementation, with background."""
     dtype = str(segmenter.dtype).removeprefix("torch.")
     ours = Segmenter(segmenter.model, protocol=GROUPVIT, dtype=dtype)
     found = []
@@ -177,7 +177,7 @@ def published(segmenter: Segmenter, image: Image.Image) -> list[Contest]:
         texts = ours.embed_words(words).float()
         found.append(
             Contest(
-                f"{count} words and background",
+                f"{count} labels and background",
                 lambda words=words: ours(image, words, background=BEHIND).label_map,
                 mixed(ours, lambda texts=texts: plainly(segmenter.model, image, texts)),
             )
@@ -186,7 +186,7 @@ def published(segmenter: Segmenter, image: Image.Image) -> list[Contest]:
 
 
 def plainly(model: GroupViT, image: Image.Image, texts: torch.Tensor) -> np.ndarray:
-    """The label map of the plain pipeline."""
+    """Label map of the direct implementation."""
     size = image.height, image.width
     factor = GROUPVIT.short_side / min(size)
     scaled = tuple(int(side * factor + 0.5) for side in size)
@@ -197,13 +197,13 @@ def plainly(model: GroupViT, image: Image.Image, texts: torch.Tensor) -> np.ndar
 
 
 def anew(segmenter: Segmenter, image: Image.Image, words: Sequence[str]) -> np.ndarray:
-    """The label map by a segmenter that has never heard of the words."""
+    """Label map without cached text embeddings."""
     segmenter._words = WordEmbeddings(segmenter._network)
     return segmenter(image, list(words)).label_map
 
 
 def by_port(port: Peer, image: Image.Image, words: Sequence[str]) -> np.ndarray:
-    """The label map by the port, at the size of the image."""
+    """Label map of the port, at the size of the image."""
     texts = [f"a photo of a {word}." for word in words]
     inputs = port.processor(text=texts, images=image, return_tensors="pt", padding=True)
     logits = port.model(**inputs, output_segmentation=True).segmentation_logits
@@ -213,6 +213,6 @@ def by_port(port: Peer, image: Image.Image, words: Sequence[str]) -> np.ndarray:
 
 
 def noise(height: int, width: int, *, seed: int = 0) -> Image.Image:
-    """An image of smooth colors."""
+    """Image of smooth random colors."""
     coarse = np.random.default_rng(seed).integers(0, 256, (12, 16, 3), dtype=np.uint8)
     return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)

@@ -1,9 +1,9 @@
-"""Server under load on this machine: 8 clients against one.
+"""The server under load on this machine: 8 concurrent clients versus one.
 
     python -m benchmarks.serving
 
-Starts a server; one client sends 200 images of 640 x 480 pixels one after another, then 8 clients
-send as many at the same time. Every request has to be answered, and memory must not grow.
+Starts a server; one client sends 200 images of 640 x 480 in sequence, then 8 clients send as many.
+Every request must be answered, and memory must not grow.
 """
 
 import io
@@ -20,7 +20,7 @@ from benchmarks.contest import markdown
 
 CLIENTS, REQUESTS = 8, 200
 WARM_UP = 2
-"""Rounds of 200 requests before memory is measured."""
+"""Rounds before memory is first measured."""
 PORT = 7899
 URL = f"http://127.0.0.1:{PORT}"
 IMAGE = Path("examples/harbour.png")
@@ -28,7 +28,7 @@ LABELS = ("boat", "sea", "sky", "house")
 
 
 def main() -> None:
-    """Print a table in Markdown, and the memory of the server before and after."""
+    """Print a Markdown table, and the memory of the server before and after."""
     command = [sys.executable, "-m", "groupvit", "serve", "--port", str(PORT)]
     # As in docker/Dockerfile: each of glibc's heaps keeps freed memory, 8 of them for every core.
     environment = {**os.environ, "MALLOC_ARENA_MAX": "2"}
@@ -58,7 +58,7 @@ def _wait() -> None:
 
 
 def _load(clients: int, count: int) -> tuple[list[float], float]:
-    """Time of every response, and of all together [s]."""
+    """Seconds of every request, and of all requests together."""
     body = _form()
     start = time.perf_counter()
     with ThreadPoolExecutor(clients) as pool:

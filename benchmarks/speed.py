@@ -1,9 +1,9 @@
-"""Every table and chart of docs/speed.md that a CPU can tell; `make bench` runs it.
+"""All tables and the chart of docs/speed.md, measured on a CPU; `make bench` runs it.
 
     python -m benchmarks.speed [SECTION ...] [--docs]
 
-Tables are written into out/bench as they come. With `--docs` they take the place of those in
-docs/speed.md too, and the chart that of docs/images/waterfall.svg.
+Tables are written into out/bench. With `--docs` they also replace those in docs/speed.md, and the
+chart replaces docs/images/waterfall.svg.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from benchmarks import (
     waterfall,
 )
 from benchmarks.contest import environment
-from benchmarks.page import OUT, ROOT, tell
+from benchmarks.page import OUT, ROOT, publish
 
 SECTIONS = {
     "segmenting": (segmenting, 7),
@@ -33,12 +33,12 @@ SECTIONS = {
     "profiles": (profiles, 2),
     "backends": (backends, 5),
 }
-"""Modules, and how often each of their contests is run."""
+"""Module and number of rounds of each section."""
 CHART = "waterfall"
 
 
 def main() -> None:
-    """Run the sections that are asked for, or all."""
+    """Run the selected sections; without any, all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sections", nargs="*", help=f"some of {', '.join([*SECTIONS, CHART])}")
     parser.add_argument("--docs", action="store_true", help="write into docs/speed.md too")
@@ -47,7 +47,7 @@ def main() -> None:
     if unknown := set(wanted) - {*SECTIONS, CHART}:
         parser.error(f"there is no section {unknown.pop()}")
     OUT.mkdir(parents=True, exist_ok=True)
-    tell("environment", environment(), docs=given.docs)
+    publish("environment", environment(), docs=given.docs)
     for section in wanted:
         start = time.perf_counter()
         if section == CHART:
@@ -55,18 +55,18 @@ def main() -> None:
         else:
             module, rounds = SECTIONS[section]
             for name, table in module.tables(rounds):
-                tell(name, table, docs=given.docs)
+                publish(name, table, docs=given.docs)
         print(f"{section}: {time.perf_counter() - start:.0f} s\n", flush=True)
 
 
 def show_waterfall(*, docs: bool) -> None:
-    """The chart, and its numbers."""
+    """Draw the chart and write its tables."""
     found = waterfall.measured(3)
     waterfall.draw(found, OUT / "waterfall.svg")
     if docs:
         waterfall.draw(found, ROOT / "docs/images/waterfall.svg")
     for name, table in waterfall.tables(found):
-        tell(name, table, docs=docs)
+        publish(name, table, docs=docs)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Tables of variants over seeds, as Markdown that grows row by row."""
+"""Markdown tables of variants over seeds, written row by row."""
 
 import platform
 import statistics
@@ -9,12 +9,12 @@ import torch
 
 
 class Table:
-    """A row for each variant, a column for each thing measured.
+    """Table with a row for each variant and a column for each measured value.
 
     Args:
-        file: Where it is written, anew with every row.
-        columns: What is measured, and what it is multiplied by: 100 makes a share percent.
-        conditions: What holds for all rows, such as seeds and steps.
+        file: Output file, rewritten with every row.
+        columns: Names of the values, with factors to multiply by: 100 for shares in percent.
+        conditions: Conditions of all rows, such as seeds and steps.
     """
 
     def __init__(self, file: Path, columns: Mapping[str, float], conditions: str) -> None:
@@ -28,7 +28,7 @@ class Table:
         ]
 
     def add(self, variant: str, found: Sequence[dict[str, float]]) -> None:
-        """A row of what was measured, one dictionary for each seed; then all is shown and kept."""
+        """Add a row from the values of each seed; then print and write the table."""
         cells = [
             _cell([factor * one[name] for one in found if name in one])
             for name, factor in self._columns.items()
@@ -40,6 +40,6 @@ class Table:
 
 
 def _cell(values: Sequence[float]) -> str:
-    """Mean and deviation."""
+    """Mean and standard deviation; "-" without values."""
     spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
     return f"{statistics.mean(values):.1f}{spread}" if values else "-"

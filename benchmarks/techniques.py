@@ -1,13 +1,13 @@
-"""What better names and a better background are worth, with hardly any training: a row for each.
+"""Gain of each technique for labeling and for the background, with little or no training.
 
     groupvit storybook --out data/storybook --num 20000
     python benchmarks/techniques.py --models storybook --pairs data/storybook/pairs/*.tar
 
-Two tables on drawn scenes. In the first all 23 words compete. In the second only the 15 words of
-things do, and stuff (sky, grass, walls) is background. What is calibrated, or learned from masks,
-is so on a fifth as many other scenes; what is learned from captions, on 500 pairs. With several
-models, such as one recipe from several seeds, the deviation over them is shown. Cost is for one
-image of 80 pixels, everything included.
+Two tables on drawn scenes. In the first all 23 labels compete. In the second only the 15 labels of
+things do, and stuff (sky, grass, walls) is background. Calibration and training on masks use a
+fifth as many other scenes; training on captions uses 500 pairs. With several models, such as one
+recipe with several seeds, the table shows the deviation over them. Cost is the time of one image of
+80 pixels, everything included.
 """
 
 import argparse
@@ -48,42 +48,42 @@ SMALL = replace(GROUPVIT, short_side=112)
 
 
 INFERENCE = InferenceConfig(short_side=112, naming="levels")
-"""Settings of the storybook recipes."""
+"""Inference settings of configs/storybook.toml."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Way:
-    """One way to label images."""
+    """One technique for labeling images."""
 
     protocol: Protocol = OURS
     top_labels: int | None = None
     flips: bool = False
-    """Whether scores are the mean of those of the image and its mirror image."""
+    """Average the scores of the image and its mirror image."""
     sides: tuple[int, ...] = ()
-    """Sizes over which scores are averaged [pixels]; none: the size of the protocol."""
+    """Sizes over which scores are averaged [pixels]; empty: the size of the protocol."""
     only_present: bool = False
-    """Whether only words compete that are in the image, which nobody knows: a bound."""
+    """Use only the labels that the mask contains: an upper bound."""
     fit: Literal["", "one", "each", "blind"] = ""
-    """What is fitted on other scenes: a threshold for all labels, for each, or without masks."""
+    """Thresholds fitted on other scenes: one for all labels, one for each, or one without masks."""
     learned: Literal["", "captions", "masks", "half"] = ""
-    """What teaches a background: captions, masks, or masks of half of the things."""
+    """Training data of the background layer: captions, masks, or masks of half of the things."""
     words: tuple[str, ...] = ()
-    """Words of the background."""
+    """Background labels."""
 
 
 NAMES = {
-    "`groupvit`: windows of 448, 5 likeliest words": Way(protocol=GROUPVIT),
+    "`groupvit`: windows of 448, 5 most likely labels": Way(protocol=GROUPVIT),
     "`groupvit` at the size of the model": Way(protocol=SMALL),
-    "`ours`, the last segments take the words": Way(protocol=replace(OURS, naming="segments")),
+    '`ours`, `naming = "segments"`': Way(protocol=replace(OURS, naming="segments")),
     "`ours`": Way(),
     "`ours`, in windows of 112 at 168": Way(protocol=WINDOWS),
-    "`ours`, the 4 likeliest words": Way(top_labels=4),
-    "`ours`, the 6 likeliest words": Way(top_labels=6),
-    "`ours`, only words that are there (a bound)": Way(only_present=True),
+    "`ours`, the 4 most likely labels": Way(top_labels=4),
+    "`ours`, the 6 most likely labels": Way(top_labels=6),
+    "`ours`, only labels in the image (a bound)": Way(only_present=True),
     "`ours`, with the mirror image": Way(flips=True),
     "`ours`, at three sizes": Way(sides=SIDES),
     "`ours`, refined": Way(protocol=REFINED),
-    "`ours`, refined, only words that are there": Way(protocol=REFINED, only_present=True),
+    "`ours`, refined, only labels in the image": Way(protocol=REFINED, only_present=True),
     "`ours`, refined, with the mirror image": Way(protocol=REFINED, flips=True),
 }
 BACKGROUNDS = {
@@ -97,23 +97,23 @@ BACKGROUNDS = {
     "by cosines, `calibrate` without masks": Way(protocol=COSINES, fit="blind"),
     "by cosines, `calibrate`, one threshold": Way(protocol=COSINES, fit="one"),
     "by cosines, `calibrate`, each label": Way(protocol=COSINES, fit="each"),
-    "by cosines, and words for the background": Way(protocol=COSINES, words=STUFF),
+    "by cosines, and background labels": Way(protocol=COSINES, words=STUFF),
     "`learn-background` from captions": Way(protocol=MARGINS, learned="captions"),
     "`learn-background` from masks": Way(protocol=MARGINS, learned="masks"),
-    "`learn-background` from masks of half of the words": Way(protocol=MARGINS, learned="half"),
+    "`learn-background` from masks of half of the labels": Way(protocol=MARGINS, learned="half"),
     "`learn-background` from captions, then `calibrate`, each label": Way(
         protocol=MARGINS, learned="captions", fit="each"
     ),
     "by cosines, refined": Way(protocol=REFINED),
     "by cosines, refined, `calibrate`, each label": Way(protocol=REFINED, fit="each"),
-    "by cosines, refined, and words for the background": Way(protocol=REFINED, words=STUFF),
+    "by cosines, refined, and background labels": Way(protocol=REFINED, words=STUFF),
     "`learn-background` from captions, refined": Way(protocol=REFINED_MARGINS, learned="captions"),
     "`learn-background` from masks, refined": Way(protocol=REFINED_MARGINS, learned="masks"),
 }
 
 
 class Half:
-    """Scenes of which every other thing is asked for, and the rest is background."""
+    """Scenes with every other thing as a label, and the rest as background."""
 
     key, name, has_background = "", "half of the things", True
 
@@ -131,7 +131,7 @@ class Half:
 
 
 def background(segmenter: Segmenter, way: Way, num: int) -> Background | None:
-    """What is asked of a model: what the protocol prescribes, or what other scenes tell."""
+    """Background of a technique: of the protocol (None), or fitted on other scenes."""
     others = Scenes(num=num, seed=CALIBRATION_SEED, only_things=True)
     if not way.fit:
         return Background(words=way.words) if way.words else None
@@ -146,7 +146,7 @@ def background(segmenter: Segmenter, way: Way, num: int) -> Background | None:
 
 
 def learned(model: GroupViT, way: Way, num: int, shards: Sequence[Shard]) -> GroupViT:
-    """The model, with a background if the way wants one."""
+    """Model, with a background layer if the technique uses one."""
     if not way.learned:
         return model
     segmenter = Segmenter(model, inference=INFERENCE)
@@ -159,7 +159,7 @@ def learned(model: GroupViT, way: Way, num: int, shards: Sequence[Shard]) -> Gro
 def labeled(
     segmenters: Sequence[Segmenter], way: Way, sample: Sample, measurement: Measurement
 ) -> np.ndarray:
-    """The label map of an image, seen by one segmenter, or by several on average."""
+    """Label map of an image, from the mean scores of all segmenters."""
     there = np.unique(sample.mask) if way.only_present else np.arange(len(measurement.labels))
     labels = [measurement.labels[place] for place in there]
     asked_for = {"background": measurement.background, "top_labels": way.top_labels}
@@ -179,7 +179,7 @@ def labeled(
 def measure(
     model: GroupViT, way: Way, num: int, shards: Sequence[Shard], *, only_things: bool
 ) -> dict[str, float]:
-    """The mIoU of one model by one way, the threshold, and the seconds for an image."""
+    """Score (mIoU) of a model with one technique, the threshold, and the seconds per image."""
     model = learned(model, way, num // 5, shards)
     protocols = [replace(way.protocol, short_side=side) for side in way.sides] or [way.protocol]
     segmenters = [
@@ -204,7 +204,7 @@ def measure(
 
 
 def main() -> None:
-    """Both tables."""
+    """Measure all techniques and write both tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", default=["storybook"])
     parser.add_argument("--pairs", nargs="+", required=True, help="shards for learn-background")

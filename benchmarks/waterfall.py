@@ -1,4 +1,4 @@
-"""What each technique takes off: from the plain way to ours, one after another."""
+"""Time after each optimization, one after another, from the plain implementations to ours."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,26 +22,26 @@ from groupvit.weights import catalogue
 
 WORDS = 59
 DONE, GONE = "#2b6cb0", "#c9d6e8"
-"""Colors of what is left, and of what a technique took off."""
+"""Colors of the remaining time, and of the time that an optimization saves."""
 
 
 IMAGE, STEP = "waterfall of an image", "waterfall of a step"
 TITLES = {
-    IMAGE: f"An image of 640 x 480, {WORDS} words and background",
+    IMAGE: f"An image of 640 x 480, {WORDS} labels and background",
     STEP: f"A training step of {PAIRS} pairs with prompts",
 }
 
 
 def tables(measured: dict[str, dict[str, float]]) -> Iterator[tuple[str, str]]:
-    """The numbers of the chart."""
+    """Tables of the chart, with their names."""
     for name, steps in measured.items():
         first = next(iter(steps.values()))
         rows = [[step, f"{1000 * t:.0f}", f"{first / t:.1f}"] for step, t in steps.items()]
-        yield name, markdown((TITLES[name], "[ms]", "times as fast"), rows)
+        yield name, markdown((TITLES[name], "[ms]", "speedup"), rows)
 
 
 def measured(rounds: int) -> dict[str, dict[str, float]]:
-    """The median seconds of every step on the way, by the name of the work."""
+    """Median seconds after every optimization, for both tasks."""
     model = catalogue.load("random").model.eval()
     found = {}
     for name, runs in {
@@ -54,10 +54,10 @@ def measured(rounds: int) -> dict[str, dict[str, float]]:
 
 
 class Remembering:
-    """A network that answers from memory what it was asked before."""
+    """Network that caches the features of images."""
 
     def __init__(self, model: GroupViT, *, at_once: Sequence[Tensor] = ()) -> None:
-        """Ask for these images in one batch."""
+        """Encode the given images in one batch."""
         self._model = model
         self._known: list[tuple[Tensor, Features]] = []
         if at_once:
@@ -65,7 +65,7 @@ class Remembering:
             self._known = [(x, part_of(features, i)) for i, x in enumerate(at_once)]
 
     def encode_image(self, images: Tensor) -> Features:
-        """Of one image."""
+        """Features of one image, cached."""
         for known, features in self._known:
             if torch.equal(known, images):
                 return features
@@ -73,11 +73,11 @@ class Remembering:
         return self._known[-1][1]
 
     def embed_image(self, images: Tensor) -> Embedded:
-        """Embedded from the features in memory."""
+        """Embeddings of one image from its cached features."""
         return self._model.embed_features(self.encode_image(images))
 
     def __getattr__(self, name: str) -> object:
-        """All else is the network's."""
+        """Attribute of the network."""
         return getattr(self._model, name)
 
 
@@ -88,17 +88,17 @@ def part_of(features: Features, index: int) -> Features:
 
 
 class Asking(Remembering):
-    """Notes what it is asked."""
+    """Network that records its input images."""
 
     def encode_image(self, images: Tensor) -> Features:
-        """Of one image."""
+        """Features of one image, recorded."""
         features = super().encode_image(images)
         self.asked = [known for known, _ in self._known]
         return features
 
 
 def segmenting(model: GroupViT) -> dict[str, Run]:
-    """From the published pipeline to ours."""
+    """Runs from the published pipeline to ours."""
     image, words = noise(480, 640), list(imagenet_classes()[:WORDS])
     exact = Segmenter(model, protocol=GROUPVIT)
     texts = exact.embed_words(words).float()
@@ -121,17 +121,17 @@ def segmenting(model: GroupViT) -> dict[str, Run]:
         return mixed(exact, run)
 
     return {
-        "published pipeline, done the plain way": plain(None),
-        "one pass of the encoder for each window": plain(Remembering),
+        "published pipeline, unoptimized": plain(None),
+        "one encoder pass for each window": plain(Remembering),
         "both windows in one batch": plain(Remembering, noted.asked),
-        "scores of groups, painted once": ours(exact),
+        "scores of segments, upsampled once": ours(exact),
         "bfloat16": ours(converting),
-        "matrices converted once": ours(lower),
+        "weights converted once": ours(lower),
     }
 
 
 def learning(model: GroupViT) -> dict[str, Run]:
-    """From a plain loop around the port to ours."""
+    """Runs from a plain loop around the port to ours."""
     batch, port = drawn_batch(PAIRS), peer(Segmenter(model)).model
     return {
         "plain loop around transformers, float32": plain_step(port, batch, None),
@@ -139,17 +139,19 @@ def learning(model: GroupViT) -> dict[str, Run]:
         "our network and losses": leaving_out(
             "cut", "once", "products", "optimizer", model=model, batch=batch
         ),
-        "texts cut to the longest": leaving_out(
+        "texts padded to the longest": leaving_out(
             "once", "products", "optimizer", model=model, batch=batch
         ),
-        "repeated texts once": leaving_out("products", "optimizer", model=model, batch=batch),
+        "repeated texts encoded once": leaving_out(
+            "products", "optimizer", model=model, batch=batch
+        ),
         "attention as two products": leaving_out("optimizer", model=model, batch=batch),
         "fused AdamW": our_step(model, batch, torch.bfloat16),
     }
 
 
 def draw(measured: dict[str, dict[str, float]], path: Path) -> None:
-    """A chart: a bar for every step, with what the technique took off in pale."""
+    """Write a bar chart; the time that each optimization saves is pale."""
     mpl.rcParams.update({"font.size": 9, "svg.hashsalt": "groupvit", "svg.fonttype": "none"})
     rows = [len(steps) for steps in measured.values()]
     figure = Figure(figsize=(10, 0.42 * sum(rows) + 1.2), layout="constrained")

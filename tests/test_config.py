@@ -2,7 +2,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from groupvit.config import differences, load_toml
+from groupvit.config import differences, from_values, load_toml
 from groupvit.errors import InputError
 
 
@@ -42,6 +42,18 @@ def test_a_settings_file_says_only_what_differs(read):
 def test_an_array_of_tables_becomes_a_tuple(read):
     text = "[[wheels]]\nsize = 1.5\n[[wheels]]\n[[wheels]]\nsize = 2"
     assert read(text).wheels == (Wheel(size=1.5), Wheel(), Wheel(size=2.0))
+
+
+def test_values_are_merged_into_a_base_field_by_field():
+    base = Bicycle(name="fast", wheels=(Wheel(size=1.0),) * 3, front=Wheel(size=28.0))
+    assert from_values(Bicycle, {}, where="here", base=base) == base
+    values = {"wheels": [{}], "front": {"size": 26}}
+    changed = from_values(Bicycle, values, where="here", base=base)
+    assert changed == Bicycle(name="fast", wheels=(Wheel(),), front=Wheel(size=26.0))
+    with pytest.raises(InputError, match="here: front: unknown setting sise"):
+        from_values(Bicycle, {"front": {"sise": 1}}, where="here", base=base)
+    with pytest.raises(InputError, match="here: name is empty"):
+        from_values(Bicycle, {"name": ""}, where="here", base=base)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Settings as frozen dataclasses: read strictly from what JSON or TOML hold, and written back."""
+"""Settings as frozen dataclasses: read strictly from JSON or TOML values, and written back."""
 
 import dataclasses
 import tomllib
@@ -13,31 +13,43 @@ Settings = TypeVar("Settings")
 
 
 def load_toml(cls: type[Settings], path: Path) -> Settings:
-    """Settings of the given dataclass from a TOML file, which says only what differs.
+    """Settings of the given dataclass from a TOML file, which lists what differs from the defaults.
 
     Raises:
-        InputError: The file cannot be read, is no TOML, or holds settings that do not fit; the
-            message names the file, and the line of a mistake in spelling.
+        InputError: The file cannot be read, is not TOML, or holds settings that do not fit; the
+            message names the file, and the line of a syntax error.
+    """
+    return from_values(cls, read_toml(path), where=str(path))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The values of a settings file, unchecked.
+
+    Raises:
+        InputError: The file cannot be read or is not TOML.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(f"there is no settings file {path}; give a TOML file") from error
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path} is no TOML: {error}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read as a settings file: {error}") from error
-    return from_values(cls, values, where=str(path))
 
 
-def from_values(cls: type[Settings], values: object, *, where: str) -> Settings:
-    """Settings of the given dataclass from what a JSON or TOML file holds.
+def from_values(
+    cls: type[Settings], values: object, *, where: str, base: Settings | None = None
+) -> Settings:
+    """Settings of the given dataclass from the values of a JSON or TOML file.
 
     Args:
         cls: A dataclass whose fields are numbers, strings, literals, tuples or mappings of such, or
             such dataclasses.
         values: The mapping that was read.
-        where: How messages name the place, such as `config.json`.
+        where: Name of the place in messages, such as `config.json`.
+        base: Settings that hold wherever `values` gives none, instead of the defaults of `cls`.
+            Nested dataclasses are merged field by field; tuples and mappings are replaced whole.
 
     Raises:
         InputError: A setting is unknown, missing, of the wrong type or refused by its dataclass.
@@ -49,10 +61,11 @@ def from_values(cls: type[Settings], values: object, *, where: str) -> Settings:
     if unknown:
         raise InputError(f"{where}: unknown setting {unknown[0]}; known are {', '.join(hints)}")
     given = {
-        name: _value(hints[name], value, where=f"{where}: {name}") for name, value in values.items()
+        name: _value(hints[name], value, where=f"{where}: {name}", base=getattr(base, name, None))
+        for name, value in values.items()
     }
     try:
-        return cls(**given)
+        return cls(**given) if base is None else dataclasses.replace(base, **given)  # type: ignore[type-var]
     except (ValueError, TypeError) as error:  # the dataclass checks its own values
         raise InputError(f"{where}: {error}") from error
 
@@ -72,6 +85,11 @@ def differences(before: Any, after: Any) -> dict[str, tuple[Any, Any]]:
     }
 
 
+def shown_default(value: str) -> str:
+    """The default of a setting as the help of its option shows it; an empty tuple has no text."""
+    return f"(default: {value or 'none'})"
+
+
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in values.items():
@@ -82,9 +100,9 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _value(kind: Any, value: Any, *, where: str) -> Any:
+def _value(kind: Any, value: Any, *, where: str, base: Any = None) -> Any:
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        return from_values(kind, value, where=where)
+        return from_values(kind, value, where=where, base=base)
     if get_origin(kind) is tuple:
         if not isinstance(value, (list, tuple)):
             raise InputError(f"{where} is {value!r}, which is not a list")
@@ -99,7 +117,7 @@ def _value(kind: Any, value: Any, *, where: str) -> Any:
         }
     if get_origin(kind) in (Union, types.UnionType):
         options = [option for option in get_args(kind) if option is not type(None)]
-        return None if value is None else _value(options[0], value, where=where)
+        return None if value is None else _value(options[0], value, where=where, base=base)
     if not _fits(kind, value):
         raise InputError(f"{where} is {value!r}, which is not {_describe(kind)}")
     return float(value) if kind is float else value

@@ -134,7 +134,7 @@ def test_refinement_and_naming_are_told_and_written(evaluate, tmp_path):
     out = tmp_path / "refined"
     code, printed, _ = evaluate("--refine", "--naming", "levels", "--limit", 1, "--out", out)
     assert code == 0
-    told = "naming levels instead of none, refinement PAMR (10 steps, up to 24 pixels) instead"
+    told = "naming levels instead of segments, refinement PAMR (10 steps, up to 24 pixels) instead"
     assert told in printed
     assert "naming by levels" in printed
     values = json.loads((out / "scores.json").read_text())

@@ -1,7 +1,9 @@
 import json
+from dataclasses import replace
 
 import pytest
 
+from groupvit.training.recipes import LEVELS, RECIPES
 from tests.data.pairs import write_shards
 from tests.training.conftest import SETTINGS
 
@@ -34,12 +36,12 @@ def test_options_change_single_settings_of_the_file(run, settings, tmp_path):
     assert run("train", settings, *options)[0] == 0
     values = written(tmp_path)
     assert (values["optim"]["lr"], values["steps"], values["freeze"]) == (5e-3, 2, ["text"])
-    assert (values["data"]["batch_size"], values["data"]["image_size"]) == (3, 16)
+    assert (values["data"]["batch_size"], values["model"]["image"]["image_size"]) == (3, 16)
 
 
 def test_the_same_command_goes_on_and_fresh_begins_anew(run, settings, tmp_path):
     run("train", settings, "--steps", "3")
-    assert "goes on after step 3 of 4" in run("train", settings, "--steps", "4")[1]
+    assert "resumes after step 3 of 4" in run("train", settings, "--steps", "4")[1]
     code, _, complaint = run("train", settings, "--seed", "9")
     assert code == 2
     assert "seed was 3 and is 9; choose another --out, or pass --fresh" in complaint
@@ -101,3 +103,69 @@ def test_help_shows_the_values_of_the_file_and_no_architecture(run, settings, ca
     assert "usage: groupvit train" in shown
     assert "(default: 0.01)" in shown
     assert "--model" not in shown
+
+
+def test_options_change_the_file_and_the_file_its_recipe(settings, monkeypatch, run):
+    seen = []
+
+    def train(config, *, fresh):
+        assert not fresh
+        seen.append(config)
+        return 0
+
+    monkeypatch.setattr("groupvit.training.trainer.train", train)
+    settings.write_text("recipe = 'levels'\nsteps = 4000\noptim.lr = 2e-3")
+    assert run("train", settings, "--optim.lr", "3e-3", "--image-size", "160")[0] == 0
+    assert run("train", "--recipe", "levels", "--data.shards", "a.tar", "b.tar")[0] == 0
+    first, second = seen
+    assert (first.optim.lr, first.steps, first.optim.beta2) == (3e-3, 4000, 0.98)
+    assert first.image_size == first.model.image.image_size == 160
+    assert second == replace(LEVELS, data=replace(LEVELS.data, shards=("a.tar", "b.tar")))
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ((), "give a settings file or --recipe; known recipes are levels, paper"),
+        (("--recipe", "mine"), "there is no recipe 'mine'; known are levels, paper"),
+        (("--recipe=levels", "--image-size", "100"), "no multiple of patch_size 8"),
+    ],
+)
+def test_a_mistake_in_a_recipe_is_one_sentence(run, options, says):
+    code, _, complaint = run("train", *options)
+    assert (code, complaint.count("\n")) == (2, 1)
+    assert says in complaint
+
+
+def test_a_file_of_another_recipe_is_refused(run, settings):
+    settings.write_text("recipe = 'levels'")
+    assert "--recipe is paper, but" in run("train", settings, "--recipe", "paper")[2]
+
+
+@pytest.mark.parametrize("command", ["train", "plan"])
+def test_help_fits_a_screen_and_leaves_the_rest_to_help_all(run, command, capsys):
+    with pytest.raises(SystemExit):
+        run(command, "--help")
+    page = capsys.readouterr().out.splitlines()
+    assert len(page) < 24
+    assert max(map(len, page)) <= 80
+    with pytest.raises(SystemExit):
+        run(command, "--recipe", "levels", "--help-all")
+    whole = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    shown = {word for line in page for word in line.split() if word.startswith("--")}
+    assert len(shown) > (14 if command == "train" else 10)
+    for option in shown - {"--help-all", "--nproc-per-node"}:
+        assert option in whole
+    assert "--optim.beta2" in whole
+    assert "(default: 0.98)" in whole
+    assert "(default: )" not in whole
+    assert "{None}" not in whole
+
+
+def test_recipes_are_listed_with_what_they_reached(run):
+    code, printed, _ = run("recipes")
+    assert code == 0
+    for name, recipe in RECIPES.items():
+        assert f"{name}  {recipe.summary}" in printed
+        for line in (*recipe.cost, *recipe.reached):
+            assert line in printed

@@ -19,8 +19,8 @@ WHOLE = {
 
 
 def decoded(data, *, image_size=16, seed=0, **settings):
-    config = DataConfig(image_size=image_size, **settings)
-    return decode(data, config, random.Random(seed)).astype(int)
+    config = DataConfig(**settings)
+    return decode(data, config, random.Random(seed), image_size=image_size).astype(int)
 
 
 def boxes(width, height, number=500, **settings):
@@ -61,7 +61,7 @@ def test_a_square_image_can_stay_whole():
 
 def test_a_crop_is_what_pillow_cuts_and_resizes():
     pixels = photo(height=60, width=80)
-    box = draw_box(80, 60, DataConfig(image_size=16), random.Random(5))
+    box = draw_box(80, 60, DataConfig(), random.Random(5))
     expected = Image.fromarray(pixels).resize((16, 16), Image.Resampling.BILINEAR, box=box)
     assert (decoded(encoded(pixels, "PNG"), seed=5) == np.asarray(expected)).all()
 

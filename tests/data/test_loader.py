@@ -22,11 +22,11 @@ def config(tmp_path):
 
 
 def settings(*shards, **others):
-    return DataConfig(**{"shards": shards, "image_size": 16, "batch_size": 4} | others)
+    return DataConfig(**{"shards": shards, "batch_size": 4} | others)
 
 
 def batches(config, *, seed=0, **options):
-    return Batches(config, Tokenizer(), seed=seed, **options)
+    return Batches(config, Tokenizer(), seed=seed, image_size=16, **options)
 
 
 def same(first, second):
@@ -152,8 +152,8 @@ def test_workers_may_be_started_in_any_way(config, start):
         "from groupvit.text.tokenizer import Tokenizer\n"
         "if __name__ == '__main__':\n"
         f"    torch.multiprocessing.set_start_method({start!r})\n"
-        f"    config = DataConfig(shards={config.shards!r}, image_size=16, batch_size=4)\n"
-        "    data = Batches(config, Tokenizer(), seed=0)\n"
+        f"    config = DataConfig(shards={config.shards!r}, batch_size=4)\n"
+        "    data = Batches(config, Tokenizer(), seed=0, image_size=16)\n"
         "    for step, batch in enumerate(stream(data, start=0, stop=2, num_workers=1)):\n"
         "        assert torch.equal(batch.images, data[step].images)\n"
         "        assert torch.equal(batch.tokens, data[step].tokens)\n"

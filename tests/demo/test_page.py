@@ -55,8 +55,8 @@ def test_every_class_that_occurs_has_a_bar_and_the_best_comes_first(demo, text):
 
 def test_captions_are_told(scenes, text):
     for index in range(2):
-        assert html.escape(scenes.page(index).captions[0]) in text
-    assert html.escape(scenes.page(2).captions[0]) not in text
+        assert html.escape(scenes.draw(index).captions[0]) in text
+    assert html.escape(scenes.draw(2).captions[0]) not in text
 
 
 ABOUT = About(
@@ -92,6 +92,6 @@ def test_it_says_whether_borders_move(demo, scenes, refined):
 
 
 def test_a_caption_can_do_no_harm(demo, segmenter, scenes):
-    page = scenes.page(0)._replace(captions=('"><script>alert(1)</script>',))
+    page = scenes.draw(0)._replace(captions=('"><script>alert(1)</script>',))
     row = draw_row(segmenter, page, CLASSES)
     assert Reader(build(ABOUT, scenes, demo.evaluation, [row])).all("script") == []

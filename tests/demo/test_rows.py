@@ -11,7 +11,7 @@ from groupvit.storybook.scene import CLASSES
 
 @pytest.fixture(scope="module")
 def page(scenes):
-    return scenes.page(0)
+    return scenes.draw(0)
 
 
 @pytest.fixture(scope="module")

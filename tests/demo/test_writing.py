@@ -33,7 +33,7 @@ def test_more_scenes_may_be_shown_than_scored(segmenter, scenes, tmp_path):
 
 
 def test_no_scene_to_show_is_refused(segmenter, scenes, tmp_path):
-    with pytest.raises(InputError, match="0 scenes are asked for"):
+    with pytest.raises(InputError, match="num is 0; give at least 1 scene"):
         write(segmenter, scenes, tmp_path, model="m", num=0, on_progress=lambda *_: None)
 
 

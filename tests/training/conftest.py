@@ -22,7 +22,6 @@ warmup_steps = 2
 
 [data]
 shards = ["{shards}"]
-image_size = 16
 batch_size = 4
 num_prompts = 1
 num_workers = 0

@@ -4,7 +4,6 @@ from dataclasses import replace
 import pytest
 
 from groupvit.config import from_values, to_values
-from groupvit.data.config import DataConfig
 from groupvit.errors import InputError
 from groupvit.training.config import ObjectiveConfig, OptimConfig, TrainingConfig
 
@@ -72,9 +71,10 @@ def test_a_warm_up_longer_than_the_run_is_refused(config):
         replace(config, steps=1)
 
 
-def test_images_of_another_size_than_the_model_wants_are_refused(config):
-    with pytest.raises(ValueError, match=r"image_size is 224 and model.image.image_size 16"):
-        replace(config, data=DataConfig())
+def test_data_and_model_share_one_image_size(config):
+    assert config.image_size == config.model.image.image_size == 16
+    with pytest.raises(InputError, match="data: unknown setting image_size"):
+        from_values(TrainingConfig, {"data": {"image_size": 16}}, where="here")
 
 
 def test_pieces_are_refused_where_batch_norms_need_the_whole_batch(config):

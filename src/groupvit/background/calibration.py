@@ -21,7 +21,7 @@ from groupvit.evaluation.measurement import prescribed_labels
 from groupvit.evaluation.scores import IGNORED
 from groupvit.progress import OnProgress
 from groupvit.segmentation.groups import GroupedImage
-from groupvit.segmentation.labels import parse
+from groupvit.segmentation.labels import Labels, parse
 from groupvit.segmentation.score_map import assemble
 from groupvit.segmentation.scoring import max_over_synonyms
 from groupvit.segmentation.segmenter import ImageInput, Segmenter
@@ -72,10 +72,11 @@ def calibrate(
             f"the classes of {benchmark.name} begin with no background, so that there is nothing "
             "to calibrate"
         )
-    labels = prescribed_labels(benchmark, segmenter.protocol)
+    labels = parse(prescribed_labels(benchmark, segmenter.protocol))
     # Pixels by class of the mask (the background first), best label, and bin of its certainty.
-    table = np.zeros((len(labels) + 1, len(labels), NUM_BINS), np.int64)
-    shown = np.zeros(len(labels), np.int64)  # number of images that show each label
+    count = len(labels.names)
+    table = np.zeros((count + 1, count, NUM_BINS), np.int64)
+    shown = np.zeros(count, np.int64)  # number of images that show each label
     for index in range(len(benchmark)):
         sample = benchmark[index]
         [grouped] = segmenter.group([sample.image])
@@ -87,7 +88,7 @@ def calibrate(
         shown[present[present > 0] - 1] += 1
         if on_progress is not None:
             on_progress(index + 1, len(benchmark))
-    return _fit(table, parse(labels).names, shown, len(benchmark))
+    return _fit(table, labels.names, shown, len(benchmark))
 
 
 def calibrate_without_masks(
@@ -108,10 +109,10 @@ def calibrate_without_masks(
     Raises:
         InputError: An image cannot be read, or a label is empty or given twice.
     """
-    counts = np.zeros(NUM_BINS, np.int64)
+    counts, parsed = np.zeros(NUM_BINS, np.int64), parse(labels)
     for done, path in enumerate(images, start=1):
         [grouped] = segmenter.group([path])
-        _, certainty = certainties(segmenter, grouped, labels)
+        _, certainty = certainties(segmenter, grouped, parsed)
         counts += np.bincount(_bins(certainty.ravel()), minlength=NUM_BINS)
         if on_progress is not None:
             on_progress(done, len(images))
@@ -120,7 +121,7 @@ def calibrate_without_masks(
 
 
 def certainties(
-    segmenter: Segmenter, grouped: GroupedImage, labels: Sequence[str]
+    segmenter: Segmenter, grouped: GroupedImage, labels: Sequence[str] | Labels
 ) -> tuple[Int64[np.ndarray, "height width"], Float[np.ndarray, "height width"]]:
     """Best label of every pixel, and the certainty that is compared with its threshold.
 
@@ -130,10 +131,10 @@ def certainties(
     if segmenter.certainty == "score":
         dense = torch.from_numpy(segmenter.label(grouped, labels).scores)
     else:
-        wanted = parse(labels)
-        words = segmenter.embed_words(wanted.words)
+        parsed = parse(labels)
+        words = segmenter.embed_words(parsed.words)
         tables = [  # of every window, (part, label)
-            max_over_synonyms(one.naming_embeddings @ words.mT, wanted)
+            max_over_synonyms(one.naming_embeddings @ words.mT, parsed)
             - segmenter.learned_thresholds(one.naming_embeddings)[:, None]
             for one in grouped.windows
         ]

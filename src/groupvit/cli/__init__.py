@@ -24,6 +24,7 @@ GROUPS = {
     },
     "Train": {
         "train": "train a model on images with captions",
+        "recipes": "list recipes: whole settings of training, by name",
         "plan": "estimate time, memory and data rate of a run",
         "learn-background": "train the background layer of a model",
     },
@@ -85,7 +86,10 @@ def _run(command: str, options: Sequence[str]) -> int:
     function = _function(command, options)
     import tyro  # 0.05 s, which the help page does not need
 
-    code: int = tyro.cli(function, prog=f"groupvit {command}", args=options)
+    given = ["--help" if option == "--help-all" else option for option in options]
+    code: int = tyro.cli(
+        function, prog=f"groupvit {command}", args=given, config=(tyro.conf.DisallowNone,)
+    )
     return code
 
 

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.console import Console
+
 from groupvit.cli.options import Flag
 from groupvit.errors import InputError
 
@@ -25,8 +27,6 @@ def show_benchmarks(*, root: Path = ROOT, list: Flag = False) -> int:  # noqa: A
         root: Folder of published benchmarks.
         list: List the benchmarks.
     """
-    from rich.console import Console
-
     from groupvit.evaluation.benchmarks.published import PUBLISHED
 
     console = Console(highlight=False, soft_wrap=True)
@@ -67,7 +67,6 @@ def open_benchmark(
     """
     from groupvit.evaluation.benchmarks.folder import read_folder, read_parts
     from groupvit.evaluation.benchmarks.published import PUBLISHED
-    from groupvit.evaluation.benchmarks.scenes import CALIBRATION_SEED, SEED, Scenes
 
     images, masks, classes = parts
     if images and masks and classes and not name:
@@ -77,6 +76,8 @@ def open_benchmark(
     if name in PUBLISHED:
         return PUBLISHED[name].open(root)
     if name in DRAWN:
+        from groupvit.evaluation.benchmarks.scenes import CALIBRATION_SEED, SEED, Scenes
+
         seed = CALIBRATION_SEED if for_calibration else SEED
         return Scenes(num=num_scenes, seed=seed, only_things=name == "storybook-things")
     if not name:

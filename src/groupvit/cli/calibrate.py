@@ -1,23 +1,27 @@
 """`groupvit calibrate`: background thresholds from images."""
 
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 from groupvit.cli import json_file
 from groupvit.cli.benchmarks import ROOT, open_benchmark
 from groupvit.cli.models import load_model
 from groupvit.cli.options import Flag, ModelOptions, Words
+from groupvit.progress import counted
+from groupvit.text.background import Background
+from groupvit.text.prompts import parse_labels
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from groupvit.background.calibration import Calibration
     from groupvit.model.groupvit import GroupViT
     from groupvit.segmentation.segmenter import Segmenter
-    from groupvit.text.background import Background
 
 BAR_LENGTH = 40
 """Length of the longest bar of the curve [characters]."""
@@ -59,16 +63,9 @@ def calibrate(
             auto and groupvit evaluate use.
         overwrite: Replace existing files and folders.
     """
-    from dataclasses import asdict
-
-    from rich.console import Console
-
     from groupvit import image_files
     from groupvit.background.calibration import calibrate as calibrate_with_masks
     from groupvit.background.calibration import calibrate_without_masks
-    from groupvit.progress import counted
-    from groupvit.text.background import Background
-    from groupvit.text.prompts import parse_labels
     from groupvit.weights import checkpoint
 
     console = Console(highlight=False, soft_wrap=True)
@@ -109,7 +106,7 @@ def save(
     folder: Path,
     segmenter: "Segmenter",
     model: "GroupViT",
-    background: "Background | None" = None,
+    background: Background | None = None,
     *,
     overwrite: bool,
 ) -> None:
@@ -127,10 +124,7 @@ def save(
     )
 
 
-def _table(found: "Calibration", certainty: str) -> "Table":
-    from rich.markup import escape
-    from rich.table import Table
-
+def _table(found: "Calibration", certainty: str) -> Table:
     table = Table(show_header=False, box=None, padding=(0, 2))
     table.add_row("background below", f"[bold]{found.threshold:.3f}[/] ({certainty})")
     for label, threshold in found.thresholds.items():
@@ -141,10 +135,8 @@ def _table(found: "Calibration", certainty: str) -> "Table":
     return table
 
 
-def _curve(found: "Calibration") -> "Table":
+def _curve(found: "Calibration") -> Table:
     """Table of the mIoU by threshold, where it changes."""
-    from rich.table import Table
-
     best = max(miou for _, miou in found.curve)
     changing = [
         (threshold, miou)

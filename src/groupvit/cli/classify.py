@@ -1,19 +1,24 @@
 """`groupvit classify`: zero-shot classification of images in one folder per class."""
 
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 from groupvit.cli import json_file
 from groupvit.cli.models import load_model
 from groupvit.cli.options import Flag
 from groupvit.errors import InputError
+from groupvit.progress import counted
+from groupvit.text.prompts import imagenet_classes
+from groupvit.text.templates import load_templates
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from groupvit.probes.classification import Classification
 
 Folder = tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="FOLDER")]]
@@ -49,17 +54,11 @@ def classify(
         out: JSON file for the results.
         overwrite: Replace an existing file.
     """
-    from dataclasses import asdict, replace
-
-    from rich.console import Console
-
     from groupvit.distributed import session
     from groupvit.probes.classification import classify as run
     from groupvit.probes.classification import find_items
-    from groupvit.progress import counted
     from groupvit.segmentation.protocol import OURS
     from groupvit.segmentation.segmenter import Segmenter
-    from groupvit.text.templates import load_templates
 
     json_file.check(out, overwrite=overwrite)
     folders, items = find_items(folder)
@@ -85,8 +84,6 @@ def classify(
 
 def _names(given: str, folders: list[str]) -> list[str]:
     """Name of every class."""
-    from groupvit.text.prompts import imagenet_classes
-
     if given == "folders":
         return [name.replace("_", " ") for name in folders]
     if given == "imagenet":
@@ -106,10 +103,7 @@ def _names(given: str, folders: list[str]) -> list[str]:
     return names
 
 
-def _table(found: "Classification") -> "Table":
-    from rich.markup import escape
-    from rich.table import Table
-
+def _table(found: "Classification") -> Table:
     table = Table(show_header=False, box=None, padding=(0, 2))
     for k, accuracy in found.accuracy.items():
         table.add_row(f"top {k}", f"[bold]{100 * accuracy:.1f} %[/]")

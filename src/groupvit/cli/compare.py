@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 from groupvit.cli.options import Flag
 from groupvit.errors import InputError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from groupvit.evaluation.compare import StoredEvaluation
 
 Evaluations = tyro.conf.Positional[
@@ -29,8 +31,6 @@ def compare(evaluations: Evaluations, /, *, anyway: Flag = False) -> int:
         evaluations: Folders of `groupvit evaluate --out`, or the scores.json in them.
         anyway: Show scores under different conditions, with the differences.
     """
-    from rich.console import Console
-
     from groupvit.evaluation.compare import differences, read
 
     if len(evaluations) < 2:
@@ -80,11 +80,7 @@ def _gain(value: float | None, first: float | None) -> str:
     return "" if value is None or first is None else f"({100 * (value - first):+.1f})"
 
 
-def _table(title: str, names: Sequence[str], rows: Mapping[str, Sequence[str]]) -> "Table":
-    from rich import box
-    from rich.markup import escape
-    from rich.table import Table
-
+def _table(title: str, names: Sequence[str], rows: Mapping[str, Sequence[str]]) -> Table:
     table = Table(box=box.SIMPLE, title=title, title_justify="left")
     table.add_column("")
     for name in names:

@@ -4,10 +4,14 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
+from rich.console import Console
+from rich.table import Table
 
 from groupvit.cli.models import load_model
 from groupvit.cli.options import Images, ModelOptions, Words
 from groupvit.errors import InputError
+from groupvit.progress import counted
+from groupvit.text.prompts import parse_labels
 
 PAGE = "concepts.html"
 
@@ -30,15 +34,10 @@ def concepts(
         examples: Number of regions per group token.
         out: Folder for concepts.html, a single file; an existing one is replaced.
     """
-    from rich.console import Console
-    from rich.table import Table
-
     from groupvit import image_files
     from groupvit.files import make_folder, write_text
     from groupvit.probes.concepts import concepts as find_concepts
     from groupvit.probes.concepts_page import concepts_page
-    from groupvit.progress import counted
-    from groupvit.text.prompts import parse_labels
 
     parse_labels(labels)  # refuse bad labels before anything is loaded
     if examples < 1:

@@ -5,16 +5,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 from groupvit.cli.background import BackgroundOptions
 from groupvit.cli.benchmarks import ROOT, open_benchmark
 from groupvit.cli.models import load_model
 from groupvit.cli.options import Flag, ModelOptions
 from groupvit.errors import InputError
+from groupvit.progress import counted
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from groupvit.evaluation.evaluation import Evaluation
 
 
@@ -69,13 +72,10 @@ def evaluate(
         overwrite: Replace an evaluation in the folder.
         list: List the published benchmarks, their expected files, and whether they are present.
     """
-    from rich.console import Console
-
     from groupvit.distributed import session
     from groupvit.evaluation.evaluate import evaluate as run
     from groupvit.evaluation.reports import writing
     from groupvit.probes.clusters import Clustering, ClusteringSegmenter
-    from groupvit.progress import counted
 
     if shown < 0:
         raise InputError(f"--shown is {shown}; give at least 0")
@@ -112,12 +112,8 @@ def evaluate(
     return 0
 
 
-def class_table(evaluation: "Evaluation") -> "Table":
+def class_table(evaluation: "Evaluation") -> Table:
     """Table of the IoU of every class, its oracle, the gap, and boundary IoU."""
-    from rich import box
-    from rich.markup import escape
-    from rich.table import Table
-
     from groupvit.evaluation.reports.markdown import percent
 
     table = Table(box=box.SIMPLE, title="IoU by class [%]", title_justify="left")
@@ -135,10 +131,8 @@ def class_table(evaluation: "Evaluation") -> "Table":
     return table
 
 
-def summary(evaluation: "Evaluation") -> "Table":
+def summary(evaluation: "Evaluation") -> Table:
     """Table of the means over all images."""
-    from rich.table import Table
-
     from groupvit.evaluation.reports.markdown import percent
 
     table = Table(show_header=False, box=None, padding=(0, 2))

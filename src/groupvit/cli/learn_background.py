@@ -5,17 +5,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
+from rich.console import Console
+from rich.table import Table
 
 from groupvit.cli.benchmarks import ROOT, open_benchmark
 from groupvit.cli.calibrate import USE, save
 from groupvit.cli.models import load_model
 from groupvit.cli.options import Flag, ModelOptions
 from groupvit.errors import InputError
+from groupvit.progress import counted
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
     from groupvit.background.learned_layer import LearnedLayer
     from groupvit.evaluation.benchmarks.benchmark import Benchmark
     from groupvit.segmentation.segmenter import Segmenter
@@ -51,8 +51,6 @@ def learn_background(
         scenes: Number of drawn scenes of storybook-things, none of which groupvit evaluate uses.
         overwrite: Replace an existing folder.
     """
-    from rich.console import Console
-
     from groupvit.weights import checkpoint
 
     console = Console(highlight=False, soft_wrap=True)
@@ -71,11 +69,10 @@ def learn_background(
 
 
 def _from_captions(
-    source: str, options: ModelOptions, console: "Console", pairs: int
+    source: str, options: ModelOptions, console: Console, pairs: int
 ) -> tuple["Segmenter", "LearnedLayer"]:
     from groupvit.background.learned_layer import learn_from_captions
     from groupvit.data import index, patterns
-    from groupvit.progress import counted
 
     with counted("shards indexed") as progress:
         shards = index.prepare(patterns.expand([source]), None, on_progress=progress)
@@ -86,23 +83,20 @@ def _from_captions(
 
 
 def _from_masks(
-    benchmark: "Benchmark", options: ModelOptions, console: "Console"
+    benchmark: "Benchmark", options: ModelOptions, console: Console
 ) -> tuple["Segmenter", "LearnedLayer"]:
     from groupvit.background.learned_layer import learn_from_masks
-    from groupvit.progress import counted
 
     segmenter = _load(options, console, benchmark.key)
     with counted("images") as progress:
         return segmenter, learn_from_masks(segmenter, benchmark, on_progress=progress)
 
 
-def _load(options: ModelOptions, console: "Console", benchmark: str = "") -> "Segmenter":
+def _load(options: ModelOptions, console: Console, benchmark: str = "") -> "Segmenter":
     return load_model(console, options.model, partial(options.segmenter, benchmark=benchmark))
 
 
-def _table(found: "LearnedLayer") -> "Table":
-    from rich.table import Table
-
+def _table(found: "LearnedLayer") -> Table:
     table = Table(show_header=False, box=None, padding=(0, 2))
     table.add_row("learned from", f"{found.num_examples:,} parts of images")
     table.add_row("with a label present", f"{100 * found.present:.0f} %")

@@ -1,18 +1,21 @@
 """`groupvit retrieve`: recall of captions by images, and of images by captions."""
 
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
+from rich import box
+from rich.console import Console
+from rich.table import Table
 
 from groupvit.cli import json_file
 from groupvit.cli.models import load_model
 from groupvit.cli.options import Flag
+from groupvit.progress import counted
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from groupvit.probes.retrieval import Retrieval
 
 Shards = tyro.conf.Positional[
@@ -43,14 +46,9 @@ def retrieve(
         out: JSON file for the results.
         overwrite: Replace an existing file.
     """
-    from dataclasses import asdict
-
-    from rich.console import Console
-
     from groupvit.data import index, patterns
     from groupvit.devices import usable
     from groupvit.probes.retrieval import retrieval
-    from groupvit.progress import counted
     from groupvit.weights import catalogue
 
     console = Console(highlight=False, soft_wrap=True)
@@ -75,10 +73,7 @@ def retrieve(
     return 0
 
 
-def _table(found: "Retrieval") -> "Table":
-    from rich import box
-    from rich.table import Table
-
+def _table(found: "Retrieval") -> Table:
     table = Table(box=box.SIMPLE, title="recall [%]", title_justify="left")
     table.add_column("")
     for k in found.captions.at:

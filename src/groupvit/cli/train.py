@@ -1,73 +1,61 @@
-"""`groupvit train`: a training run, described by a settings file and options that change it."""
+"""`groupvit train`: a training run, described by a recipe, a settings file and options."""
 
+import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import tyro
 
 from groupvit.cli.options import Flag
-from groupvit.errors import InputError
+from groupvit.cli.settings import RecipeName, SettingsFile, given, page
+from groupvit.training.config import TrainingConfig
 
-if TYPE_CHECKING:
-    from groupvit.training.config import TrainingConfig
-
-Settings = tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="SETTINGS.toml")]]
-
-
-def settings_among(arguments: Sequence[str]) -> tuple[Path | None, "TrainingConfig"]:
-    """The settings file that stands before all options, and what it holds; defaults without one.
-
-    Raises:
-        InputError: The settings file cannot be read, or holds settings that do not fit.
-    """
-    from groupvit.config import load_toml
-    from groupvit.training.config import TrainingConfig
-
-    if not arguments or arguments[0].startswith("-"):
-        return None, TrainingConfig()
-    file = Path(arguments[0])
-    return file, load_toml(TrainingConfig, file)
+SUMMARY = """\
+Train a model on images with captions. The same command resumes an interrupted
+run. On several GPUs: torchrun --nproc-per-node 8 -m groupvit train ..."""
 
 
 def command(arguments: Sequence[str]) -> Callable[..., int]:
-    """The command, with options that default to what the settings file among the arguments holds.
-
-    The file must therefore be known before the options are parsed: it is the first argument.
+    """The command; its options default to the values of the recipe and the settings file.
 
     Args:
-        arguments: What stands behind `groupvit train`.
+        arguments: Arguments of `groupvit train`.
 
     Raises:
-        InputError: The settings file cannot be read, or holds settings that do not fit.
+        InputError: The recipe is unknown, or the settings file cannot be read or does not fit.
     """
-    from groupvit.training.config import TrainingConfig
-
-    file, default = settings_among(arguments)
+    found = given(arguments)
+    if {"-h", "--help"} & set(arguments):
+        own = {"--fresh": "delete the run in --out, and start anew"}
+        sys.stdout.write(page("train", SUMMARY, found, own=own))
+        raise SystemExit(0)
 
     def train(
-        settings: Settings,
+        settings: SettingsFile = found.file,
         /,
-        config: Annotated[TrainingConfig, tyro.conf.arg(name="")] = default,
+        config: Annotated[TrainingConfig, tyro.conf.arg(name="")] = found.run.settings,
         *,
+        recipe: RecipeName = found.run.recipe,  # noqa: ARG001 - it is read before, by given()
+        image_size: int = found.run.settings.image_size,
         fresh: Flag = False,
     ) -> int:
-        """Train a model from images with captions.
+        """Train a model on images with captions.
 
-        The same command goes on with a run that was stopped. On several GPUs, put
+        The same command resumes an interrupted run. On several GPUs, put
         torchrun --nproc-per-node 8 -m in front of it. Paths, those in the file too, are relative
-        to the folder that the command runs in.
+        to the working directory.
 
         Args:
-            settings: A TOML file that says what differs from the defaults; it stands before all
-                options, which change single settings of it and show its values.
+            settings: A TOML file of what differs from its recipe. It stands before all options,
+                which change single settings and show the values of recipe and file.
             config: The settings.
-            fresh: Delete the run that lies in --out, and begin anew.
+            recipe: Recipe to begin with, in place of a file, or for a file that names none;
+                groupvit recipes lists them.
+            image_size: Height and width of images, for data and model [pixels].
+            fresh: Delete the run in --out, and start anew.
         """
-        if settings != file:
-            raise InputError(f"give the settings file {settings} before all options")
         from groupvit.training.trainer import train as run
 
-        return run(config, fresh=fresh)
+        return run(found.settings(settings, config, image_size), fresh=fresh)
 
     return train

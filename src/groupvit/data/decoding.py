@@ -68,9 +68,9 @@ def opened(data: bytes) -> Iterator[Image.Image]:
 
 
 def decode(
-    data: bytes, config: DataConfig, generator: random.Random
+    data: bytes, config: DataConfig, generator: random.Random, *, image_size: int
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """A random crop of an encoded image, resized to the size of the settings: RGB, 0 to 255.
+    """A random crop of an encoded image, resized to a square of this size: RGB, 0 to 255.
 
     EXIF orientation is applied and transparent pixels are white, as in `groupvit.imaging.read`,
     which prepares images for inference.
@@ -85,8 +85,8 @@ def decode(
         source = image if plain else Image.fromarray(read(image))
         box = draw_box(*source.size, config, generator)
         if plain:
-            box = _reduce(image, box, config.image_size)
-        size = config.image_size, config.image_size
+            box = _reduce(image, box, image_size)
+        size = image_size, image_size
         crop = source.resize(size, Image.Resampling.BILINEAR, box=box)
         return np.asarray(crop.convert("RGB"))
 
@@ -121,11 +121,11 @@ def _is_upright(image: Image.Image) -> bool:
 
 def _reduce(image: Image.Image, box: Box, size: int) -> Box:
     """Decode JPEG at 1/2, 1/4 or 1/8 where the crop stays large enough; returns the scaled box."""
-    share = min((box.right - box.left) / size, (box.bottom - box.top) / size)
-    if share < 2:
+    scale = min((box.right - box.left) / size, (box.bottom - box.top) / size)
+    if scale < 2:
         return box
     whole = image.width
-    drafted = image.draft(None, (math.ceil(image.width / share), math.ceil(image.height / share)))
+    drafted = image.draft(None, (math.ceil(image.width / scale), math.ceil(image.height / scale)))
     if drafted is None:
         return box
     factor = drafted[1][2] / whole

@@ -4,7 +4,7 @@ import random
 import signal
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -26,6 +26,15 @@ MOST_DAMAGED = 20
 """Consecutive unreadable samples after which a shard is regarded as lost."""
 
 
+class _Sample(NamedTuple):
+    """A cropped image with its texts."""
+
+    image: UInt8[np.ndarray, "height width 3"]
+    texts: captions.Texts
+    replaced: bool
+    """True if another sample was damaged."""
+
+
 class Batches:
     """Batches of one rank: `batches[step]` depends on the arguments here and the step alone.
 
@@ -39,6 +48,7 @@ class Batches:
         seed: Seed of the order, the crops, and the draws of captions, nouns and templates.
         rank: Index of this process.
         world_size: Number of processes that train together.
+        image_size: Height and width of the images [pixels].
         context_length: Most tokens that the text encoder reads.
         on_progress: Called after every shard whose index is read or built.
 
@@ -55,13 +65,14 @@ class Batches:
         seed: int,
         rank: int = 0,
         world_size: int = 1,
+        image_size: int = 224,
         context_length: int = 77,
         on_progress: OnProgress | None = None,
     ) -> None:
         assert 0 <= rank < world_size
         self._config, self._tokenizer = config, tokenizer
         self._seed, self._rank, self._world_size = seed, rank, world_size
-        self._context_length = context_length
+        self._image_size, self._context_length = image_size, context_length
         self._templates = load_templates(config.templates)
         paths = patterns.expand(config.shards)
         first = rank * len(paths) // world_size
@@ -84,7 +95,7 @@ class Batches:
             InputError: Too many consecutive samples of a shard are damaged.
         """
         epoch, step = divmod(step, self.steps_per_epoch)
-        size, side = self._config.batch_size, self._config.image_size
+        size, side = self._config.batch_size, self._image_size
         first = (step * self._world_size + self._rank) * size
         shards, samples = self._order.locate(epoch, range(first, first + size))
         images = np.empty((size, 3, side, side), dtype=np.uint8)
@@ -92,40 +103,41 @@ class Batches:
         prompt_nouns, caption_nouns, damaged = [], [], 0
         for row, (shard, sample) in enumerate(zip(shards.tolist(), samples.tolist(), strict=True)):
             generator = random.Random(f"{self._seed}/{epoch}/{first + row}")
-            readable, image = self._decode(shard, sample, generator)
-            images[row] = image.transpose(2, 0, 1)
-            damaged += readable != sample
-            drawn = captions.draw(
-                self._readers.reader(shard).captions(readable),
-                self._templates,
-                num_prompts=self._config.num_prompts,
-                generator=generator,
-            )
-            texts += drawn.texts
-            prompt_nouns.append(drawn.prompt_nouns)
-            caption_nouns.append(drawn.caption_nouns)
+            read = self._read(shard, sample, generator)
+            images[row] = read.image.transpose(2, 0, 1)
+            texts += read.texts.texts
+            prompt_nouns.append(read.texts.prompt_nouns)
+            caption_nouns.append(read.texts.caption_nouns)
+            damaged += read.replaced
         tokens = self._tokenizer(texts, context_length=self._context_length)
         return Batch(
             images=torch.from_numpy(images),
-            tokens=tokens.unflatten(0, (size, -1)),
+            tokens=tokens.view(size, -1, tokens.shape[1]),
             prompt_nouns=torch.tensor(prompt_nouns, dtype=torch.int64),
             caption_nouns=torch.tensor(caption_nouns),
             damaged=damaged,
         )
 
-    def _decode(
-        self, shard: int, sample: int, generator: random.Random
-    ) -> tuple[int, UInt8[np.ndarray, "height width 3"]]:
-        """Index and crop of this sample, or of the next one of its shard that can be decoded."""
+    def _read(self, shard: int, sample: int, generator: random.Random) -> _Sample:
+        """This sample, or the next one of its shard that can be decoded."""
         reader = self._readers.reader(shard)
         path, number = self.shards[shard].path, self.shards[shard].num_samples
         reason = ""
         for tried in range(MOST_DAMAGED):
             candidate = (sample + tried) % number
             try:
-                return candidate, decode(reader.image(candidate), self._config, generator)
+                data = reader.image(candidate)
+                image = decode(data, self._config, generator, image_size=self._image_size)
             except DamagedError as error:
                 reason = str(error)
+                continue
+            texts = captions.draw(
+                reader.captions(candidate),
+                self._templates,
+                num_prompts=self._config.num_prompts,
+                generator=generator,
+            )
+            return _Sample(image, texts, replaced=candidate != sample)
         raise InputError(
             f"{path}: {MOST_DAMAGED} images in a row cannot be decoded ({reason}); "
             "get a whole copy of this shard, or leave it out"

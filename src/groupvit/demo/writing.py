@@ -53,7 +53,7 @@ def write(
     evaluation = evaluate(segmenter, scenes, on_progress=lambda done, _: on_progress(done, total))
     rows = []
     for index in range(num):
-        rows.append(draw_row(segmenter, shown.page(index), scenes.labels))
+        rows.append(draw_row(segmenter, shown.draw(index), scenes.labels))
         on_progress(scenes.num + index + 1, total)
     write_text(page, build(_about(segmenter, model), scenes, evaluation, rows))
     return Demo(page, evaluation)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from groupvit.distributed import Ranks
@@ -57,22 +58,28 @@ def evaluate(
     measurement = Measurement.of(segmenter, benchmark, background)
     journal = Journal(folder, measurement, rank=ranks.rank) if folder else None
     num_images = min(limit or len(benchmark), len(benchmark))
-    done = [one for one in (journal.done if journal else ()) if one.index < num_images]
-    own = range(ranks.rank, num_images, ranks.world_size)
-    left = sorted(set(own) - {one.index for one in done})
+    left = set(range(ranks.rank, num_images, ranks.world_size))
+    counted = list[ImageCounts]()
+    for one in journal.done if journal else ():
+        left.discard(one.index)
+        if one.index < num_images:
+            counted.append(one)
     classes = class_names(benchmark)
     start, new = time.perf_counter(), list[ImageCounts]()
-    for counts in _counts(segmenter, benchmark, measurement, left, num_classes=len(classes)):
+    for counts in _counts(
+        segmenter, benchmark, measurement, sorted(left), num_classes=len(classes)
+    ):
         new.append(counts)
         if journal is not None:
             journal.add(counts)
         if on_progress is not None:
             on_progress(len(new), len(left))
-    timed = [one for part in ranks.gather_objects(new) for one in part]
-    if not any(len(one.confusion) for one in (*done, *timed)):
+    timed = list(chain.from_iterable(ranks.gather_objects(new)))
+    counted += timed
+    if not any(len(one.confusion) for one in counted):
         raise InputError(f"all masks of {benchmark.name} are 255, so that no pixel counts")
     return summed(
-        [*done, *timed],
+        counted,
         classes,
         measurement,
         seconds=time.perf_counter() - start,

@@ -1,6 +1,5 @@
 """Result of an evaluation: sums over the images of a benchmark."""
 
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +8,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from groupvit.evaluation.measurement import Measurement
-from groupvit.evaluation.per_image import ImageCounts, sum_tables
+from groupvit.evaluation.per_image import ImageCounts, add
 from groupvit.evaluation.scores import Scores, mean_of_known, ratios, scores_of
 
 
@@ -72,7 +71,7 @@ class Evaluation:
         return {
             **self.measurement.to_values(),
             "scores": self.scores.to_values(),
-            "oracles": [scores.to_values() for scores in self.oracles],
+            "oracles": list(map(Scores.to_values, self.oracles)),
             "boundary": {
                 "miou": self.boundary_miou,
                 "iou": dict(zip(labels, self.boundary_iou, strict=True)),
@@ -103,33 +102,40 @@ def summed(
         seconds: Duration of counting.
         num_timed: Number of images within this duration.
     """
-    counts = sorted(counts, key=lambda one: one.index)
-    size = len(classes), len(classes)
-    confusion = sum_tables([one.confusion for one in counts], size)
-    boundary = sum_tables([one.boundary for one in counts], (len(classes), 2))
-    # Stage by stage the values of all images.
-    oracles = zip(*(one.oracles for one in counts), strict=True)
-    groups_used = zip(*(one.groups_used for one in counts), strict=True)
-    best_group_iou = zip(*(one.best_group_iou for one in counts), strict=True)
+    shape, num_stages = (len(classes), len(classes)), len(counts[0].oracles)
+    confusion, boundary = np.zeros(shape, np.int64), np.zeros((len(classes), 2), np.int64)
+    oracles = np.zeros((num_stages, *shape), np.int64)
+    groups_used = [0] * num_stages
+    best_ious: list[list[float]] = [[] for _ in range(num_stages)]
+    images = []
+    for one in sorted(counts, key=lambda one: one.index):
+        add(one.confusion, confusion)
+        add(one.boundary, boundary)
+        for stage in range(num_stages):
+            add(one.oracles[stage], oracles[stage])
+            groups_used[stage] += one.groups_used[stage]
+            best_ious[stage] += one.best_group_iou[stage]
+        if len(one.confusion):
+            images.append(_image_score(one, classes))
     return Evaluation(
         measurement=measurement,
         scores=scores_of(confusion, classes),
-        oracles=tuple(scores_of(sum_tables(tables, size), classes) for tables in oracles),
-        groups_used=tuple(map(statistics.fmean, groups_used)),
-        best_group_iou=tuple(
-            mean_of_known([iou for image in stage for iou in image]) for stage in best_group_iou
-        ),
+        oracles=tuple(scores_of(table, classes) for table in oracles),
+        groups_used=tuple(total / len(counts) for total in groups_used),
+        best_group_iou=tuple(map(mean_of_known, best_ious)),
         boundary_iou=ratios(boundary[:, 0], boundary[:, 1]),
         confusion=confusion,
-        images=tuple(_image_score(one, size) for one in counts if len(one.confusion)),
+        images=tuple(images),
         num_images=len(counts),
         seconds=seconds,
         num_timed=num_timed,
     )
 
 
-def _image_score(counts: ImageCounts, size: tuple[int, int]) -> ImageScore:
-    scores = scores_of(sum_tables([counts.confusion], size), [""] * size[0])
+def _image_score(counts: ImageCounts, classes: Sequence[str]) -> ImageScore:
+    confusion = np.zeros((len(classes), len(classes)), np.int64)
+    add(counts.confusion, confusion)
+    scores = scores_of(confusion, classes)
     return ImageScore(
         index=counts.index,
         name=counts.name,

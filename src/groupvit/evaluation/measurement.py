@@ -14,11 +14,12 @@ from groupvit.exported.network import ExportedNetwork
 from groupvit.model.groupvit import GroupViT
 from groupvit.model.inference import DEFAULT_INFERENCE, InferenceConfig
 from groupvit.probes.clusters import ClusteringSegmenter
+from groupvit.segmentation.labels import parse
 from groupvit.segmentation.network import Network
 from groupvit.segmentation.protocol import OURS, PROTOCOLS, Protocol
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.text.background import Background
-from groupvit.text.prompts import BACKGROUND, parse_labels
+from groupvit.text.prompts import BACKGROUND
 
 
 class Deviation(NamedTuple):
@@ -86,7 +87,7 @@ class Measurement:
             protocol=protocol.name,
             deviations=deviations(protocol, benchmark.key, segmenter.inference),
             naming=segmenter.naming,
-            clusters=None if clustering is None else str(clustering),
+            clusters=str(clustering) if clustering else None,
             labels=labels,
             background=used,
             certainty=segmenter.certainty if used else None,
@@ -152,14 +153,14 @@ class Measurement:
 
 def class_names(benchmark: Benchmark) -> tuple[str, ...]:
     """Names of the classes without synonyms, in the order of mask values: background first."""
-    names = tuple(label.name for label in parse_labels(benchmark.labels))
+    names = parse(benchmark.labels).names
     return (BACKGROUND, *names) if benchmark.has_background else names
 
 
 def prescribed_labels(benchmark: Benchmark, protocol: Protocol) -> tuple[str, ...]:
     """Labels of the classes of a benchmark, some of which a protocol renames."""
     renamed = protocol.settings_for(benchmark.key).words
-    return tuple(renamed.get(label, label) for label in benchmark.labels)
+    return tuple(map(renamed.get, benchmark.labels, benchmark.labels))
 
 
 def deviations(

@@ -1,6 +1,5 @@
 """Counts of one image: the few numbers that it adds to the scores, kept in the journal."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,12 +101,9 @@ def sparse(table: Int64[np.ndarray, "row column"]) -> Cells:
     return np.stack([rows, columns, table[rows, columns]], axis=1).astype(np.int64)
 
 
-def sum_tables(tables: Iterable[Cells], size: tuple[int, int]) -> Int64[np.ndarray, "row column"]:
-    """Sum of sparse tables of this size, as a dense table."""
-    result = np.zeros(size, np.int64)
-    for cells in tables:
-        result[cells[:, 0], cells[:, 1]] += cells[:, 2]
-    return result
+def add(cells: Cells, table: Int64[np.ndarray, "row column"]) -> None:
+    """Add the cells to a table, in place."""
+    table[cells[:, 0], cells[:, 1]] += cells[:, 2]
 
 
 def _cells(values: list[list[int]]) -> Cells:

@@ -69,21 +69,21 @@ def scores_of(confusion: Int64[np.ndarray, "label label"], labels: Sequence[str]
 def overlap(
     mask: UInt8[np.ndarray, "height width"],
     parts: Shaped[np.ndarray, "height width"],
-    size: tuple[int, int],
+    shape: tuple[int, int],
 ) -> Int64[np.ndarray, "label part"]:
     """Number of pixels that each class shares with each part; mask pixels of 255 do not count.
 
     Args:
         mask: Class of every pixel.
         parts: Index of every pixel's part, such as a label or a group.
-        size: Number of classes and of parts.
+        shape: Number of classes and of parts.
     """
     counted = mask != IGNORED
     # One bin for each pair of class and part, row by row.
-    pairs = mask[counted].astype(np.int64) * size[1] + parts[counted]  # (pixel,)
-    counts = np.bincount(pairs, minlength=size[0] * size[1])
-    assert len(counts) == size[0] * size[1]
-    return counts.astype(np.int64, copy=False).reshape(size)
+    pairs = mask[counted].astype(np.int64) * shape[1] + parts[counted]  # (pixel,)
+    counts = np.bincount(pairs, minlength=shape[0] * shape[1])
+    assert len(counts) == shape[0] * shape[1]
+    return counts.astype(np.int64, copy=False).reshape(shape)
 
 
 def ratios(

@@ -135,7 +135,7 @@ def _batches(model: GroupViT, shards: Sequence[Shard]) -> Iterator[_Batch]:
     whole = dict.fromkeys(
         ("crop_scale_min", "crop_scale_max", "crop_ratio_min", "crop_ratio_max"), 1.0
     )
-    config = DataConfig(image_size=side, **whole)  # type: ignore[arg-type]
+    config = DataConfig(**whole)  # type: ignore[arg-type]
     opened = Shards(shards)
     sites = [(number, i) for number, shard in enumerate(shards) for i in range(shard.num_samples)]
     for start in range(0, len(sites), BATCH):
@@ -145,7 +145,7 @@ def _batches(model: GroupViT, shards: Sequence[Shard]) -> Iterator[_Batch]:
         for shard, sample in sites[start : start + BATCH]:
             reader = opened.reader(shard)
             try:
-                image = decode(reader.image(sample), config, random.Random(0))
+                image = decode(reader.image(sample), config, random.Random(0), image_size=side)
             except DamagedError:
                 continue
             texts = [caption.text for caption in reader.captions(sample)]

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from groupvit.config import shown_default
 from groupvit.data.config import DataConfig
 from groupvit.errors import InputError
 from groupvit.model.config import GroupViTConfig
@@ -125,7 +126,7 @@ class TrainingConfig:
     start: str = ""
     """Model to start from: a folder, a file of weights or a hub id; empty: random weights from the
     seed. A background layer that it lacks is random."""
-    freeze: tuple[Frozen, ...] = ()
+    freeze: Annotated[tuple[Frozen, ...], tyro.conf.arg(help_behavior_hint=shown_default)] = ()
     """Frozen parts: text (encoder and projector), all-but-groups."""
     steps: int = 210_000
     """Length of the run; the default is 30 epochs of the paper's data."""
@@ -190,11 +191,11 @@ class TrainingConfig:
                 f"{self.objective.background_layer_weight} and "
                 f"model.background_layer {self.model.background_layer}; set both or neither"
             )
-        if self.data.image_size != self.model.image.image_size:
-            raise InputError(
-                f"data.image_size is {self.data.image_size} and model.image.image_size "
-                f"{self.model.image.image_size}; they must be equal"
-            )
+
+    @property
+    def image_size(self) -> int:
+        """Height and width of images, in data and model [pixels]."""
+        return self.model.image.image_size
 
 
 def _check(name: str, number: int | float, *, least: int) -> None:

@@ -121,10 +121,10 @@ def plan(
     """Plan a run.
 
     Args:
-        config: Its settings.
-        device: What trains; None: this machine, whose steps are timed.
-        devices: How many.
-        efficiency: Share of its peak that a device reaches.
+        config: Settings of the run.
+        device: Accelerator; None: this machine, whose steps are timed.
+        devices: Number of accelerators.
+        efficiency: Share of its peak that an accelerator reaches.
         link: Speed between devices [10^9 bytes/s].
     """
     data = data_of(config)
@@ -147,6 +147,7 @@ def data_of(config: TrainingConfig) -> Data:
             config.data,
             Tokenizer(text.vocabulary_size),
             seed=config.seed,
+            image_size=config.image_size,
             context_length=text.context_length,
         )
     except InputError as error:
@@ -261,7 +262,7 @@ def _waiting(config: TrainingConfig, batch: Batch) -> int:
 
 def _made_up(config: TrainingConfig) -> Batch:
     """Texts of usual lengths, all different, and images of noise."""
-    size, prompts, side = config.data.batch_size, config.data.num_prompts, config.data.image_size
+    size, prompts, side = config.data.batch_size, config.data.num_prompts, config.image_size
     generator = torch.Generator().manual_seed(config.seed)
     end = config.model.text.vocabulary_size - 1
     length = min(CAPTION, config.model.text.context_length)

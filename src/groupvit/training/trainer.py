@@ -102,6 +102,7 @@ def _batches(config: TrainingConfig, ranks: Ranks, console: Console) -> Batches:
             seed=config.seed,
             rank=ranks.rank,
             world_size=ranks.world_size,
+            image_size=config.image_size,
             context_length=config.model.text.context_length,
             on_progress=lambda done, total: status.update(f"reading the shards: {done} of {total}"),
         )

@@ -32,7 +32,7 @@ def test_without_a_seed_they_are_none_of_the_first_storybook():
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
-        ({"num": 0}, "0 scenes are asked for"),
+        ({"num": 0}, "num is 0; give at least 1 scene"),
         ({"num": 1, "size": 8}, "size is 8; give 16 to 512 pixels"),
     ],
 )

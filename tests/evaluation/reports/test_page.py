@@ -10,6 +10,7 @@ from groupvit.evaluation.evaluation import ImageScore
 from groupvit.evaluation.reports.images import choose, draw
 from groupvit.evaluation.reports.page import mistakes, page
 from groupvit.evaluation.scores import scores_of
+from groupvit.segmentation.labels import parse
 from groupvit.segmentation.segmenter import Segmenter
 from tests.pages import CHECKS, Reader
 
@@ -29,7 +30,8 @@ def found(segmenter):
 
 @pytest.fixture(scope="module")
 def text(segmenter, found):
-    shown = [draw(segmenter, SCENES, found, one) for one in choose(found.images, 3)]
+    labels = parse(found.measurement.labels)
+    shown = [draw(segmenter, SCENES, found, labels, one) for one in choose(found.images, 3)]
     return page(found, shown, model=MODEL)
 
 
@@ -63,7 +65,7 @@ def test_images_come_from_the_best_to_the_worst(text):
 
 def test_the_words_of_a_image_are_those_of_the_segmenter(segmenter, found):
     score, measurement = found.images[1], found.measurement
-    shown = draw(segmenter, SCENES, found, score)
+    shown = draw(segmenter, SCENES, found, parse(measurement.labels), score)
     result = segmenter(SCENES[1].image, measurement.labels, background=measurement.background)
     words = {word.name: word.share for word in shown.panels[2].legend}
     for index, name in enumerate(result.labels):

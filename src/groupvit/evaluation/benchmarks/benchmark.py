@@ -1,4 +1,4 @@
-"""What an evaluation asks of a benchmark: labels, and images with their masks, one by one."""
+"""Interface of a benchmark: classes, and images with masks."""
 
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -7,44 +7,44 @@ from jaxtyping import UInt8
 
 
 class Sample(NamedTuple):
-    """An image and the class of its every pixel."""
+    """Image and mask."""
 
     name: str
-    """What reports call it."""
+    """Name of the image in reports."""
     image: UInt8[np.ndarray, "height width 3"]
     """RGB, 0 to 255."""
     mask: UInt8[np.ndarray, "height width"]
-    """Number of the class, from 0; 255 does not count."""
+    """Class of every pixel, from 0; pixels of 255 do not count."""
 
 
 @runtime_checkable
 class Benchmark(Protocol):
-    """Images with masks, in an order that never changes."""
+    """Images with masks, in a fixed order."""
 
     @property
     def key(self) -> str:
-        """The short name by which protocols know it; empty for one of your own."""
+        """Short name by which protocols prescribe settings; empty for your own benchmark."""
         ...
 
     @property
     def name(self) -> str:
-        """What reports call it."""
+        """Name in reports."""
         ...
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Its classes, such as `car|taxi`, without a background."""
+        """Labels of the classes, such as `car|taxi`, without the background."""
         ...
 
     @property
     def has_background(self) -> bool:
-        """Whether class 0 of the masks is what no label claims; the labels then count from 1."""
+        """Class 0 of the masks is the background, and the labels are numbered from 1."""
         ...
 
     def __len__(self) -> int:
-        """How many images there are."""
+        """Number of images."""
         ...
 
     def __getitem__(self, index: int) -> Sample:
-        """One of them, read when asked for."""
+        """Read an image and its mask."""
         ...

@@ -1,8 +1,8 @@
-"""Pascal Context from the one file that its authors give away, without their program.
+"""Pascal Context from the JSON file of its authors, without their program.
 
-`trainval_merged.json` holds the images of VOC 2010 and, for each, regions as run lengths (the
-compressed form of COCO) with one of 459 categories. The 59 frequent ones count, and are painted in
-the order of the file; what no region covers is background (Mottaghi et al. 2014).
+`trainval_merged.json` lists the images of VOC 2010 and their regions: run lengths (compressed, as
+in COCO) and one of 459 categories. The 59 frequent ones are the classes, painted in the order of
+the file; pixels without a region are background (Mottaghi et al. 2014).
 """
 
 import json
@@ -22,19 +22,19 @@ CATEGORIES = (
     *(308, 324, 326, 347, 349, 354, 355, 360, 366, 368, 397, 415, 416, 420, 424, 427, 440, 445),
     *(454, 458),
 )
-"""The category of every class, the background first."""
+"""Category of every class, the background first."""
 
 
 def annotated(file: Path, images: Path) -> tuple[list[Pair], Read]:
-    """The validation images of the file, and what paints their masks.
+    """Validation images of the file, and a function that paints their masks.
 
     Args:
         file: `trainval_merged.json`, 590 MB.
         images: Folder of the images of VOC 2010.
 
     Raises:
-        InputError: The file is missing or is not what its name says, or pycocotools, which knows
-            the run lengths, is not installed.
+        InputError: The file is missing or is another file, or pycocotools, which decodes run
+            lengths, is not installed.
     """
     try:
         from pycocotools import mask as run_lengths
@@ -45,10 +45,9 @@ def annotated(file: Path, images: Path) -> tuple[list[Pair], Read]:
     names, regions = _load(file)
 
     def read(pair: Pair, size: tuple[int, int]) -> UInt8[np.ndarray, "height width"]:
-        width, height = size
-        mask = np.zeros((height, width), np.uint8)
+        mask = np.zeros(size, np.uint8)
         for category, runs in regions[names[pair.image.name]]:
-            if list(runs["size"]) != [height, width]:
+            if tuple(runs["size"]) != size:
                 raise InputError(f"{file} has another size for {pair.image.name} than the image")
             mask[run_lengths.decode(runs).astype(bool)] = category
         return mask
@@ -57,11 +56,11 @@ def annotated(file: Path, images: Path) -> tuple[list[Pair], Read]:
 
 
 Region = tuple[int, dict[str, Any]]
-"""A class and its run lengths."""
+"""Class and run lengths."""
 
 
 def _load(file: Path) -> tuple[dict[str, int], dict[int, list[Region]]]:
-    """Ids of the validation images by name, and the regions of each id."""
+    """Ids of the validation images by name, and regions by id."""
     try:
         with file.open(encoding="utf-8") as stream:
             values = json.load(stream)

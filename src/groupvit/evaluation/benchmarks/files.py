@@ -1,4 +1,4 @@
-"""A benchmark of files: images, and masks whose values a table turns into classes."""
+"""Benchmark of files: images, and masks whose values a table maps to classes."""
 
 import struct
 import zlib
@@ -17,24 +17,24 @@ from groupvit.evaluation.benchmarks.benchmark import Sample
 from groupvit.evaluation.scores import IGNORED
 
 UNKNOWN = -1
-"""In a table of values: no mask of this benchmark has it."""
+"""In a table of values: the value must not occur."""
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
 
 Values = Int64[np.ndarray, " value"]
-"""The class of every value of a mask; 255 for what does not count, -1 for what must not occur."""
+"""Class of every mask value; 255 for pixels that do not count, -1 for values that must not be."""
 Mask = UInt8[np.ndarray, "height width"] | UInt16[np.ndarray, "height width"]
-"""The values of a mask, before the table."""
+"""Values of a mask, before the table is applied."""
 
 
 class Pair(NamedTuple):
-    """Where an image and its mask lie."""
+    """Paths of an image and its mask."""
 
     image: Path
     mask: Path
 
 
 def identity(num_classes: int) -> Values:
-    """Masks whose values are the numbers of classes, and 255."""
+    """Table of masks whose values are class indices, and 255."""
     table = np.full(256, UNKNOWN)
     table[:num_classes] = np.arange(num_classes)
     table[IGNORED] = IGNORED
@@ -42,29 +42,30 @@ def identity(num_classes: int) -> Values:
 
 
 def without_zero(values: Values) -> Values:
-    """The same masks where class 0 does not count, and classes are counted from 1."""
+    """Table of the same masks without class 0, whose pixels do not count; class 1 becomes 0."""
     table = np.where((values == UNKNOWN) | (values == IGNORED), values, values - 1)
     table[values == 0] = IGNORED
     return table
 
 
-def read_mask(path: Path, size: tuple[int, int]) -> UInt8[np.ndarray, "height width"]:
-    """The values of a mask; size is (width, height), checked before anything is decoded.
+def read_mask(pair: Pair, size: tuple[int, int]) -> UInt8[np.ndarray, "height width"]:
+    """Read the mask of a pair; its (height, width) is checked before it is decoded.
 
     Raises:
-        InputError: It is no PNG of 8 bits, gray or with a palette, of this size, or is damaged.
+        InputError: The mask is no 8-bit PNG, gray or with a palette, of this size, or is damaged.
     """
+    path = pair.mask
     try:
         with Image.open(path, formats=["PNG"]) as image:
-            if image.size != size:
+            if (image.height, image.width) != size:
                 raise InputError(
                     f"the mask {path} has {image.width} x {image.height} pixels, its image "
-                    f"{size[0]} x {size[1]}; give both in the same size"
+                    f"{size[1]} x {size[0]}; give both in the same size"
                 )
             if image.mode not in ("P", "L"):
                 raise InputError(
                     f"the mask {path} has the mode {image.mode}; save it as a PNG of 8 bits, "
-                    "grey or with a palette, whose values are the numbers of classes"
+                    "gray or with a palette, whose values are class indices"
                 )
             return np.array(image)
     except InputError:
@@ -76,34 +77,29 @@ def read_mask(path: Path, size: tuple[int, int]) -> UInt8[np.ndarray, "height wi
 
 
 Read = Callable[[Pair, tuple[int, int]], Mask]
-"""Gives the values of a pair's mask at (width, height)."""
-
-
-def from_file(pair: Pair, size: tuple[int, int]) -> UInt8[np.ndarray, "height width"]:
-    """The values of the file that is the mask."""
-    return read_mask(pair.mask, size)
+"""Function that reads the mask of a pair of this (height, width)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Files:
-    """A benchmark whose images and masks are files, read when asked for."""
+    """Benchmark whose images and masks are files, read one by one."""
 
     key: str = ""
-    """The short name by which protocols know it; empty for one of your own."""
+    """Short name by which protocols prescribe settings; empty for your own benchmark."""
     name: str
-    """What reports call it."""
+    """Name in reports."""
     labels: tuple[str, ...]
-    """Its classes, such as `car|taxi`, without a background."""
+    """Labels of the classes, such as `car|taxi`, without the background."""
     has_background: bool
-    """Whether class 0 is what no label claims; the labels then count from 1."""
+    """Class 0 of the masks is the background, and the labels are numbered from 1."""
     pairs: tuple[Pair, ...]
-    """The files, in an order that never changes."""
+    """Files, in a fixed order."""
     values: Values = field(repr=False)
-    """The class of every value of a mask."""
+    """Class of every mask value."""
     listed: str
-    """Where the classes are listed, for complaints."""
-    read: Read = from_file
-    """Gives the values of a mask."""
+    """File or list of the classes, for messages."""
+    read: Read = read_mask
+    """Function that reads a mask."""
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -112,22 +108,22 @@ class Files:
         """Read an image and its mask.
 
         Raises:
-            InputError: One of them cannot be read, the sizes differ, or the mask has a value that
-                is no class.
+            InputError: Image or mask cannot be read, their sizes differ, or the mask has a value
+                without a class.
         """
         pair = self.pairs[index]
         image = imaging.read(pair.image)
         height, width, _ = image.shape
-        found = self.read(pair, (width, height))
+        found = self.read(pair, (height, width))
         classes = self.values[found]
         if (classes == UNKNOWN).any():
-            self._complain(pair, int(found[classes == UNKNOWN].min()))
+            self._refuse(pair, int(found[classes == UNKNOWN].min()))
         return Sample(pair.image.name, image, classes.astype(np.uint8))
 
-    def _complain(self, pair: Pair, stranger: int) -> None:
+    def _refuse(self, pair: Pair, value: int) -> None:
         num_classes = len(self.labels) + self.has_background
         raise InputError(
-            f"the mask {pair.mask} has the value {stranger}, but {self.listed} has {num_classes} "
+            f"the mask {pair.mask} has the value {value}, but {self.listed} has {num_classes} "
             "lines, numbered from 0; name the class there, or write 255 for pixels that do not "
             "count"
         )

@@ -1,6 +1,5 @@
-"""Your own benchmark: images, masks of the same names, and a list of classes."""
+"""Benchmark of your own: images, masks of the same names, and a list of classes."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from groupvit import image_files
@@ -10,7 +9,7 @@ from groupvit.evaluation.scores import IGNORED
 from groupvit.text.prompts import BACKGROUND, parse_labels
 
 IMAGES, MASKS, CLASSES = "images", "masks", "classes.txt"
-"""What the folder holds."""
+"""Names in the folder."""
 
 
 def read_folder(path: str | Path) -> Files:
@@ -27,20 +26,20 @@ def read_folder(path: str | Path) -> Files:
 
 
 def read_parts(images: Path, masks: Path, classes: Path, *, name: str) -> Files:
-    """List images and masks that lie anywhere; they are read when asked for.
+    """List images and masks in any folders.
 
-    A mask is a PNG, with a palette or gray, whose values are line numbers of the list of classes
-    from 0; 255 does not count. If its first line is `background`, 0 means what no label claims.
+    A mask is a PNG, gray or with a palette, whose values are line numbers of the list of classes,
+    from 0; pixels of 255 do not count. If the first line is `background`, 0 is the background.
 
     Args:
         images: Folder of the images.
-        masks: Folder of the masks, each called like its image, but .png.
-        classes: A text file with the name of a class in each line, synonyms with |.
-        name: What reports call the benchmark.
+        masks: Folder of the masks, each with the name of its image and the suffix .png.
+        classes: Text file with one class name per line, synonyms separated by |.
+        name: Name in reports.
 
     Raises:
-        InputError: A part of it is missing or empty, an image has no mask or a mask no image, or
-            a class has no usable name.
+        InputError: A folder or file is missing or empty, an image has no mask, a mask has no
+            image, or a class name cannot be used.
     """
     for folder in (images, masks):
         if not folder.is_dir():
@@ -48,7 +47,10 @@ def read_parts(images: Path, masks: Path, classes: Path, *, name: str) -> Files:
     lines = _lines(classes)
     has_background = lines[0].casefold() == BACKGROUND
     labels = tuple(lines[1:] if has_background else lines)
-    _check_labels(labels, classes)
+    try:
+        parse_labels(labels)
+    except InputError as error:
+        raise InputError(f"{classes}: {error}") from None
     return Files(
         name=name,
         labels=labels,
@@ -60,9 +62,9 @@ def read_parts(images: Path, masks: Path, classes: Path, *, name: str) -> Files:
 
 
 def _lines(file: Path) -> list[str]:
-    """The names, one for each line; blank lines at the end are none."""
+    """Names of the classes, one per line, without blank lines at the end."""
     try:
-        lines = [line.strip() for line in file.read_text("utf-8-sig").rstrip().splitlines()]
+        lines = list(map(str.strip, file.read_text("utf-8-sig").rstrip().splitlines()))
     except FileNotFoundError:
         raise InputError(
             f"no file {file}; write one with the name of a class in each line, in the order of the "
@@ -82,26 +84,20 @@ def _lines(file: Path) -> list[str]:
     return lines
 
 
-def _check_labels(labels: Sequence[str], file: Path) -> None:
-    try:
-        parse_labels(labels)
-    except InputError as error:
-        raise InputError(f"{file}: {error}") from None
-
-
 def _pairs(folder: Path, masks: Path) -> tuple[Pair, ...]:
-    """Every image with its mask; none may stand alone."""
-    found = image_files.find([folder])
-    pairs = tuple(Pair(one.path, masks / one.name.with_suffix(".png")) for one in found)
-    for pair in pairs:
-        if not pair.mask.is_file():
+    """Images with their masks, all of which must have a partner."""
+    pairs: list[Pair] = []
+    alone = set(masks.rglob("[!.]*.png"))
+    for image in image_files.find([folder]):
+        mask = masks / image.name.with_suffix(".png")
+        if not mask.is_file():
             raise InputError(
-                f"the image {pair.image} has no mask {pair.mask}; add it, or take the image out"
+                f"the image {image.path} has no mask {mask}; add it, or take the image out"
             )
-    there = {mask for mask in masks.rglob("*.png") if not mask.name.startswith(".")}
-    alone = there - {pair.mask for pair in pairs}
+        alone.discard(mask)
+        pairs.append(Pair(image.path, mask))
     if alone:
         raise InputError(
             f"the mask {min(alone)} has no image under {folder}; add it, or take the mask out"
         )
-    return pairs
+    return tuple(pairs)

@@ -1,4 +1,4 @@
-"""Where the files of published benchmarks lie, in the folders that have become common.
+"""File layouts of published benchmarks.
 
 The layouts are those of mmsegmentation's documentation, which GroupViT, TCL and others share.
 """
@@ -15,19 +15,19 @@ from groupvit.evaluation.benchmarks.files import (
     Pair,
     Read,
     Values,
-    from_file,
     identity,
+    read_mask,
     without_zero,
 )
 from groupvit.evaluation.scores import IGNORED
 
 Found = tuple[tuple[Pair, ...], Values, Read]
-"""The files of a benchmark, what the values of its masks mean, and how they are read."""
+"""Files of a benchmark, classes of the mask values, and the function that reads masks."""
 
 COCO_GAPS = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83, 91)
-"""Category ids from 1 to 91 that COCO never gave to a thing."""
+"""Category ids from 1 to 91 that no thing of COCO has."""
 CITYSCAPES_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
-"""Of the labels of Cityscapes, those that are evaluated, in the order of their classes."""
+"""Label ids of Cityscapes that are evaluated, in the order of their classes."""
 
 VOC = "VOCdevkit/VOC2012"
 CONTEXT = "VOCdevkit/VOC2010"
@@ -44,11 +44,17 @@ def voc(root: Path) -> Found:
         Pair(folder / f"JPEGImages/{stem}.jpg", folder / f"SegmentationClass/{stem}.png")
         for stem in stems
     ]
-    return _existing(pairs), identity(21), from_file
+    return _existing(pairs), identity(21), read_mask
+
+
+def voc20(root: Path) -> Found:
+    """PASCAL VOC 2012 val; pixels of the background do not count."""
+    pairs, values, read = voc(root)
+    return pairs, without_zero(values), read
 
 
 def context(root: Path) -> Found:
-    """Pascal Context val, with the background as class 0: converted masks, or the JSON as it is."""
+    """Pascal Context val, with the background as class 0: converted masks, or the JSON file."""
     folder = root / CONTEXT
     masks = folder / "SegmentationClassContext"
     if not masks.is_dir():
@@ -56,63 +62,59 @@ def context(root: Path) -> Found:
         return _existing(pairs, masks=False), identity(60), read
     stems = _list(folder / "ImageSets/SegmentationContext/val.txt")
     pairs = [Pair(folder / f"JPEGImages/{stem}.jpg", masks / f"{stem}.png") for stem in stems]
-    return _existing(pairs), identity(60), from_file
+    return _existing(pairs), identity(60), read_mask
+
+
+def context59(root: Path) -> Found:
+    """Pascal Context val; pixels of the background do not count."""
+    pairs, values, read = context(root)
+    return pairs, without_zero(values), read
 
 
 def cityscapes(root: Path) -> Found:
-    """Cityscapes val: masks of train ids if they were made, else of the labels as downloaded."""
+    """Cityscapes val: masks of train ids if they exist, else of label ids as downloaded."""
     masks = root / CITYSCAPES / "gtFine/val"
-    made = any(masks.glob("*/*_gtFine_labelTrainIds.png"))
-    ending = "labelTrainIds" if made else "labelIds"
+    has_train_ids = any(masks.glob("*/*_gtFine_labelTrainIds.png"))
+    ending = "labelTrainIds" if has_train_ids else "labelIds"
 
     def mask(image: Path) -> Path:
         stem = image.name.removesuffix("_leftImg8bit.png")
         return masks / image.parent.name / f"{stem}_gtFine_{ending}.png"
 
     pairs = _globbed(root / CITYSCAPES / "leftImg8bit/val", "*/*_leftImg8bit.png", mask)
-    if made:
-        return pairs, identity(19), from_file
+    if has_train_ids:
+        return pairs, identity(19), read_mask
     values = np.full(256, IGNORED)
     values[list(CITYSCAPES_IDS)] = np.arange(19)
-    return pairs, values, from_file
+    return pairs, values, read_mask
 
 
 def ade20k(root: Path) -> Found:
-    """ADE20K val; what belongs to none of its classes does not count."""
+    """ADE20K val; pixels of other classes do not count."""
     masks = root / ADE20K / "annotations/validation"
     pairs = _globbed(root / ADE20K / "images/validation", "*.jpg", _same_stem(masks))
-    return pairs, without_zero(identity(151)), from_file
+    return pairs, without_zero(identity(151)), read_mask
 
 
 def coco_object(root: Path) -> Found:
-    """COCO's things from the pixel maps of COCO-Stuff, val2017.
+    """Things of COCO from the pixel maps of COCO-Stuff, val2017.
 
-    Things count from 1; everything else, unlabeled pixels too, is background.
+    Things are numbered from 1; all other pixels, unlabeled ones too, are background.
     """
     things = _coco_things()
-    return _coco(root), np.where(things == UNKNOWN, 0, things + 1), from_file
+    return _coco(root), np.where(things == UNKNOWN, 0, things + 1), read_mask
 
 
 def coco_stuff(root: Path) -> Found:
-    """COCO's things and stuff from the same maps: 171 classes."""
+    """Things and stuff of COCO from the same maps: 171 classes."""
     values = _coco_things()
     values[91:182] = np.arange(80, 171)
     values[IGNORED] = IGNORED
-    return _coco(root), values, from_file
-
-
-def zero_ignored(layout: Callable[[Path], Found]) -> Callable[[Path], Found]:
-    """The same files without the background, whose pixels do not count."""
-
-    def find(root: Path) -> Found:
-        pairs, values, read = layout(root)
-        return pairs, without_zero(values), read
-
-    return find
+    return _coco(root), values, read_mask
 
 
 def _coco_things() -> Values:
-    """The maps hold a category id less 1: the classes 0 to 79 of things, all else unknown."""
+    """Table of the maps, whose values are category ids less 1: classes 0 to 79, others unknown."""
     values = np.full(256, UNKNOWN)
     ids = [number for number in range(1, 91) if number not in COCO_GAPS]
     values[np.array(ids) - 1] = np.arange(80)
@@ -129,7 +131,7 @@ def _same_stem(masks: Path) -> Callable[[Path], Path]:
 
 
 def _list(file: Path) -> list[str]:
-    """The stems of images, one in a line."""
+    """Stems of images, one per line."""
     try:
         return file.read_text("utf-8").split()
     except (OSError, UnicodeDecodeError):

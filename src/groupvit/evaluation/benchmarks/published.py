@@ -1,4 +1,4 @@
-"""The published benchmarks: what they are called, and what is expected on disk.
+"""Published benchmarks: names, classes, and expected files.
 
 VOC (Everingham et al. 2010), Pascal Context (Mottaghi et al. 2014), COCO (Lin et al. 2014),
 COCO-Stuff (Caesar et al. 2018), Cityscapes (Cordts et al. 2016), ADE20K (Zhou et al. 2017).
@@ -16,35 +16,35 @@ from groupvit.evaluation.benchmarks.files import Files
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """A benchmark that people download."""
+    """Benchmark to download."""
 
     key: str
-    """What `groupvit evaluate` calls it."""
+    """Name on the command line of `groupvit evaluate`."""
     title: str
-    """What papers call it."""
+    """Name in papers."""
     classes: str
-    """The list of its names."""
+    """Stem of the packaged list of class names."""
     has_background: bool
-    """Whether it counts what no class claims."""
+    """Pixels of the background count, as class 0."""
     expected: str
-    """What is looked for under the root."""
+    """Expected files, below the root."""
     source: str
-    """Who gives it away."""
+    """Where to download it."""
     find: Callable[[Path], layouts.Found]
-    """The files under a root."""
+    """Function that lists the files below a root."""
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Names of its classes, without the background."""
+        """Names of the classes, without the background."""
         packaged = files("groupvit").joinpath(f"evaluation/benchmarks/classes/{self.classes}.txt")
         return tuple(packaged.read_text("utf-8").splitlines())
 
     def open(self, root: Path) -> Files:
-        """List the files under a root.
+        """List the files below a root.
 
         Raises:
-            InputError: Some are missing; the message says where they were looked for and who gives
-                them away.
+            InputError: Files are missing; the message names their place and where to download
+                them.
         """
         try:
             pairs, values, read = self.find(root)
@@ -95,24 +95,25 @@ _PASCAL_CONTEXT = Published(
 )
 
 
-def _without_background(benchmark: Published, key: str) -> Published:
-    """The same images, of which what no class claims is not counted."""
-    return replace(
-        benchmark,
-        key=key,
-        title=f"{benchmark.title} without background",
-        has_background=False,
-        find=layouts.zero_ignored(benchmark.find),
-    )
-
-
 PUBLISHED = {
     one.key: one
     for one in (
         _VOC_2012,
-        _without_background(_VOC_2012, "voc20"),
+        replace(
+            _VOC_2012,
+            key="voc20",
+            title=f"{_VOC_2012.title} without background",
+            has_background=False,
+            find=layouts.voc20,
+        ),
         _PASCAL_CONTEXT,
-        _without_background(_PASCAL_CONTEXT, "context59"),
+        replace(
+            _PASCAL_CONTEXT,
+            key="context59",
+            title=f"{_PASCAL_CONTEXT.title} without background",
+            has_background=False,
+            find=layouts.context59,
+        ),
         Published(
             key="coco-object",
             title="COCO-Object val2017",
@@ -151,4 +152,4 @@ PUBLISHED = {
         ),
     )
 }
-"""All of them by their keys."""
+"""All published benchmarks by key."""

@@ -1,4 +1,4 @@
-"""Scenes of the storybook as a benchmark, drawn when asked for."""
+"""Benchmark of drawn scenes from the storybook."""
 
 from dataclasses import dataclass
 
@@ -11,63 +11,63 @@ from groupvit.storybook.stuff import STUFF
 from groupvit.storybook.writing import LARGEST, SMALLEST
 
 SEED = 2022
-"""Of a storybook that no model of ours is trained or measured on while it trains."""
+"""Seed of scenes that no model of ours sees in training."""
 CALIBRATION_SEED = 77
-"""Of one that settings are chosen on, so that they are not measured on the same scenes."""
+"""Seed of scenes for calibration, none of which is in an evaluation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenes:
-    """The first scenes of a storybook's test pages, which never occur in training."""
+    """First scenes of a storybook's test split, which no training draws."""
 
     num: int
-    """How many."""
+    """Number of scenes."""
     seed: int = SEED
-    """Another seed gives another storybook."""
+    """Seed of the storybook."""
     size: int = 80
     """Height and width, 16 to 512 [pixels]."""
     only_things: bool = False
-    """Whether stuff, such as sky, grass and walls, is background instead of classes."""
+    """Stuff, such as sky, grass and walls, is background instead of classes."""
 
     def __post_init__(self) -> None:
-        """Check the numbers that people set."""
+        """Check the numbers."""
         if self.num < 1:
-            raise InputError(f"{self.num} scenes are asked for; ask for at least 1")
+            raise InputError(f"num is {self.num}; give at least 1 scene")
         if not SMALLEST <= self.size <= LARGEST:
             raise InputError(f"size is {self.size}; give {SMALLEST} to {LARGEST} pixels")
 
     @property
     def key(self) -> str:
-        """The short name by which protocols know it."""
+        """Short name by which protocols prescribe settings."""
         return "storybook-things" if self.only_things else "storybook"
 
     @property
     def name(self) -> str:
-        """What reports call it."""
+        """Name in reports."""
         return f"{self.key}, seed {self.seed}, {self.size} px"
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """All classes; they compete in every image."""
+        """Classes, all of which compete in every image."""
         return CLASSES[len(STUFF) :] if self.only_things else CLASSES
 
     @property
     def has_background(self) -> bool:
-        """Otherwise every pixel belongs to a class."""
+        """Class 0 is the background; otherwise every pixel belongs to a class."""
         return self.only_things
 
     def __len__(self) -> int:
         return self.num
 
     def __getitem__(self, index: int) -> Sample:
-        """One of them, the same whenever it is drawn."""
-        page = self.page(index)
-        mask = page.mask
+        """Draw a scene, the same every time, with its mask."""
+        drawn = self.draw(index)
+        mask = drawn.mask
         if self.only_things:
-            behind = mask < len(STUFF)
-            mask = np.where(behind, 0, mask - (len(STUFF) - 1)).astype(np.uint8)
-        return Sample(f"scene {index}", page.image, mask)
+            is_stuff = mask < len(STUFF)
+            mask = np.where(is_stuff, 0, mask - (len(STUFF) - 1)).astype(np.uint8)
+        return Sample(f"scene {index}", drawn.image, mask)
 
-    def page(self, index: int) -> Scene:
-        """One of them with its captions."""
+    def draw(self, index: int) -> Scene:
+        """Draw a scene, with its captions."""
         return scene(index, seed=self.seed, split="test", size=self.size)

@@ -13,6 +13,7 @@ from groupvit.evaluation.oracle import oracle_map
 from groupvit.evaluation.scores import IGNORED
 from groupvit.pages.elements import LabelMap, Panel, labeled_panel
 from groupvit.palette import colors
+from groupvit.segmentation.labels import Labels
 from groupvit.segmentation.segmenter import Segmenter
 
 LONGEST = 320
@@ -41,21 +42,32 @@ def choose(images: Sequence[ImageScore], num: int) -> list[ImageScore]:
 
 
 def draw(
-    segmenter: Segmenter, benchmark: Benchmark, evaluation: Evaluation, score: ImageScore
+    segmenter: Segmenter,
+    benchmark: Benchmark,
+    evaluation: Evaluation,
+    labels: Labels,
+    score: ImageScore,
 ) -> Shown:
-    """Segment an image again, and draw it beside its mask, labels, groups and their oracle."""
-    sample, measurement = benchmark[score.index], evaluation.measurement
+    """Segment an image again, and draw it beside its mask, labels, groups and their oracle.
+
+    Args:
+        segmenter: Model and protocol of the evaluation.
+        benchmark: Benchmark of the evaluation.
+        evaluation: Evaluation of the image.
+        labels: Labels of the evaluation, parsed.
+        score: Index and scores of the image.
+    """
+    sample, classes = benchmark[score.index], evaluation.scores.labels
     [grouped] = segmenter.group([sample.image])
-    result = segmenter.label(grouped, measurement.labels, background=measurement.background)
-    labels = evaluation.scores.labels
+    result = segmenter.label(grouped, labels, background=evaluation.measurement.background)
     groups = grouped.group_map(grouped.num_stages - 1)
     maps = {
         ("Truth", "never shown to the model"): np.where(
-            sample.mask == IGNORED, len(labels), sample.mask
+            sample.mask == IGNORED, len(classes), sample.mask
         ).astype(np.uint16),
         ("Prediction", f"{score.pixel_accuracy:.0%} of the pixels are right"): result.label_map,
         ("Oracle", "its groups with the right labels"): oracle_map(
-            sample.mask, groups, len(labels)
+            sample.mask, groups, len(classes)
         ),
     }
     count = f"{len(np.unique(groups))} in use"
@@ -63,9 +75,11 @@ def draw(
     shown.thumbnail((LONGEST, LONGEST))
     image = Image.fromarray(sample.image)
     image.thumbnail((LONGEST, LONGEST))
-    table = colors(len(labels) + 1, background=benchmark.has_background)
+    table = colors(len(classes) + 1, background=benchmark.has_background)
     panels = [
-        labeled_panel(*title, np.array(image), _small(values, image), (*labels, NOT_COUNTED), table)
+        labeled_panel(
+            *title, np.array(image), _small(values, image), (*classes, NOT_COUNTED), table
+        )
         for title, values in maps.items()
     ]
     title = f"Groups, stage {grouped.num_stages}"

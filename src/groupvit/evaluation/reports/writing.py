@@ -1,6 +1,7 @@
 """Report of an evaluation: a page, a table and values, written beside the journal."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 from groupvit.evaluation.benchmarks.benchmark import Benchmark
@@ -10,6 +11,7 @@ from groupvit.evaluation.reports.images import choose, draw
 from groupvit.evaluation.reports.markdown import markdown
 from groupvit.evaluation.reports.page import page
 from groupvit.files import write_text
+from groupvit.segmentation.labels import parse
 from groupvit.segmentation.segmenter import Segmenter
 
 SCORES, TABLE, PAGE = "scores.json", "report.md", "report.html"
@@ -44,10 +46,9 @@ def write(
     Raises:
         InputError: A file cannot be written.
     """
-    shown = [
-        draw(segmenter, benchmark, evaluation, score)
-        for score in choose(evaluation.images, num_shown)
-    ]
+    labels = parse(evaluation.measurement.labels, evaluation.measurement.background)
+    draw_score = partial(draw, segmenter, benchmark, evaluation, labels)
+    shown = list(map(draw_score, choose(evaluation.images, num_shown)))
     values = {"model": model, **evaluation.to_values()}
     write_text(out / SCORES, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
     write_text(out / TABLE, markdown(evaluation))

@@ -172,7 +172,7 @@ def examples() -> list[dict[str, Any]]:
     scenes = Scenes(num=max(EXAMPLES) + 1, size=EXAMPLE_SIZE)
     found = []
     for index in EXAMPLES:
-        scene = scenes.page(index)
+        scene = scenes.draw(index)
         shares = [(scene.mask == label).mean() for label in range(len(CLASSES))]
         labels = [name for name, share in zip(CLASSES, shares, strict=True) if share > MIN_SHARE]
         url = data_url(Image.fromarray(scene.image), "PNG")
