@@ -1,5 +1,6 @@
 """The training loop: one function, in one process or, under torchrun, on all ranks alike."""
 
+from contextlib import closing
 from pathlib import Path
 
 from rich.console import Console
@@ -66,31 +67,31 @@ def train(
 def _loop(state: TrainingState, batches: Batches, log: Log, stop: StopRequest) -> bool:
     """Run the remaining steps; returns True if a stop was requested."""
     config, progress, meter = state.config, state.progress, Meter()
-    coming = stream(
-        batches, start=progress.step, stop=config.steps, num_workers=config.data.num_workers
-    )
-    for batch in meter.timed(coming):
-        done = state.step(batch, stop)
-        meter.count(config.data.batch_size * state.ranks.world_size)
-        log.advance(progress.step)
-        if done.skipped:
-            log.print(f"step {progress.step} is skipped: its loss or gradient is not finite")
-            state.check_skipped()
-        record: Record = {}
-        if progress.step % config.log_every == 0:
-            record |= state.record(done) | meter.read(state.ranks.device)
-        improved = False
-        if config.evaluate_folder and state.due(config.evaluate_every):
-            scores, improved = state.evaluate()
-            record |= scores
-            meter.restart()
-        if record:
-            log.write(progress.step, record)
-        if improved or done.stopping or state.due(config.save_every):
-            state.save(best=improved)
-            meter.restart()
-        if done.stopping:
-            return True
+    num_workers = config.data.num_workers
+    coming = stream(batches, start=progress.step, stop=config.steps, num_workers=num_workers)
+    with closing(coming):
+        for batch in meter.timed(coming):
+            done = state.step(batch, stop)
+            meter.count(config.data.batch_size * state.ranks.world_size)
+            log.advance(progress.step)
+            if done.skipped:
+                log.print(f"step {progress.step} is skipped: its loss or gradient is not finite")
+                state.check_skipped()
+            record: Record = {}
+            if progress.step % config.log_every == 0:
+                record |= state.record(done) | meter.read(state.ranks.device)
+            improved = False
+            if config.evaluate_folder and state.due(config.evaluate_every):
+                scores, improved = state.evaluate()
+                record |= scores
+                meter.restart()
+            if record:
+                log.write(progress.step, record)
+            if improved or done.stopping or state.due(config.save_every):
+                state.save(best=improved)
+                meter.restart()
+            if done.stopping:
+                return True
     return False
 
 
