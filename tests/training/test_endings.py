@@ -4,13 +4,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from dataclasses import replace
 
 import pytest
-
-from groupvit.data.loader import stream
-from groupvit.training.trainer import train
 
 pytestmark = pytest.mark.slow
 
