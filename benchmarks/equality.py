@@ -16,7 +16,8 @@ Each checkout is measured in processes of its own, one after the other, with two
   every line of the log but times and memory, and every weight at the end, are compared.
 
 Settings files change their form between commits: every checkout uses its own storybook-quick.toml,
-and of each tiny one the first form that it accepts. Bit equality holds on one machine only.
+and of each tiny one the first form that it accepts. Parameters and losses are compared by the names
+of today. Numbers are equal to the bit on one machine only.
 """
 
 import argparse
@@ -124,6 +125,12 @@ token_std = 1.0
     "mutual_information": "grouping",
 }
 """How settings, and with them the losses of the log, were called until 773ec7b."""
+OLD_PARAMETERS = {
+    ".grouping.cross_attn.": ".grouping.look.",
+    "/patch_projector.": "/token_projector.",
+    "/background_layer.": "/background.",
+}
+"""How parts of the names of parameters were called until 773ec7b."""
 
 
 class Tiny(NamedTuple):
@@ -154,7 +161,7 @@ def forms(tiny: Tiny, shard: Path) -> Iterator[str]:
     text = tiny.top + COMMON.replace("SHARD", str(shard)).replace("MODEL", tiny.model)
     text = text.replace("IMAGE", tiny.image).replace("OBJECTIVE", tiny.objective)
     text = text.replace("GROUP_TOKENS", str(tiny.group_tokens))
-    yield 'recipe = "paper"\nimage_size = 64\n' + text.replace("\nimage_size = 64\n", "\n")
+    yield 'recipe = "paper"\n' + text.replace("image_size = 64\nbatch_size", "batch_size")
     yield text
     for new, old in OLD_FORM.items():
         text = text.replace(new, old)
@@ -190,7 +197,7 @@ def digest(shard: Path) -> np.ndarray:
 
 def quick(source: Path, scenes: Path) -> list[str]:
     """The settings file of a checkout, and what is other than in it."""
-    values = {
+    values: dict[tuple[str, ...], list[str]] = {
         ("--data.shards",): [str(scenes / "pairs" / "storybook-000000.tar")],
         ("--data.batch-size",): ["32"],
         ("--steps",): ["50"],
@@ -229,7 +236,7 @@ def trained(source: Path, kind: str, given: list[str], run: Path) -> dict[str, n
     for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines():
         for name, value in json.loads(line).items():
             if not name.endswith(UNSTEADY):
-                log[renamed(name)].append(np.nan if value is None else value)
+                log[name].append(np.nan if value is None else value)
     [weights] = run.rglob("model.safetensors")
     return {
         **{f"training {kind}, log/{name}": np.array(values) for name, values in log.items()},
@@ -238,9 +245,15 @@ def trained(source: Path, kind: str, given: list[str], run: Path) -> dict[str, n
 
 
 def renamed(name: str) -> str:
-    """Name of a number of the log by which commits are compared."""
-    new = {f"loss/{old}": f"loss/{new}" for new, old in OLD_FORM.items()}
-    return new.get(name, name)
+    """Name by which commits are compared: that of today."""
+    kind, _, part = name.partition("/")
+    if kind.endswith(", log") and part.startswith("loss/"):
+        losses = {f"loss/{old}": f"loss/{new}" for new, old in OLD_FORM.items()}
+        return f"{kind}/{losses.get(part, part)}"
+    if kind.endswith(", weights"):
+        for new, old in OLD_PARAMETERS.items():
+            name = name.replace(old, new)
+    return name
 
 
 class Row(NamedTuple):
@@ -264,7 +277,7 @@ class Row(NamedTuple):
 def compare(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) -> list[Row]:
     """A row for everything up to the slash of the names."""
     names: dict[str, list[str]] = defaultdict(list)
-    for name in before | after:
+    for name in {**before, **after}:
         names[name.split("/")[0]].append(name)
     return [row(kind, some, before, after) for kind, some in names.items()]
 
@@ -321,7 +334,7 @@ def table(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) -> 
         for missing in one.missing:
             print(f"- missing {missing}")
     num = sum(one.num for one in rows)
-    equal = all(one.is_equal for one in rows)
+    equal = num > 0 and all(one.is_equal for one in rows)
     print(f"- {num:,} arrays, {'all equal to the bit' if equal else 'NOT ALL EQUAL'}")
     return equal
 
@@ -331,7 +344,7 @@ def numbers(side: Path, folder: Path, name: str) -> dict[str, np.ndarray]:
     if side.is_dir():
         measure(side.resolve(), folder / name)
         side = folder / name
-    return dict(np.load(side))
+    return {renamed(name): values for name, values in np.load(side).items()}
 
 
 def save(arrays: Arrays, out: Path) -> None:

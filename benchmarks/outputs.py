@@ -134,7 +134,7 @@ def embeddings(
     last = segments if isinstance(segments, Tensor) else segments[-1]
     yield f"{row}, image embeddings/{name}", array(known(window, "embedding", "embedded.image"))
     yield f"{row}, segment embeddings/{name}, last", array(last)
-    patches = known(window, "patches", "patch_embeddings", "embedded.patches")
+    patches = known(window, "patches", "naming_embeddings")
     yield f"{row}, patch embeddings/{name}", array(patches)
     for stage, assignment in enumerate(known(window, "assignments", "features.assignments")):
         yield f"{row}, assignments/{name}, stage {stage}", array(assignment)
@@ -194,12 +194,12 @@ def label_maps(
     *,
     scores: bool = False,
 ) -> Arrays:
-    """Label maps with and without background, groups, and scores where they are asked for."""
+    """Label maps with and without background, groups, and scores on request."""
     from groupvit import Background
 
     segmenter = segmenter_of(model, protocol, short_side)
     row = f"{model}{f' at {short_side}' if short_side else ''}, {protocol}"
-    usual = segmenter.usual_background(LABELS)
+    usual = known(segmenter, "default_background", "usual_background")(LABELS)
     backgrounds = {
         "no background": None,
         "usual background": usual,

@@ -1,7 +1,6 @@
 """GroupViT: segmentation of images by words, learned from captions alone.
 
-The names below are imported when first asked for, so that `groupvit --help` need not wait for
-torch.
+The names below are imported on first access, so that `groupvit --help` does not import torch.
 """
 
 from importlib import import_module

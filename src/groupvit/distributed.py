@@ -68,7 +68,7 @@ class Ranks:
 
     @property
     def is_main(self) -> bool:
-        """Whether this is rank 0, which alone writes files and logs."""
+        """True on rank 0, which alone writes files and logs."""
         return self.rank == 0
 
     def gather(self, x: Shaped[Tensor, "row ..."]) -> Shaped[Tensor, "all_rows ..."]:
@@ -92,7 +92,7 @@ class Ranks:
         return self.sum(values) / self.world_size
 
     def any(self, flag: bool) -> bool:  # noqa: FBT001 - the only argument
-        """Whether the flag is set on any rank."""
+        """True if the flag is set on any rank."""
         return bool(self.sum(torch.tensor(int(flag), device=self.device)))
 
     def gather_objects(self, value: Value) -> list[Value]:

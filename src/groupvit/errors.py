@@ -1,9 +1,9 @@
-"""The one exception for what people give: a sentence that names the thing and the way out."""
+"""Exception for invalid input: its message names the input and the remedy."""
 
 
 class InputError(ValueError):
-    """Something that a person gave cannot be used; the message says what and how to go on.
+    """Invalid input; the message names it and the remedy.
 
-    The command line prints the message and ends with exit code 2. Every other exception is a
-    mistake of ours and keeps its traceback.
+    The command line prints the message and ends with exit code 2. Every other exception is a bug
+    and keeps its traceback.
     """

@@ -49,7 +49,7 @@ def test_a_noun_of_several_captions_is_one_noun(prompts, nouns):
 
 def test_a_noun_is_wanted_wherever_a_caption_names_it(nouns):
     expected = [[True, True, False], [True, True, True], [False, False, True]]
-    assert nouns.wanted.tolist() == expected
+    assert nouns.positive.tolist() == expected
     assert nouns.prior == pytest.approx(6 / 9)
 
 
@@ -69,7 +69,7 @@ def test_two_ranks_see_the_nouns_of_one_joint_batch(prompts, nouns):
 
     first = collect(*(x[:1] for x in prompts), gather=joint)
     torch.testing.assert_close(first.embeddings, nouns.embeddings)
-    assert torch.equal(first.wanted, nouns.wanted[:1])
+    assert torch.equal(first.positive, nouns.positive[:1])
     assert first.prior == nouns.prior
 
 
@@ -87,9 +87,9 @@ def test_finding_nouns_equals_a_slow_sum(nouns):
             ]
             z = math.log(sum(values) / len(values)) + bias
             chance = 1 / (1 + math.exp(-z))
-            total -= math.log(chance if nouns.wanted[image, noun] else 1 - chance)
+            total -= math.log(chance if nouns.positive[image, noun] else 1 - chance)
     result = multiple_instance(similarity, nouns, present=present)
-    assert result.item() == pytest.approx(total / nouns.wanted.sum().item(), rel=1e-5)
+    assert result.item() == pytest.approx(total / nouns.positive.sum().item(), rel=1e-5)
 
 
 def test_parts_that_say_nothing_predict_how_often_nouns_occur(nouns):
@@ -185,7 +185,7 @@ def test_painting_equals_a_loop_over_patches(nouns):
     segments = torch.randn(3, 2, 3, generator=generator)
     shares = torch.randn(3, 2, 5, generator=generator).softmax(dim=1)
     total = 0.0
-    for image, wanted in enumerate(nouns.wanted):
+    for image, wanted in enumerate(nouns.positive):
         for patch in range(5):
             if not wanted[patches[image, patch].argmax()]:
                 continue
@@ -215,7 +215,7 @@ def test_the_background_loss_equals_a_loop_over_parts(nouns):
     asked = torch.randn(3, 6, generator=generator)
     present = torch.rand(3, 6, generator=generator) < 0.8
     total = 0.0
-    for image, wanted in enumerate(nouns.wanted):
+    for image, wanted in enumerate(nouns.positive):
         terms = {True: [], False: []}
         for part in range(6):
             if present[image, part]:

@@ -61,7 +61,7 @@ class Examples(NamedTuple):
     cosines: Float[Tensor, " example"]
     """Cosine of the part and its best label."""
     present: Bool[Tensor, " example"]
-    """Whether this label is present."""
+    """True if this label is present."""
 
 
 class LearnedLayer(NamedTuple):

@@ -109,5 +109,5 @@ def _print_summary(console: "Console", packed: "Packed", list_of_skipped: Path) 
     console.print(f"{samples:,} images with {captions:,} captions are now in {first}{to}")
     if packed.skipped:
         console.print(
-            f"[yellow]{len(packed.skipped):,} were left out; {list_of_skipped} says why[/]"
+            f"[yellow]{len(packed.skipped):,} were skipped; {list_of_skipped} gives the reasons[/]"
         )

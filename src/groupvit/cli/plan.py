@@ -35,7 +35,7 @@ def command(arguments: Sequence[str]) -> Callable[..., int]:
     """The command; its options default to the values of the recipe and the settings file.
 
     Args:
-        arguments: What follows `groupvit plan`.
+        arguments: Arguments of `groupvit plan`.
 
     Raises:
         InputError: The recipe is unknown, or the settings file cannot be read or does not fit.
@@ -103,7 +103,7 @@ def _check(devices: int, kind: str, efficiency: float, link: float) -> None:
     if devices < 1:
         raise InputError(f"--devices is {devices}; give at least 1")
     if devices > 1 and kind == "here":
-        raise InputError("--devices counts accelerators; say which with --kind, such as h200")
+        raise InputError("--devices counts accelerators; give their --kind too, such as h200")
     if not 0 < efficiency <= 1:
         raise InputError(f"--efficiency is {efficiency}; give a share above 0 and at most 1")
     if not 0 < link < float("inf"):

@@ -51,7 +51,7 @@ groupvit {command} --help-all lists all settings, groupvit recipes the recipes.
 
 
 class Given(NamedTuple):
-    """What the arguments give before options are parsed."""
+    """File and recipe in the arguments, read before the options are parsed."""
 
     file: Path | None
     recipe: str | None

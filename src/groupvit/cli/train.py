@@ -19,7 +19,7 @@ def command(arguments: Sequence[str]) -> Callable[..., int]:
     """The command; its options default to the values of the recipe and the settings file.
 
     Args:
-        arguments: What follows `groupvit train`.
+        arguments: Arguments of `groupvit train`.
 
     Raises:
         InputError: The recipe is unknown, or the settings file cannot be read or does not fit.

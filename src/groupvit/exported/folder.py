@@ -24,14 +24,14 @@ Precision = Literal["float32", "int8"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
-    """What the `config.json` of an exported model says."""
+    """Content of the `config.json` of an exported model."""
 
     format: str
-    """How the folder is laid out."""
+    """Version of the layout of the folder."""
     model: GroupViTConfig
-    """The architecture."""
+    """Architecture."""
     origin: Origin
-    """Where its weights come from."""
+    """Origin of the weights."""
     precision: Precision
     """Number format of the matrices."""
     inference: InferenceConfig = field(default_factory=InferenceConfig)
@@ -54,14 +54,14 @@ class Remainder(nn.Module):
 
 
 def is_exported(folder: Path) -> bool:
-    """Whether a folder holds an exported model."""
+    """True for a folder with an exported model."""
     if not (folder / CONFIG_FILE).is_file():
         return False
     return checkpoint.read_config(folder).get("format") == checkpoint.EXPORTED
 
 
 def read(folder: Path) -> Exported:
-    """What the folder says of itself.
+    """Settings in the folder.
 
     Raises:
         InputError: It holds no exported model, or its settings are damaged.

@@ -18,11 +18,11 @@ from groupvit.model.config import GroupViTConfig
 from groupvit.model.groupvit import GroupViT
 
 OPSET = 20
-"""Of ONNX: the newest that both ONNX Runtime and OpenVINO read in full."""
+"""ONNX opset: the newest that both ONNX Runtime and OpenVINO support completely."""
 MOST_PATCHES = 1024
-"""Along a side of an image."""
+"""Largest number of patches along a side of an image."""
 QUANTIZED = ("MatMul", "Gather")
-"""What int8 takes: products with weights, and tables. Convolutions get slower by it."""
+"""Operators that int8 quantizes: products with weights, and tables; convolutions get slower."""
 
 
 class ImageGraph(nn.Module):
@@ -62,7 +62,7 @@ def write(folder: Path, model: GroupViT, precision: Precision) -> None:
     Args:
         folder: Where; it exists.
         model: In float32 on the CPU.
-        precision: `int8` keeps matrices as whole numbers and quantizes what meets them as it comes.
+        precision: `int8` stores matrices as 8-bit integers and quantizes activations dynamically.
 
     Raises:
         InputError: A package is missing.
@@ -79,7 +79,7 @@ def write(folder: Path, model: GroupViT, precision: Precision) -> None:
 
 
 def check_packages() -> None:
-    """Refuse where what writes graphs is not installed."""
+    """Raise if a package that writes graphs is not installed."""
     try:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
@@ -145,7 +145,7 @@ def _quantize(exact: Path, file: Path) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what the exporter says of packages that it does not need, and of its own insides."""
+    """Suppress log messages and warnings of the exporter."""
     loggers = [
         logging.getLogger("torch.onnx._internal.exporter._registration"),
         logging.getLogger(),

@@ -1,4 +1,4 @@
-"""An exported model in a segmenter's hands: the encoders run without torch."""
+"""Exported model as the network of a segmenter: the encoders run without torch."""
 
 import hashlib
 from pathlib import Path
@@ -19,19 +19,19 @@ from groupvit.model.text_encoder import trim
 
 
 class ExportedNetwork:
-    """What a segmenter asks of a model, computed from the graphs of a folder, on the CPU."""
+    """Network of a segmenter whose encoders are the graphs of a folder, on the CPU."""
 
     device = torch.device("cpu")
 
     def __init__(
         self, folder: Path, *, runtime: Runtime = "onnxruntime", dtype: str = "float32"
     ) -> None:
-        """Read the folder and make both graphs ready.
+        """Read the folder and load both graphs.
 
         Args:
-            folder: What `groupvit export` wrote.
-            runtime: What computes.
-            dtype: In what OpenVINO computes, `float32` or `bfloat16`.
+            folder: Folder that `groupvit export` wrote.
+            runtime: Runtime of the graphs.
+            dtype: Precision of OpenVINO, `float32` or `bfloat16`.
 
         Raises:
             InputError: A file is missing or damaged, or the runtime is not installed.
@@ -76,7 +76,7 @@ class ExportedNetwork:
         return torch.from_numpy(embeddings)
 
     def fingerprint(self) -> str:
-        """Some letters that differ where graphs differ."""
+        """Digest of the graphs: 16 hexadecimal digits."""
         digest = hashlib.sha256()
         for file in self._files:
             digest.update(file.read_bytes())

@@ -1,4 +1,4 @@
-"""What computes a graph: ONNX Runtime, or OpenVINO from the same file."""
+"""Runtimes of a graph: ONNX Runtime, or OpenVINO from the same file."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -19,21 +19,21 @@ from groupvit.weights import checkpoint
 from groupvit.weights.checkpoint import LoadedModel
 
 LEAST_COSINE = {"float32": 0.9999, "int8": 0.0}
-"""Below it an export is refused; what whole numbers cost is told, not judged."""
+"""Least cosine of an export; for int8 the difference is reported and not limited."""
 
 TEXTS = ("a photo of a dog.", "a house", "a red balloon above the sea at noon")
-"""What both are given to read."""
+"""Texts of the comparison."""
 
 
 class Difference(NamedTuple):
-    """How far an output is from that of PyTorch."""
+    """Difference of an output from that of PyTorch."""
 
     output: str
-    """Which one."""
+    """Name of the output."""
     largest: float
-    """The largest absolute difference of a number."""
+    """Largest absolute difference."""
     cosine: float
-    """The smallest cosine between a vector and what PyTorch has in its place."""
+    """Smallest cosine between a vector and that of PyTorch."""
 
 
 def write(
@@ -47,14 +47,14 @@ def write(
     """Write an exported model; the folder appears whole, and only if it computes the same.
 
     Args:
-        folder: Where.
-        loaded: The model.
-        precision: In what its matrices are kept.
-        labels: What is asked for where nobody names a label.
-        overwrite: Whether a model folder that is there is replaced.
+        folder: Folder to write.
+        loaded: Model.
+        precision: Number format of the matrices.
+        labels: Labels that are used where none are given.
+        overwrite: Replace a model folder that exists.
 
     Returns:
-        How far it is from PyTorch on random images of several sizes, and on some texts.
+        Differences from PyTorch on random images of several sizes, and on some texts.
 
     Raises:
         InputError: A package is missing, a label is wrong, the folder exists already or cannot be

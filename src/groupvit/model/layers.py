@@ -59,7 +59,7 @@ class MLP(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Every token looks at every token, or only at those before it."""
+    """Attention from every token to every token, or only to those before it."""
 
     def __init__(self, dim: int, num_heads: int, *, causal: bool = False) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ class SelfAttention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Groups look at tokens."""
+    """Attention from groups to tokens."""
 
     def __init__(self, dim: int, num_heads: int) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ class CrossAttention(nn.Module):
     def forward(
         self, groups: Float[Tensor, "batch group dim"], tokens: Float[Tensor, "batch token dim"]
     ) -> Float[Tensor, "batch group dim"]:
-        """What each group gathers from the tokens."""
+        """Values that each group gathers from the tokens."""
         query, key, value = (
             rearrange(x, "batch token (head dim) -> batch head token dim", head=self.num_heads)
             for x in (self.query(groups), self.key(tokens), self.value(tokens))

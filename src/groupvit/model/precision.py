@@ -1,4 +1,4 @@
-"""Weights in the arithmetic that they are used in."""
+"""Copies of a model whose matrices have the dtype of autocast."""
 
 import copy
 
@@ -17,7 +17,7 @@ def with_matrices_in(model: GroupViT, dtype: torch.dtype) -> GroupViT:
 
     Args:
         model: It is not changed.
-        dtype: What autocast computes in.
+        dtype: Dtype of autocast.
     """
     shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
     network = copy.deepcopy(model, shared)

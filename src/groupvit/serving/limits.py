@@ -13,7 +13,7 @@ class RequestLimits:
     max_upload_bytes: int = 20_000_000
     """Size of a request [bytes]."""
     max_pixels: int = 40_000_000
-    """Pixels of an image, as its header says, before it is decoded."""
+    """Pixels of an image by its header, checked before it is decoded."""
     max_labels: int = 200
     """Labels for one image, background words included."""
     max_label_length: int = 100

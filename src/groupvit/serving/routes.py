@@ -36,7 +36,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     403: {"description": "The request comes from a page of another site, or to another host name."},
     408: {"description": "The request took too long to arrive."},
     413: {"description": "The request is too large."},
-    422: {"description": "An image, a label or an option is invalid; `detail` says why."},
+    422: {"description": "An image, a label or an option is invalid; `detail` gives the reason."},
     429: {"description": "Too many requests at the same time; try again later."},
 }
 

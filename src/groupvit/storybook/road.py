@@ -20,7 +20,7 @@ class Lane(NamedTuple):
     start: Point
     end: Point
     into_distance: bool
-    """Whether dashes become smaller towards the start."""
+    """True if dashes become smaller towards the start."""
 
 
 def draw_dashes(image: Image.Image, region: Region, light: Light, rng: random.Random) -> None:

@@ -4,7 +4,7 @@ A text is cleaned and split into words by CLIP's pattern. Each word starts as it
 last one marked as the end of the word, and the two neighbors whose merge was learned first are
 joined again and again until none is left to join. Token ids: 0 to 255 are the bytes, 256 to 511
 the bytes that end a word, then one id for each merge in the order of learning, then the start and
-the end of a text. An id therefore also says how early its merge was learned.
+the end of a text. The order of ids is therefore that of learning.
 
 The library `tokenizers` gives the same ids, but is no faster: it takes 98 and 153 ms of one core to
 be ready with 4,096 and 49,408 ids (this module 91 and 150 ms), 0.76 s for 40,000 captions (0.45 s),
@@ -220,8 +220,8 @@ class Tokenizer:
         Args:
             texts: The texts; without any, the result has 0 rows.
             context_length: Most tokens that the text encoder reads, with START and END; at least 2.
-            overlong: What happens to a longer text: "cut" keeps its first tokens and puts END last,
-                as GroupViT does in training; "refuse" raises.
+            overlong: Treatment of a longer text: "cut" keeps its first tokens and puts END last, as
+                GroupViT does in training; "refuse" raises.
 
         Raises:
             InputError: A text is too long and `overlong` is "refuse", or `texts` is one string.

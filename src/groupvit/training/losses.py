@@ -111,8 +111,8 @@ def sigmoid(
         image: I, L2-normalized.
         text: T, the caption of each image, L2-normalized.
         scale: s.
-        bias: b, the log odds that an image and a caption belong together where their embeddings
-            say nothing.
+        bias: b, the log odds that an image and a caption belong together if their embeddings
+            carry no information.
         gather: Function from the rows of this rank to those of all; the identity in one process.
         rank: Index of this rank.
     """

@@ -26,7 +26,7 @@ class Nouns(NamedTuple):
 
     embeddings: Float[Tensor, "noun embedding"]
     """L2-normalized."""
-    wanted: Bool[Tensor, "image noun"]
+    positive: Bool[Tensor, "image noun"]
     """True where the caption of an image of this rank names the noun."""
     prior: Float[Tensor, ""]
     """Share of positives among all pairs of an image and a noun."""
@@ -58,8 +58,8 @@ def collect(
     members = F.one_hot(which.flatten(), len(ids)).to(embeddings.dtype)
     means = F.normalize(members.T @ embeddings, dim=-1)[kept]
     everywhere = (named[:, :, None] == ids[kept]).any(dim=1)
-    wanted = (caption_nouns[:, :, None] == ids[kept]).any(dim=1)
-    return Nouns(means, wanted, everywhere.float().mean())
+    positive = (caption_nouns[:, :, None] == ids[kept]).any(dim=1)
+    return Nouns(means, positive, everywhere.float().mean())
 
 
 def logits(
@@ -97,10 +97,10 @@ def multiple_instance(
         z_in = log mean over the parts p of exp(s_ipn) + b
         sum_in of the binary cross-entropy of z_in / number of pairs that belong together
 
-    The bias b is the log odds that an image and a noun belong together, so that parts which say
-    nothing predict just that. Pairs are judged one by one, as in the sigmoid loss (Zhai et al.
-    2023), for images share nouns; the sum over the parts is multiple-instance learning with
-    log-sum-exp (Pinheiro and Collobert 2015).
+    The bias b is the log odds that an image and a noun belong together, so that parts
+    without information predict just that. Every pair is a binary classification of its own, as in
+    the sigmoid loss (Zhai et al. 2023), because images share nouns; the sum over the parts is
+    multiple-instance learning with log-sum-exp (Pinheiro and Collobert 2015).
 
     Args:
         similarity: s, from `logits`.
@@ -112,11 +112,11 @@ def multiple_instance(
     absent = ~present[:, :, None]
     count = present.sum(dim=1, keepdim=True).clamp(min=1)
     pooled = similarity.masked_fill(absent, float("-inf")).logsumexp(dim=1) - count.log()
-    wanted = nouns.wanted.to(pooled.dtype)
+    positive = nouns.positive.to(pooled.dtype)
     losses = F.binary_cross_entropy_with_logits(
-        pooled + torch.logit(nouns.prior, eps=1e-6), wanted, reduction="sum"
+        pooled + torch.logit(nouns.prior, eps=1e-6), positive, reduction="sum"
     )
-    return losses / (nouns.prior * wanted.numel()).clamp(min=1)
+    return losses / (nouns.prior * positive.numel()).clamp(min=1)
 
 
 def partial_label(
@@ -132,8 +132,8 @@ def partial_label(
     What several captions with the same part have in common decides, as in learning from partial
     labels (Jin and Ghahramani 2002). Images without any drawn noun do not contribute.
     """
-    nameless = ~nouns.wanted.any(dim=1, keepdim=True)
-    allowed = (nouns.wanted | nameless)[:, None]  # where all are allowed, the loss is 0
+    nameless = ~nouns.positive.any(dim=1, keepdim=True)
+    allowed = (nouns.positive | nameless)[:, None]  # where all are allowed, the loss is 0
     own = similarity.masked_fill(~allowed, float("-inf")).logsumexp(dim=-1)
     shares = (own - similarity.logsumexp(dim=-1)) * present
     means = shares.sum(dim=1) / present.sum(dim=1).clamp(min=1)
@@ -162,8 +162,8 @@ def segment_distillation(
         patches: That of the patches.
         nouns: The nouns they were made with.
     """
-    nameless = ~nouns.wanted.any(dim=1, keepdim=True)
-    allowed = (nouns.wanted | nameless)[:, None]
+    nameless = ~nouns.positive.any(dim=1, keepdim=True)
+    allowed = (nouns.positive | nameless)[:, None]
     sure = by_caption(patches, nouns)
     shares = patches.detach().masked_fill(~allowed, float("-inf")).softmax(dim=-1)
     losses, chain = [], None
@@ -181,8 +181,8 @@ def by_caption(
 ) -> Bool[Tensor, "image part"]:
     """True where the best of all nouns is one of the caption of the image."""
     best = similarity.detach().max(dim=-1, keepdim=True).indices
-    wanted: Tensor = nouns.wanted[:, None].expand_as(similarity).gather(-1, best)[..., 0]
-    return wanted
+    positive: Tensor = nouns.positive[:, None].expand_as(similarity).gather(-1, best)[..., 0]
+    return positive
 
 
 def background(
@@ -209,9 +209,9 @@ def background(
         nouns: The nouns it was made with.
         present: Parts that are occupied.
     """
-    nameless = ~nouns.wanted.any(dim=1, keepdim=True)
+    nameless = ~nouns.positive.any(dim=1, keepdim=True)
     there = by_caption(similarity, nouns)
-    own = similarity.masked_fill(~(nouns.wanted | nameless)[:, None], float("-inf")).amax(dim=-1)
+    own = similarity.masked_fill(~(nouns.positive | nameless)[:, None], float("-inf")).amax(dim=-1)
     terms = []
     for sign, chosen in ((-1, there), (1, ~there)):
         weight = chosen & present & ~nameless

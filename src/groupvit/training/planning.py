@@ -121,10 +121,10 @@ def plan(
     """Plan a run.
 
     Args:
-        config: Its settings.
-        device: What trains; None: this machine, whose steps are timed.
-        devices: How many.
-        efficiency: Share of its peak that a device reaches.
+        config: Settings of the run.
+        device: Accelerator; None: this machine, whose steps are timed.
+        devices: Number of accelerators.
+        efficiency: Share of its peak that an accelerator reaches.
         link: Speed between devices [10^9 bytes/s].
     """
     data = data_of(config)

@@ -1,4 +1,4 @@
-"""The architecture read off the shapes of a model's tensors."""
+"""Architecture inferred from the shapes of the tensors of a model."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -97,7 +97,7 @@ def _mlp_ratio(tensors: Mapping[str, Tensor], name: str) -> float:
 
 
 def _count(tensors: Mapping[str, Tensor], prefix: str) -> int:
-    """How many numbered parts begin with the prefix."""
+    """Number of numbered parts whose names start with the prefix."""
     numbers = [name[len(prefix) :].split(".")[0] for name in tensors if name.startswith(prefix)]
     return 1 + max((int(number) for number in numbers), default=-1)
 

@@ -1,4 +1,4 @@
-"""Finds a model by what a person calls it: a bundled name, a folder, a file, or a hub id."""
+"""Models by name: a bundled name, a folder, a file, or a hub id."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -45,7 +45,7 @@ def load(name: str | Path, *, revision: str | None = None) -> LoadedModel:
 
 
 def load_folder(folder: Path) -> LoadedModel:
-    """A checkpoint folder of ours or of `transformers`, told apart by its `config.json`.
+    """A checkpoint folder of ours or of `transformers`, recognized by its `config.json`.
 
     Of a training run it is the latest checkpoint.
     """

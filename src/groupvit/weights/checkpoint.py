@@ -32,12 +32,12 @@ EXPORTED = "groupvit-export-2"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where a model's weights come from."""
+    """Origin of the weights of a model."""
 
     source: str
     """The name, folder or file that they were read from."""
     layout: str = "groupvit"
-    """How the source named them."""
+    """Layout of the names in the source."""
     trained: bool = True
     """False for weights drawn at random."""
 
@@ -133,7 +133,7 @@ def check_free(folder: Path, *, overwrite: bool) -> None:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """What a folder's `config.json` holds, ours or Hugging Face's."""
+    """Content of the `config.json` of a folder, ours or Hugging Face's."""
     path = folder / CONFIG_FILE
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
@@ -187,8 +187,8 @@ def fill(
     Args:
         config: The architecture.
         tensors: The values, by our names.
-        where: How messages name the place.
-        called: What the place calls a tensor of ours, part by part.
+        where: Name of the place in messages.
+        called: Names in the place of the parts of a tensor of ours.
 
     Raises:
         InputError: A tensor is missing, left over or of the wrong shape; the message lists them.

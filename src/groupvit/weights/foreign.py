@@ -22,7 +22,7 @@ from groupvit.weights.pickles import read_tensors
 
 PICKLED = frozenset({".pth", ".pt", ".bin"})
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
-"""Where a Hugging Face folder keeps its weights, the first that exists."""
+"""Weight files of a Hugging Face folder; the first that exists is read."""
 _ASSUMED = {
     ("vision_config", "hidden_act"): "gelu",
     ("vision_config", "layer_norm_eps"): 1e-5,
@@ -62,7 +62,7 @@ def _read(path: Path) -> dict[str, Tensor]:
     if path.suffix in PICKLED:
         return read_tensors(path)
     known = ", ".join(sorted({".safetensors", *PICKLED}))
-    raise InputError(f"{path} is no file of weights; known are {known}")
+    raise InputError(f"{path} is not a file of weights; supported suffixes are {known}")
 
 
 def _assemble(

@@ -1,4 +1,4 @@
-"""Writes a model as the folder that `transformers` loads, its preprocessing included."""
+"""Model folder in the layout of `transformers`, with its preprocessing."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from groupvit.weights.layouts import HUGGING_FACE
 
 
 def save(folder: Path, model: GroupViT, *, overwrite: bool = False) -> list[str]:
-    """Write the model as a folder that `transformers` loads; returns what it has no place for.
+    """Write the model as a folder that `transformers` loads; returns the names left out.
 
     Raises:
         InputError: That layout cannot hold this architecture, or the folder cannot be written.
@@ -84,7 +84,7 @@ def _refuse_ours(config: GroupViTConfig) -> None:
     }
     for name, used in beyond.items():
         if used:
-            raise InputError(f"the Hugging Face layout knows no {name}; keep our own layout")
+            raise InputError(f"the Hugging Face layout has no {name}; keep our own layout")
 
 
 def image_processor(size: int) -> dict[str, Any]:

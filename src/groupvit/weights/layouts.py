@@ -1,4 +1,4 @@
-"""How others name our parameters: the original release and Hugging Face.
+"""Names of our parameters in other layouts: the original release and Hugging Face.
 
 The table `names.txt` has a row for every kind of parameter: our name, the original's, Hugging
 Face's. `#` stands for a number, `*` for the last word; `{q|k|v}` means that our tensor is cut
@@ -47,7 +47,7 @@ def _cut(template: str) -> list[str]:
 
 
 class Place(NamedTuple):
-    """Where a tensor of a foreign file belongs: a part of one of our tensors."""
+    """Place of a tensor of a foreign file: a part of one of our tensors."""
 
     name: str
     part: int
@@ -64,7 +64,7 @@ class Layout:
     ignored: frozenset[str] = frozenset()
     """Names without content, which old files carry."""
     convolutional: bool = False
-    """Whether the projectors are stored as convolutions of width 1."""
+    """True if the projectors are stored as convolutions of width 1."""
 
     @cached_property
     def _rules(self) -> list[tuple[re.Pattern[str], str, int, int]]:
@@ -77,7 +77,7 @@ class Layout:
         ]
 
     def place(self, foreign: str) -> Place | None:
-        """Where the tensor of this foreign name belongs; None if we know no such name."""
+        """Place of the tensor of this foreign name; None for an unknown name."""
         for pattern, ours, part, num_parts in self._rules:
             match = pattern.fullmatch(foreign)
             if match:
@@ -85,7 +85,7 @@ class Layout:
         return None
 
     def foreign(self, name: str) -> list[str]:
-        """What this layout calls the parts of our tensor, in order; empty if it has no place."""
+        """Names in this layout of the parts of our tensor, in order; empty if it has no place."""
         for row in _table():
             match = _pattern(row[0]).fullmatch(name)
             if match and row[self.column] != "-":
