@@ -62,7 +62,7 @@ class Entry(NamedTuple):
 
     @property
     def is_comprehension(self) -> bool:
-        """Whether it is a comprehension or generator expression."""
+        """True for a comprehension or generator expression."""
         return self.name.endswith(COMPREHENSIONS)
 
 
