@@ -1,8 +1,8 @@
-#!/usr/bin/env python3
-"""Puts a trained storybook model into the package: `scripts/bundle_storybook.py RUN`.
+"""Copy a trained storybook model into the package.
 
-The weights are kept in half precision, which moves no label that a person would see and halves the
-size of the wheel.
+    python scripts/bundle_storybook.py models/storybook
+
+The weights are stored in half precision: the wheel is smaller, and labels do not change visibly.
 """
 
 import sys
@@ -11,8 +11,22 @@ from pathlib import Path
 from groupvit.weights import catalogue, checkpoint
 from groupvit.weights.checkpoint import Origin
 
-OUT = Path(__file__).parents[1] / "src" / "groupvit" / "weights" / "storybook"
+BUNDLED = Path(__file__).parents[1] / "src" / "groupvit" / "weights" / "storybook"
 SOURCE = "configs/storybook.toml: 100,000 drawn scenes with 300,000 captions, and no mask"
 
-model, _ = catalogue.load(sys.argv[1])
-checkpoint.save(OUT, model.half(), Origin(source=SOURCE), overwrite=True)
+
+def main(source: str, out: Path = BUNDLED) -> None:
+    """Write the model, with its settings of segmentation and its background."""
+    loaded = catalogue.load(source)
+    checkpoint.save(
+        out,
+        loaded.model.half(),
+        Origin(source=SOURCE),
+        inference=loaded.inference,
+        background=loaded.background,
+        overwrite=True,
+    )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:2])

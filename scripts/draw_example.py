@@ -1,4 +1,4 @@
-"""Draws examples/harbour.png, an image of our own to try the program on.
+"""Draw examples/harbour.png, the example image.
 
 python scripts/draw_example.py
 """
@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 WIDTH, HEIGHT, SCALE = 640, 480, 3
+EXAMPLE = Path(__file__).parents[1] / "examples" / "harbour.png"
 
 
 def points(*xy: float) -> list[tuple[float, float]]:
@@ -72,7 +73,7 @@ def tree(draw: ImageDraw.ImageDraw, x: float, y: float, chance: random.Random) -
         draw.ellipse(points(cx - r, cy - r, cx + r, cy + r), fill=green)
 
 
-def main() -> None:
+def main(out: Path = EXAMPLE) -> None:
     """Draw the harbour and save it."""
     chance = random.Random(4)
     image = gradient((112, 178, 230), (226, 240, 250))
@@ -84,7 +85,7 @@ def main() -> None:
     tree(draw, 98, 452, chance)
     small = image.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
     soft = small.filter(ImageFilter.GaussianBlur(0.4))
-    soft.save(Path(__file__).parents[1] / "examples" / "harbour.png", optimize=True)
+    soft.save(out, optimize=True)
 
 
 if __name__ == "__main__":

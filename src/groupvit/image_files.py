@@ -42,9 +42,15 @@ def find(paths: Sequence[str | Path]) -> list[ImageFile]:
     for given in paths:
         for image in _expand(given):
             found.setdefault(image.path.resolve(), image)
-    images = list(found.values())
-    _check_names(images)
-    return images
+    named: dict[Path, Path] = {}
+    for image in found.values():
+        other = named.setdefault(image.name, image.path)
+        if other != image.path:
+            raise InputError(
+                f"{other} and {image.path} would both give {image.name}; "
+                "give the folder that holds both"
+            )
+    return list(found.values())
 
 
 def _expand(given: str | Path) -> list[ImageFile]:
@@ -84,14 +90,3 @@ def _match(pattern: str) -> list[ImageFile]:
         for path in paths
         if path.name.lower().endswith(SUFFIXES) and path.is_file()
     ]
-
-
-def _check_names(images: Sequence[ImageFile]) -> None:
-    first: dict[Path, Path] = {}
-    for image in images:
-        other = first.setdefault(image.name, image.path)
-        if other != image.path:
-            raise InputError(
-                f"{other} and {image.path} would both give {image.name}; "
-                "give the folder that holds both"
-            )

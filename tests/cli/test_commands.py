@@ -65,9 +65,12 @@ def test_an_unknown_command_is_named(run):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(run, capsys, command):
     with pytest.raises(SystemExit) as stop:
-        run(command, "--help")
+        run(command, "--help-all")
     assert stop.value.code == 0
-    assert f"usage: groupvit {command}" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert f"usage: groupvit {command}" in shown
+    for blank in ("(default: )", "{None}", " This. "):
+        assert blank not in " ".join(shown.replace("│", " ").split())
 
 
 def test_groups_are_shown_with_and_without_words(run, model, photos, tmp_path):

@@ -41,7 +41,7 @@ def test_options_change_single_settings_of_the_file(run, settings, tmp_path):
 
 def test_the_same_command_goes_on_and_fresh_begins_anew(run, settings, tmp_path):
     run("train", settings, "--steps", "3")
-    assert "goes on after step 3 of 4" in run("train", settings, "--steps", "4")[1]
+    assert "resumes after step 3 of 4" in run("train", settings, "--steps", "4")[1]
     code, _, complaint = run("train", settings, "--seed", "9")
     assert code == 2
     assert "seed was 3 and is 9; choose another --out, or pass --fresh" in complaint

@@ -115,7 +115,7 @@ def test_erasing_puts_noise_into_rectangles(images):
     assert abs(noise.std() - 1) < 0.05
 
 
-def test_a_share_of_the_images_is_erased(images):
+def test_a_fraction_of_the_images_is_erased(images):
     assert 70 < changed(augmented(images, erasing=0.25), images).sum() < 130
 
 
@@ -131,7 +131,7 @@ def test_a_single_tiny_image_passes_through():
     [
         ({"rand_augment_ops": -1}, "rand_augment_ops is -1; give 0 or more"),
         ({"rand_augment_magnitude": 11.0}, "rand_augment_magnitude is 11.0; give 0 to 10"),
-        ({"erasing": 1.5}, "erasing is 1.5; give a share between 0 and 1"),
+        ({"erasing": 1.5}, "erasing is 1.5; give a number between 0 and 1"),
     ],
 )
 def test_augmentation_out_of_range_is_refused(settings, sentence):

@@ -20,7 +20,7 @@ def scenes():
 
 @pytest.fixture(scope="session")
 def told():
-    """What was told of progress while the page was made."""
+    """Calls of on_progress while the page was made."""
     return []
 
 

@@ -1,4 +1,4 @@
-"""What goes to the hub, and that it goes there only when it is told to."""
+"""Model cards and uploads; nothing is uploaded without --send."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def push(tmp_path, *options, model="storybook", license="apache-2.0"):  # noqa: 
 
 @pytest.fixture
 def evaluation(tmp_path):
-    """What an evaluation of the bundled model writes down."""
+    """Stored evaluation of the bundled model."""
 
     def write(**changes):
         values = {

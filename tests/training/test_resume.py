@@ -43,15 +43,15 @@ def cut(monkeypatch):
     """Cuts the power when a step, counted from 1, has its images."""
 
     def cut(step):
-        augment = state.Augmentation.__call__
+        augment = state.augment
         passed = iter(range(1, 1000))
 
-        def changed(self, images, *, generator):
+        def changed(images, settings, *, generator):
             if next(passed) == step:
                 raise PowerCutError
-            return augment(self, images, generator=generator)
+            return augment(images, settings, generator=generator)
 
-        monkeypatch.setattr(state.Augmentation, "__call__", changed)
+        monkeypatch.setattr(state, "augment", changed)
 
     return cut
 

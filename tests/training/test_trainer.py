@@ -30,14 +30,14 @@ def at_step(monkeypatch):
     """Does something to the images when they are augmented at a step, counted from 1."""
 
     def at_step(steps, do):
-        augment = state.Augmentation.__call__
+        augment = state.augment
         passed = iter(range(1, 1000))
 
-        def changed(self, images, *, generator):
-            done = augment(self, images, generator=generator)
+        def changed(images, settings, *, generator):
+            done = augment(images, settings, generator=generator)
             return do(done) if next(passed) in steps else done
 
-        monkeypatch.setattr(state.Augmentation, "__call__", changed)
+        monkeypatch.setattr(state, "augment", changed)
 
     return at_step
 

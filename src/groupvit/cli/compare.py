@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from groupvit.evaluation.compare import StoredEvaluation
 
 Evaluations = tyro.conf.Positional[
-    Annotated[tuple[Path, ...], tyro.conf.arg(metavar="EVALUATION EVALUATION [...]")]
+    Annotated[
+        tuple[Path, ...],
+        tyro.conf.arg(metavar="EVALUATION EVALUATION [...]", help_behavior_hint="(required)"),
+    ]
 ]
 
 

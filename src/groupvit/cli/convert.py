@@ -1,10 +1,11 @@
-"""`groupvit convert`: weights of others into our checkpoint folder, or into Hugging Face's."""
+"""`groupvit convert`: weights in another layout."""
 
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
+from rich.console import Console
 
 from groupvit.cli.models import load_model
 from groupvit.cli.options import Flag
@@ -19,18 +20,16 @@ def convert(
     revision: str | None = None,
     overwrite: Flag = False,
 ) -> int:
-    """Convert a model to a checkpoint folder.
+    """Write a model as a checkpoint folder, in the layout of this package or of transformers.
 
     Args:
         source: A folder, a .safetensors, .bin or .pth file, a hub id such as
             nvidia/groupvit-gcc-yfcc, or a bundled name.
-        out: The folder to write.
-        to: Our layout (config.json, model.safetensors), or the one that transformers loads.
+        out: Folder to write.
+        to: Layout: this package's (config.json, model.safetensors), or that of transformers.
         revision: Branch, tag or commit of a model on the hub.
         overwrite: Replace the folder if it exists.
     """
-    from rich.console import Console
-
     from groupvit.weights import catalogue, checkpoint, hugging_face
 
     console = Console(highlight=False)

@@ -1,9 +1,14 @@
-"""`groupvit demo`: a page that shows what a model makes of drawn scenes."""
+"""`groupvit demo`: an HTML page of drawn scenes, segmented."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from rich.console import Console
+
+from groupvit.cli.evaluate import summary
 from groupvit.cli.models import load_model
+from groupvit.progress import counted
 
 
 def demo(
@@ -15,26 +20,20 @@ def demo(
     seed: int = 2022,
     size: int = 80,
 ) -> int:
-    """Draw scenes that no model was trained on, segment them by words, and write a page of it.
+    """Draw scenes that no model was trained on, segment them, and write an HTML page of them.
 
-    Borders are moved to where the colors of the scenes change, as --refine does elsewhere.
+    Borders are refined, as by --refine of other commands.
 
     Args:
-        out: Folder for storybook.html, one file that needs no other; an older one is replaced.
+        out: Folder for storybook.html, a self-contained file; it is overwritten.
         model: A bundled name (storybook, random), a folder, a file of weights, or a hub id.
-        num: Scenes that the page shows.
-        scenes: Scenes that the model is scored on.
-        seed: Another seed draws other scenes.
+        num: Number of scenes on the page.
+        scenes: Number of scenes that mIoU is measured on.
+        seed: Seed of the scenes.
         size: Height and width of the scenes, 16 to 512 [pixels].
     """
-    from dataclasses import replace
-
-    from rich.console import Console
-
-    from groupvit.cli.evaluate import summary
     from groupvit.demo.writing import write
     from groupvit.evaluation.benchmarks.scenes import Scenes
-    from groupvit.progress import counted
     from groupvit.segmentation.protocol import OURS
     from groupvit.segmentation.refinement import Refinement
     from groupvit.segmentation.segmenter import Segmenter

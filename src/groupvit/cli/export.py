@@ -1,19 +1,20 @@
-"""`groupvit export`: a model as ONNX, to run without torch in the encoders."""
+"""`groupvit export`: a model as ONNX graphs."""
 
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
+from rich import box
+from rich.console import Console
+from rich.table import Table
 
 from groupvit.cli.models import load_model
 from groupvit.cli.options import Flag, Words
 from groupvit.errors import InputError
+from groupvit.progress import counted
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
     from groupvit.exported.writing import Difference
     from groupvit.weights.checkpoint import LoadedModel
 
@@ -29,20 +30,18 @@ def export(
     revision: str | None = None,
     overwrite: Flag = False,
 ) -> int:
-    """Export a model as ONNX, in a folder that holds all it needs.
+    """Export a model as ONNX graphs, in a self-contained folder.
 
     Args:
         source: A bundled name (storybook, random), a folder, a file of weights, or a hub id such as
             nvidia/groupvit-gcc-yfcc.
-        out: The folder to write; groupvit segment --model takes it.
-        precision: int8 makes the files a quarter as large, with slightly other results.
-        labels: Labels that are used where none are given.
-        scenes: Number of drawn scenes on which the exported model is compared with PyTorch.
+        out: Folder to write; --model of other commands takes it.
+        precision: int8 makes the files a quarter as large, and changes results a little.
+        labels: Default labels of the exported model.
+        scenes: Number of drawn scenes on which mIoU is compared with PyTorch; 0: none.
         revision: Branch, tag or commit of a model on the hub.
         overwrite: Replace the folder if it exists.
     """
-    from rich.console import Console
-
     from groupvit.exported import writing
     from groupvit.weights import catalogue
 
@@ -59,10 +58,7 @@ def export(
     return 0
 
 
-def _table(out: Path, found: "list[Difference]") -> "Table":
-    from rich import box
-    from rich.table import Table
-
+def _table(out: Path, found: "list[Difference]") -> Table:
     from groupvit.exported.folder import IMAGE_FILE, TEXT_FILE
 
     table = Table(box=box.SIMPLE)
@@ -75,11 +71,10 @@ def _table(out: Path, found: "list[Difference]") -> "Table":
     return table
 
 
-def _compare(console: "Console", loaded: "LoadedModel", out: Path, scenes: int) -> None:
+def _compare(console: Console, loaded: "LoadedModel", out: Path, scenes: int) -> None:
     """Print the mIoU of both on the same drawn scenes."""
     from groupvit.evaluation.benchmarks.scenes import Scenes
     from groupvit.evaluation.evaluate import evaluate
-    from groupvit.progress import counted
     from groupvit.segmentation.segmenter import Segmenter
 
     images = Scenes(num=scenes)

@@ -1,12 +1,12 @@
-"""`groupvit info`: what a model is made of and where it comes from."""
+"""`groupvit info`: architecture, number of parameters and origin of a model."""
 
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
+from rich.console import Console
+from rich.table import Table
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from groupvit.weights.checkpoint import LoadedModel
 
 
@@ -16,31 +16,27 @@ def info(
     *,
     revision: str | None = None,
 ) -> int:
-    """Show a model's architecture, its number of parameters, and where it comes from.
+    """Show the architecture of a model, its number of parameters, and its origin.
 
     Args:
         model: A bundled name (storybook, random), a folder, a file of weights, or a hub id such as
             nvidia/groupvit-gcc-yfcc.
         revision: Branch, tag or commit of a model on the hub.
     """
-    from rich.console import Console
-
     from groupvit.weights import catalogue
 
     Console(highlight=False).print(_table(catalogue.load(model, revision=revision)))
     return 0
 
 
-def _table(loaded: "LoadedModel") -> "Table":
-    from rich.table import Table
-
+def _table(loaded: "LoadedModel") -> Table:
     model, origin, inference, background = loaded
     image, text = model.config.image, model.config.text
     table = Table(show_header=False, box=None, padding=(0, 2))
     table.add_row("from", origin.source)
     table.add_row("layout", origin.layout)
     if not origin.trained:
-        table.add_row("", "[yellow]untrained: the words it gives mean nothing[/]")
+        table.add_row("", "[yellow]untrained: its results are meaningless[/]")
     table.add_row("images", f"{image.image_size} px in training, patches of {image.patch_size}")
     for number, stage in enumerate(image.stages, start=1):
         grouped = f", {stage.num_group_tokens} group tokens, {stage.num_groups} groups"
@@ -51,12 +47,12 @@ def _table(loaded: "LoadedModel") -> "Table":
     table.add_row("text", f"{text.depth} blocks of width {text.dim}, {text.context_length} tokens")
     table.add_row("embedding", f"{model.config.embedding_dim} numbers")
     if model.background_layer is not None:
-        table.add_row("background", "learned: how near a word must be, part by part")
+        table.add_row("background", "learned layer: a threshold for each part")
     if background is not None:
-        own = f"; {len(background.thresholds)} labels otherwise" if background.thresholds else ""
+        own = f"{len(background.thresholds)} labels have their own" if background.thresholds else ""
         known = background.threshold is not None
-        told = f"background below {background.threshold:.3f}" if known else ""
-        table.add_row("calibrated", f"{told}{own}")
+        common = f"background below {background.threshold:.3f}" if known else ""
+        table.add_row("calibrated", "; ".join(part for part in (common, own) if part))
     table.add_row("temperature", f"logits are cosine x {model.logit_scale.item():.2f}")
     for name, part in {
         "image encoder": model.image_encoder,

@@ -5,12 +5,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from groupvit.config import shown_default
+
 if TYPE_CHECKING:
     from groupvit.segmentation.segmenter import Segmenter
 
-Words = Annotated[tuple[str, ...], tyro.conf.arg(metavar="WORD [WORD ...]")]
+Words = Annotated[
+    tuple[str, ...],
+    tyro.conf.arg(metavar="WORD [WORD ...]", help_behavior_hint=shown_default),
+]
 Images = tyro.conf.Positional[
-    Annotated[tuple[str, ...], tyro.conf.arg(metavar="IMAGE [IMAGE ...]")]
+    Annotated[
+        tuple[str, ...], tyro.conf.arg(metavar="IMAGE [IMAGE ...]", help_behavior_hint="(required)")
+    ]
 ]
 Flag = tyro.conf.FlagCreatePairsOff[bool]
 

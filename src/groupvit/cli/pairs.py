@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from groupvit.data.report import Quantiles, Report
 
 Shards = tyro.conf.Positional[
-    Annotated[tuple[str, ...], tyro.conf.arg(metavar="SHARD [SHARD ...]")]
+    Annotated[
+        tuple[str, ...], tyro.conf.arg(metavar="SHARD [SHARD ...]", help_behavior_hint="(required)")
+    ]
 ]
 
 
@@ -87,8 +89,8 @@ def _tables(report: "Report") -> "list[Table]":
     for kind, number in sorted(report.damage.items()):
         counts.add_row(f"damage: {kind}", f"[yellow]{number:,}[/]")
     if report.unreadable:
-        share = f"{report.unreadable} of {report.measured} sampled"
-        counts.add_row("damage: unreadable images", f"[yellow]{share}[/]")
+        count = f"{report.unreadable} of {report.measured} sampled"
+        counts.add_row("damage: unreadable images", f"[yellow]{count}[/]")
     quantiles = Table(box=box.SIMPLE)
     for name in ("", "smallest", "median", "95 % up to", "largest"):
         quantiles.add_column(name, justify="right" if name else "left")

@@ -1,15 +1,15 @@
-"""`groupvit push`: a model and its card to the Hugging Face hub."""
+"""`groupvit push`: upload of a model and its card to the Hugging Face hub."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import tyro
+from rich.console import Console
+from rich.table import Table
 
 from groupvit.cli.options import Flag
+from groupvit.config import shown_default
 from groupvit.errors import InputError
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 
 def push(
@@ -18,37 +18,36 @@ def push(
     /,
     *,
     license: str,  # noqa: A002 - the hub calls it so
-    evaluations: tuple[Path, ...] = (),
+    evaluations: Annotated[tuple[Path, ...], tyro.conf.arg(help_behavior_hint=shown_default)] = (),
     to: Literal["groupvit", "huggingface"] = "groupvit",
     out: Path = Path("out/push"),
     private: Flag = False,
     send: Flag = False,
     overwrite: Flag = False,
 ) -> int:
-    """Prepare a model for the Hugging Face hub, and send it if --send is given.
+    """Write a model and its card for the Hugging Face hub, and upload them if --send is given.
 
-    Without --send nothing leaves this machine: the folder is written, with a card (README.md) that
-    tells what the checkpoint records of itself, for you to read and mend.
+    Without --send nothing is uploaded: the folder is written, with a card (README.md) made from the
+    checkpoint, for you to read and edit.
 
     Args:
-        source: A bundled name, a folder (that of a run knows its recipe), or a file of weights.
-        hub_id: Where it goes, such as someone/groupvit-of-mine.
-        license: Of the weights, as the hub spells it: apache-2.0, cc-by-nc-4.0, other.
-        evaluations: Folders that groupvit evaluate --out wrote of this model; their scores go into
-            the card.
-        to: Our layout, or the one that transformers loads.
-        out: Where the folder is written, under the model's name.
-        private: Only you see it on the hub.
-        send: Send the folder; without it, it is only written. One that is there is sent as it is,
-            unless --overwrite is given.
-        overwrite: Write the folder anew if it is there.
+        source: A bundled name, a folder, or a file of weights; for the folder of a run, the card
+            lists its settings.
+        hub_id: Repository on the hub, such as someone/my-groupvit.
+        license: License of the weights, as the hub spells it: apache-2.0, cc-by-nc-4.0, other.
+        evaluations: Output folders of groupvit evaluate for this model; their scores go into the
+            card.
+        to: Layout: this package's, or that of transformers.
+        out: Parent of the folder, which has the model's name.
+        private: Make the repository private.
+        send: Upload the folder. An existing folder is uploaded unchanged, unless --overwrite is
+            given.
+        overwrite: Replace an existing folder.
     """
-    from rich.console import Console
-
     from groupvit.weights import hub
 
     if not hub.is_hub_id(hub_id):
-        raise InputError(f"{hub_id!r} is no name on the hub; give OWNER/NAME")
+        raise InputError(f"{hub_id!r} is no repository on the hub; give OWNER/NAME")
     console = Console(highlight=False, soft_wrap=True)
     folder = out / hub_id.partition("/")[2]
     if not (send and folder.exists() and not overwrite):
@@ -57,7 +56,7 @@ def push(
             console.print(f"left out, as that layout has no place for it: {name}")
     console.print(_table(folder))
     if send:
-        with console.status(f"sending to {hub_id}"):
+        with console.status(f"uploading to {hub_id}"):
             address = hub.send(folder, hub_id, private=private)
         console.print(f"sent: {address}")
     else:
@@ -82,7 +81,7 @@ def _write(
     checkpoint.check_free(folder, overwrite=overwrite)
     loaded = catalogue.load(source)
     if not loaded.origin.trained:
-        raise InputError(f"{source} is untrained; give a model that has learned something")
+        raise InputError(f"{source} is untrained; give a trained model")
     facts = Facts(
         hub_id=hub_id,
         license=license,
@@ -94,9 +93,7 @@ def _write(
     return writing.write(folder, facts, overwrite=overwrite)
 
 
-def _table(folder: Path) -> "Table":
-    from rich.table import Table
-
+def _table(folder: Path) -> Table:
     table = Table("file", "bytes", title=str(folder), title_justify="left")
     for file in sorted(folder.iterdir()):
         table.add_row(file.name, f"{file.stat().st_size:,}")

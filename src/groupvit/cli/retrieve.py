@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from groupvit.probes.retrieval import Retrieval
 
 Shards = tyro.conf.Positional[
-    Annotated[tuple[str, ...], tyro.conf.arg(metavar="SHARD [SHARD ...]")]
+    Annotated[
+        tuple[str, ...], tyro.conf.arg(metavar="SHARD [SHARD ...]", help_behavior_hint="(required)")
+    ]
 ]
 
 

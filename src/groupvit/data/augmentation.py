@@ -23,7 +23,7 @@ _STRENGTH_STD: Final = 0.5
 """Standard deviation of the strengths of RandAugment."""
 
 _ERASED_AREA: Final = (0.02, 1 / 3)
-"""Smallest and largest share of an image's area that is erased."""
+"""Smallest and largest fraction of an image's area that is erased."""
 
 _ERASED_RATIO: Final = (0.3, 1 / 0.3)
 """Smallest and largest height / width of the erased rectangle."""
@@ -92,10 +92,10 @@ def _rows(chosen: Bool[Tensor, " batch"], device: torch.device) -> Tensor:
     return chosen.nonzero()[:, 0].to(device)
 
 
-def _erase(images: Images, share: float, generator: Generator) -> None:
-    """Fill a rectangle of this share of the images with normal noise (Zhong et al. 2017)."""
+def _erase(images: Images, probability: float, generator: Generator) -> None:
+    """Fill a rectangle with normal noise, with this probability (Zhong et al. 2017)."""
     batch, _, height, width = images.shape
-    chosen = _uniform((batch,), generator) < share
+    chosen = _uniform((batch,), generator) < probability
     tops, lefts, heights, widths = _rectangles(batch, height, width, generator)
     y = torch.arange(height, device=images.device)[:, None]
     x = torch.arange(width, device=images.device)

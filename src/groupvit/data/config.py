@@ -23,7 +23,7 @@ class AugmentationConfig:
     rand_augment_magnitude: float = 9.0
     """Mean strength of these operations, 0 to 10, with a standard deviation of 0.5."""
     erasing: float = 0.25
-    """Share of the images in which a rectangle is replaced by noise, [0, 1]."""
+    """Fraction of the images in which a rectangle is replaced by noise, [0, 1]."""
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
@@ -34,7 +34,7 @@ class AugmentationConfig:
                 f"rand_augment_magnitude is {self.rand_augment_magnitude}; give 0 to 10"
             )
         if not 0 <= self.erasing <= 1:
-            raise InputError(f"erasing is {self.erasing}; give a share between 0 and 1")
+            raise InputError(f"erasing is {self.erasing}; give a number between 0 and 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +52,9 @@ class DataConfig:
     templates: str = "full"
     """Templates of the noun prompts: simple, subset (7), full (80), or a text file."""
     crop_scale_min: float = 0.08
-    """Smallest share of an image's area in a random crop, (0, 1]."""
+    """Smallest fraction of an image's area in a random crop, (0, 1]."""
     crop_scale_max: float = 1.0
-    """Largest share, (0, 1]."""
+    """Largest fraction, (0, 1]."""
     crop_ratio_min: float = 3 / 4
     """Smallest width / height of a crop; with all four at 1.0, square images stay whole."""
     crop_ratio_max: float = 4 / 3

@@ -121,11 +121,11 @@ def _is_upright(image: Image.Image) -> bool:
 
 def _reduce(image: Image.Image, box: Box, size: int) -> Box:
     """Decode JPEG at 1/2, 1/4 or 1/8 where the crop stays large enough; returns the scaled box."""
-    share = min((box.right - box.left) / size, (box.bottom - box.top) / size)
-    if share < 2:
+    scale = min((box.right - box.left) / size, (box.bottom - box.top) / size)
+    if scale < 2:
         return box
     whole = image.width
-    drafted = image.draft(None, (math.ceil(image.width / share), math.ceil(image.height / share)))
+    drafted = image.draft(None, (math.ceil(image.width / scale), math.ceil(image.height / scale)))
     if drafted is None:
         return box
     factor = drafted[1][2] / whole

@@ -4,7 +4,7 @@ import random
 import signal
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,6 +24,15 @@ from groupvit.text.tokenizer import Tokenizer
 
 MOST_DAMAGED = 20
 """Consecutive unreadable samples after which a shard is regarded as lost."""
+
+
+class _Sample(NamedTuple):
+    """A cropped image with its texts."""
+
+    image: UInt8[np.ndarray, "height width 3"]
+    texts: captions.Texts
+    replaced: bool
+    """True if another sample was damaged."""
 
 
 class Batches:
@@ -94,18 +103,12 @@ class Batches:
         prompt_nouns, caption_nouns, damaged = [], [], 0
         for row, (shard, sample) in enumerate(zip(shards.tolist(), samples.tolist(), strict=True)):
             generator = random.Random(f"{self._seed}/{epoch}/{first + row}")
-            readable, image = self._decode(shard, sample, generator)
-            images[row] = image.transpose(2, 0, 1)
-            damaged += readable != sample
-            drawn = captions.draw(
-                self._readers.reader(shard).captions(readable),
-                self._templates,
-                num_prompts=self._config.num_prompts,
-                generator=generator,
-            )
-            texts += drawn.texts
-            prompt_nouns.append(drawn.prompt_nouns)
-            caption_nouns.append(drawn.caption_nouns)
+            read = self._read(shard, sample, generator)
+            images[row] = read.image.transpose(2, 0, 1)
+            texts += read.texts.texts
+            prompt_nouns.append(read.texts.prompt_nouns)
+            caption_nouns.append(read.texts.caption_nouns)
+            damaged += read.replaced
         tokens = self._tokenizer(texts, context_length=self._context_length)
         return Batch(
             images=torch.from_numpy(images),
@@ -115,10 +118,8 @@ class Batches:
             damaged=damaged,
         )
 
-    def _decode(
-        self, shard: int, sample: int, generator: random.Random
-    ) -> tuple[int, UInt8[np.ndarray, "height width 3"]]:
-        """Index and crop of this sample, or of the next one of its shard that can be decoded."""
+    def _read(self, shard: int, sample: int, generator: random.Random) -> _Sample:
+        """This sample, or the next one of its shard that can be decoded."""
         reader = self._readers.reader(shard)
         path, number = self.shards[shard].path, self.shards[shard].num_samples
         reason = ""
@@ -126,9 +127,17 @@ class Batches:
             candidate = (sample + tried) % number
             try:
                 data = reader.image(candidate)
-                return candidate, decode(data, self._config, generator, image_size=self._image_size)
+                image = decode(data, self._config, generator, image_size=self._image_size)
             except DamagedError as error:
                 reason = str(error)
+                continue
+            texts = captions.draw(
+                reader.captions(candidate),
+                self._templates,
+                num_prompts=self._config.num_prompts,
+                generator=generator,
+            )
+            return _Sample(image, texts, replaced=candidate != sample)
         raise InputError(
             f"{path}: {MOST_DAMAGED} images in a row cannot be decoded ({reason}); "
             "get a whole copy of this shard, or leave it out"

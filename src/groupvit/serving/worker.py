@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -101,7 +102,7 @@ class Worker:
     def _group(self, jobs: Sequence[Job]) -> None:
         """Group the images of jobs, and finish the jobs; an error concerns those that cause it."""
         try:
-            grouped = self._segmenter.group([job.image for job in jobs if job.image is not None])
+            grouped = self._segmenter.group(list(map(attrgetter("image"), jobs)))
         except Exception as error:
             if isinstance(error, InputError) and len(jobs) > 1:
                 for job in jobs:

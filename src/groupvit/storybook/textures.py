@@ -31,9 +31,9 @@ def fade(side: int, sixteenth: int, most: int) -> Image.Image:
     return Image.fromarray(np.repeat(column.astype(np.uint8)[:, None], side, axis=1))
 
 
-def _noise(image: Image.Image, rng: random.Random, cells: int, share: float) -> Image.Image:
+def _noise(image: Image.Image, rng: random.Random, cells: int, strength: float) -> Image.Image:
     draws = np.random.default_rng(rng.getrandbits(32)).random((cells, cells))
-    coarse = Image.fromarray((draws * share * 255).astype(np.uint8))
+    coarse = Image.fromarray((draws * strength * 255).astype(np.uint8))
     return coarse.resize(image.size, Image.Resampling.BICUBIC)
 
 

@@ -1,0 +1,61 @@
+"""Every script of scripts/ runs; some are tested beside what they make."""
+
+import runpy
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from groupvit.model.inference import InferenceConfig
+from groupvit.text.background import Background
+from groupvit.weights import catalogue, checkpoint
+from groupvit.weights.checkpoint import Origin
+from tests import lively
+
+ROOT = Path(__file__).parents[1]
+TESTED = {
+    "bundle_storybook.py",
+    "check",
+    "draw_architecture.py",  # tests/docs/test_architecture.py
+    "draw_example.py",
+    "make_palette.py",  # tests/test_palette.py
+}
+
+
+def main(script):
+    return runpy.run_path(str(ROOT / "scripts" / script))["main"]
+
+
+def test_no_script_is_left_untested():
+    assert {path.name for path in (ROOT / "scripts").iterdir() if path.is_file()} == TESTED
+
+
+def test_the_example_image_is_what_its_script_draws(tmp_path):
+    main("draw_example.py")(tmp_path / "harbour.png")
+    drawn, kept = (
+        np.asarray(Image.open(path), dtype=int)
+        for path in (tmp_path / "harbour.png", ROOT / "examples" / "harbour.png")
+    )
+    assert np.abs(drawn - kept).mean() < 0.5
+
+
+def test_a_model_is_bundled_with_its_settings_in_half_precision(tmp_path):
+    inference, background = InferenceConfig(short_side=48), Background(threshold=0.25)
+    source = tmp_path / "trained"
+    model = lively.lively_model()
+    origin = Origin(source="a test")
+    checkpoint.save(source, model, origin, inference=inference, background=background)
+    main("bundle_storybook.py")(str(source), tmp_path / "bundled")
+    bundled = catalogue.load(str(tmp_path / "bundled"))
+    assert (bundled.inference, bundled.background) == (inference, background)
+    assert bundled.origin.source.startswith("configs/storybook.toml")
+    for name, weight in bundled.model.state_dict().items():
+        expected = model.state_dict()[name]
+        torch.testing.assert_close(weight, expected.half().to(weight.dtype))
+
+
+def test_the_list_of_checks_is_a_valid_script():
+    checked = subprocess.run(["bash", "-n", ROOT / "scripts" / "check"], check=False)
+    assert checked.returncode == 0
