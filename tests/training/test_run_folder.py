@@ -130,9 +130,7 @@ def full(*_, **__):
 
 def test_a_full_disk_names_the_last_whole_checkpoint(run, save, monkeypatch):
     monkeypatch.setattr("groupvit.training.checkpoints.save_file", full)
-    with pytest.raises(
-        InputError, match=r"no checkpoint was written; the same command starts again"
-    ):
+    with pytest.raises(InputError, match=r"no checkpoint was written; the same"):
         save(1)
     monkeypatch.undo()
     save(3)
