@@ -141,7 +141,7 @@ class Batches:
             return _Sample(image, texts, replaced=candidate != sample)
         raise InputError(
             f"{path}: {MOST_DAMAGED} images in a row cannot be decoded ({reason}); "
-            "get a whole copy of this shard, or leave it out"
+            "get a whole copy of this shard, or leave it out (with --changed data.shards)"
         )
 
 
