@@ -96,9 +96,16 @@ def run(settings, tmp_path):
 
 def processes(folder):
     """Ids of the processes, not defunct ones, whose command line names a folder."""
-    lines = subprocess.check_output(["ps", "-eo", "pid=,stat=,args="], text=True).splitlines()
-    rows = [line.split(maxsplit=2) for line in lines if str(folder) in line]
+    listed = subprocess.check_output(["ps", "-ww", "-eo", "pid=,stat=,args="], text=True)
+    rows = [line.split(maxsplit=2) for line in listed.splitlines() if str(folder) in line]
     return [int(pid) for pid, state, _ in rows if not state.startswith("Z")]
+
+
+def test_processes_are_found_by_their_command_line(tmp_path):
+    command = [sys.executable, "-c", "input()", "x" * 200, tmp_path]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        assert processes(tmp_path) == [process.pid]
+    assert processes(tmp_path) == []
 
 
 @pytest.mark.parametrize(
