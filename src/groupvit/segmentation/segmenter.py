@@ -238,7 +238,8 @@ class Segmenter:
         Args:
             images: A file, a Pillow image, a uint8 array "height width 3" (RGB, 0 to 255) or
                 "height width" (gray); or a list or tuple of them, of any sizes.
-            labels: Free text. Synonyms share a label: `car|automobile|taxi`.
+            labels: Free text. Synonyms share a label: `car|automobile|taxi`. Commas separate labels
+                within a text; quotation marks keep one: `"salt, pepper"`.
             background: Thresholds and words of the background; None: every pixel has a label.
             top_labels: Number of labels that may be used in a window, those that fit the whole of
                 it best, or `all`; None: as the protocol is set.

@@ -6,6 +6,7 @@ from groupvit import image_files
 from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.files import Files, Pair, identity
 from groupvit.evaluation.scores import IGNORED
+from groupvit.text.label_file import one_per_line, read_lines
 from groupvit.text.prompts import BACKGROUND, parse_labels
 
 IMAGES, MASKS, CLASSES = "images", "masks", "classes.txt"
@@ -62,17 +63,14 @@ def read_parts(images: Path, masks: Path, classes: Path, *, name: str) -> Files:
 
 
 def _lines(file: Path) -> list[str]:
-    """Names of the classes, one per line, without blank lines at the end."""
-    try:
-        lines = list(map(str.strip, file.read_text("utf-8-sig").rstrip().splitlines()))
-    except FileNotFoundError:
+    """Names of the classes, one per line, maybe with their numbers: `0: sky`."""
+    if not file.exists():
         raise InputError(
             f"no file {file}; write one with the name of a class in each line, in the order of the "
             "values in the masks"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file} cannot be read as UTF-8 text: {error}") from None
-    if not lines:
+        )
+    lines = read_lines(file)
+    if lines == [""]:
         raise InputError(f"{file} is empty; write the name of a class in each line")
     if len(lines) > IGNORED:
         raise InputError(f"{file} has {len(lines)} classes; masks of 8 bits hold at most {IGNORED}")
@@ -81,7 +79,7 @@ def _lines(file: Path) -> list[str]:
             f"{file}, line {lines.index('') + 1} is blank; the numbers of lines are the values in "
             "the masks, so give it a name"
         )
-    return lines
+    return one_per_line(lines, file)
 
 
 def _pairs(folder: Path, masks: Path) -> tuple[Pair, ...]:
