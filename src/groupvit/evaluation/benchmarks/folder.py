@@ -1,10 +1,12 @@
 """Benchmark of your own: images, masks of the same names, and a list of classes."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from groupvit import image_files
 from groupvit.errors import InputError
-from groupvit.evaluation.benchmarks.files import Files, Pair, identity
+from groupvit.evaluation.benchmarks.files import Files, Pair, identity, read_mask
+from groupvit.evaluation.benchmarks.mask_values import MaskTable, mask_table
 from groupvit.evaluation.scores import IGNORED
 from groupvit.text.label_file import one_per_line, read_lines
 from groupvit.text.prompts import BACKGROUND, parse_labels
@@ -13,7 +15,7 @@ IMAGES, MASKS, CLASSES = "images", "masks", "classes.txt"
 """Names in the folder."""
 
 
-def read_folder(path: str | Path) -> Files:
+def read_folder(path: str | Path, *, mask_values: Sequence[str] = ()) -> Files:
     """List the files of a folder that holds images/, masks/ and classes.txt; see `read_parts`."""
     path = Path(path)
     if not path.is_dir():
@@ -23,10 +25,14 @@ def read_folder(path: str | Path) -> Files:
             raise InputError(
                 f"no folder {name}/ under {path}; a benchmark has {IMAGES}/, {MASKS}/ and {CLASSES}"
             )
-    return read_parts(path / IMAGES, path / MASKS, path / CLASSES, name=str(path))
+    return read_parts(
+        path / IMAGES, path / MASKS, path / CLASSES, name=str(path), mask_values=mask_values
+    )
 
 
-def read_parts(images: Path, masks: Path, classes: Path, *, name: str) -> Files:
+def read_parts(
+    images: Path, masks: Path, classes: Path, *, name: str, mask_values: Sequence[str] = ()
+) -> Files:
     """List images and masks in any folders.
 
     A mask is a PNG, gray or with a palette, whose values are line numbers of the list of classes,
@@ -37,6 +43,8 @@ def read_parts(images: Path, masks: Path, classes: Path, *, name: str) -> Files:
         masks: Folder of the masks, each with the name of its image and the suffix .png.
         classes: Text file with one class name per line, synonyms separated by |.
         name: Name in reports.
+        mask_values: Classes of the values or colors of masks, if they are not line numbers; see
+            `mask_values.mask_table`.
 
     Raises:
         InputError: A folder or file is missing or empty, an image has no mask, a mask has no
@@ -52,13 +60,19 @@ def read_parts(images: Path, masks: Path, classes: Path, *, name: str) -> Files:
         parse_labels(labels)
     except InputError as error:
         raise InputError(f"{classes}: {error}") from None
+    table = MaskTable(identity(len(lines)), read_mask)
+    if mask_values:
+        table = mask_table(mask_values, lines)
     return Files(
         name=name,
         labels=labels,
         has_background=has_background,
         pairs=_pairs(images, masks),
-        values=identity(len(lines)),
+        values=table.values,
         listed=str(classes),
+        read=table.read,
+        is_mapped=bool(mask_values),
+        value_names=table.names,
     )
 
 
