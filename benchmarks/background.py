@@ -27,7 +27,7 @@ from groupvit.training.trainer import train
 
 RECIPE = Path(__file__).parents[1] / "configs" / "storybook.toml"
 FIRST_SEED = 10
-MEASURED = {"by cosines": 100, "by training": 100, "by captions afterwards": 100, "all words": 100}
+MEASURED = {"by cosines": 100, "by training": 100, "by captions afterwards": 100, "all labels": 100}
 
 
 def settings(start: str, seed: int, weight: float, given: argparse.Namespace) -> TrainingConfig:
@@ -63,7 +63,7 @@ def measured(run: str, scenes: int, pairs: str) -> dict[str, float]:
         ways["by training"] = segmenter
     things = Scenes(num=scenes, only_things=True)
     found = {name: evaluate(one, things).scores.miou for name, one in ways.items()}
-    return found | {"all words": evaluate(segmenter, Scenes(num=scenes)).scores.miou}
+    return found | {"all labels": evaluate(segmenter, Scenes(num=scenes)).scores.miou}
 
 
 def main() -> None:
@@ -85,7 +85,7 @@ def main() -> None:
             config = settings(model, seed, weight, given)
             assert train(config) == 0
             rows.append(measured(config.out, given.scenes, given.pairs))
-        table.add("with the loss" if weight else "without", rows)
+        table.add("with the loss" if weight else "without the loss", rows)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Whether two commits compute the same numbers, to the bit.
+"""Comparison of the numbers that two commits compute, to the bit.
 
     python benchmarks/equality.py ../before .                   # two checkouts
     python benchmarks/equality.py ../before --out before.npz    # measure one, and keep it
@@ -124,17 +124,17 @@ token_std = 1.0
     "segment_distillation": "painting",
     "mutual_information": "grouping",
 }
-"""How settings, and with them the losses of the log, were called until 773ec7b."""
+"""Names of settings, and of the losses in the log, at 773ec7b."""
 OLD_PARAMETERS = {
     ".grouping.cross_attn.": ".grouping.look.",
     "/patch_projector.": "/token_projector.",
     "/background_layer.": "/background.",
 }
-"""How parts of the names of parameters were called until 773ec7b."""
+"""Parts of the names of parameters at 773ec7b."""
 
 
 class Tiny(NamedTuple):
-    """What differs between the tiny trainings."""
+    """Differences between the tiny trainings."""
 
     model: str = ""
     image: str = ""
@@ -270,7 +270,7 @@ class Row(NamedTuple):
 
     @property
     def is_equal(self) -> bool:
-        """Whether all are the same to the bit, and on both sides."""
+        """True if all arrays are on both sides and equal to the bit."""
         return self.num > 0 and not self.num_unequal and not self.missing
 
 
@@ -340,7 +340,7 @@ def table(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) -> 
 
 
 def numbers(side: Path, folder: Path, name: str) -> dict[str, np.ndarray]:
-    """What was kept in a file, or is measured now in a checkout."""
+    """Arrays of a saved file, or measured in a checkout."""
     if side.is_dir():
         measure(side.resolve(), folder / name)
         side = folder / name

@@ -251,7 +251,7 @@ def scored(model: GroupViT, inference: InferenceConfig) -> dict[str, float]:
 
 
 def main() -> None:
-    """Train what is asked for and print the table."""
+    """Train the selected variants and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--variants", nargs="+", default=["ours", "paper"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])

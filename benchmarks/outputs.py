@@ -120,7 +120,7 @@ def embeddings(
     short_side: int | None = None,
     dtype: str = "float32",
 ) -> Arrays:
-    """What the network finds in an image, and its embeddings."""
+    """Segments, assignments and embeddings of an image."""
     from groupvit import Segmenter
 
     row = f"{model}{f' at {short_side}' if short_side else ''}"
@@ -180,7 +180,7 @@ class Stages:
 
 
 def is_assignment(tensor: Tensor) -> bool:
-    """Whether it shares out every token among groups."""
+    """True if the shares of every token sum to 1."""
     sums = tensor.sum(dim=1)
     return torch.allclose(sums, torch.ones_like(sums), atol=1e-3)
 

@@ -68,17 +68,17 @@ class Way:
     learned: Literal["", "captions", "masks", "half"] = ""
     """Training data of the background layer: captions, masks, or masks of half of the things."""
     words: tuple[str, ...] = ()
-    """Background labels."""
+    """Background words."""
 
 
 NAMES = {
-    "`groupvit`: windows of 448, 5 most likely labels": Way(protocol=GROUPVIT),
+    "`groupvit`: windows of 448, 5 likeliest labels": Way(protocol=GROUPVIT),
     "`groupvit` at the size of the model": Way(protocol=SMALL),
-    '`ours`, `naming = "segments"`': Way(protocol=replace(OURS, naming="segments")),
+    "`ours`, naming by segments": Way(protocol=replace(OURS, naming="segments")),
     "`ours`": Way(),
     "`ours`, in windows of 112 at 168": Way(protocol=WINDOWS),
-    "`ours`, the 4 most likely labels": Way(top_labels=4),
-    "`ours`, the 6 most likely labels": Way(top_labels=6),
+    "`ours`, the 4 likeliest labels": Way(top_labels=4),
+    "`ours`, the 6 likeliest labels": Way(top_labels=6),
     "`ours`, only labels in the image (a bound)": Way(only_present=True),
     "`ours`, with the mirror image": Way(flips=True),
     "`ours`, at three sizes": Way(sides=SIDES),
@@ -97,7 +97,7 @@ BACKGROUNDS = {
     "by cosines, `calibrate` without masks": Way(protocol=COSINES, fit="blind"),
     "by cosines, `calibrate`, one threshold": Way(protocol=COSINES, fit="one"),
     "by cosines, `calibrate`, each label": Way(protocol=COSINES, fit="each"),
-    "by cosines, and background labels": Way(protocol=COSINES, words=STUFF),
+    "by cosines, and background words": Way(protocol=COSINES, words=STUFF),
     "`learn-background` from captions": Way(protocol=MARGINS, learned="captions"),
     "`learn-background` from masks": Way(protocol=MARGINS, learned="masks"),
     "`learn-background` from masks of half of the labels": Way(protocol=MARGINS, learned="half"),
@@ -106,7 +106,7 @@ BACKGROUNDS = {
     ),
     "by cosines, refined": Way(protocol=REFINED),
     "by cosines, refined, `calibrate`, each label": Way(protocol=REFINED, fit="each"),
-    "by cosines, refined, and background labels": Way(protocol=REFINED, words=STUFF),
+    "by cosines, refined, and background words": Way(protocol=REFINED, words=STUFF),
     "`learn-background` from captions, refined": Way(protocol=REFINED_MARGINS, learned="captions"),
     "`learn-background` from masks, refined": Way(protocol=REFINED_MARGINS, learned="masks"),
 }

@@ -43,7 +43,7 @@ def test_made_up_texts_are_owned_up_to(run, settings):
     ("options", "says"),
     [
         (("--devices", "0", "--kind", "h200"), "--devices is 0; give at least 1"),
-        (("--devices", "2"), "say which with --kind"),
+        (("--devices", "2"), "give their --kind too"),
         (("--kind", "h200", "--efficiency", "20"), "--efficiency is 20.0; give a share"),
         (("--kind", "h200", "--link", "-1"), "--link is -1.0"),
     ],

@@ -92,14 +92,19 @@ def parse(block, monkeypatch):
 
 
 def parse_groupvit(text, words, monkeypatch):
-    whole = tyro.cli
+    whole, parsed = tyro.cli, []
 
     def parse_only(command, **options):
-        return whole(functools.wraps(command)(lambda *_given, **_options: 0), **options)
+        def idle(*_given, **_options):
+            parsed.append(command)
+            return 0
+
+        return whole(functools.wraps(command)(idle), **options)
 
     with monkeypatch.context() as patched:
         patched.setattr(tyro, "cli", parse_only)
         assert main(words) == 0, text
+    assert parsed, f"this ran: {text}"
 
 
 def parse_benchmark(words, monkeypatch):

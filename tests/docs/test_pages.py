@@ -12,6 +12,7 @@ from tests.docs import commands
 from tests.docs.commands import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+LINKED = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
 RECIPES = sorted((ROOT / "configs").glob("*.toml"))
 
 DRAWN = "groupvit storybook"
@@ -75,10 +76,20 @@ def test_a_settings_file_for_drawn_scenes_trains_from_nothing(recipe):
     commands.run(header(recipe))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def anchors(page):
+    """The anchors that GitHub gives the headings of a page."""
+    prose = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.M | re.S)
+    headings = re.findall(r"^#+ (.*)$", prose, re.M)
+    return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings}
+
+
+@pytest.mark.parametrize("page", LINKED, ids=lambda page: page.name)
 def test_the_links_of_a_page_lead_somewhere(page):
-    for target in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text("utf-8")):
-        assert (page.parent / target).exists(), target
+    links = re.findall(r"\]\((?!https?://)([^)#]*)(?:#([^)]+))?\)", page.read_text("utf-8"))
+    for target, anchor in links:
+        other = page.parent / target if target else page
+        assert other.exists(), target
+        assert not anchor or anchor in anchors(other), f"{target}#{anchor}"
 
 
 @pytest.mark.parametrize("target", ["demo", "test"])

@@ -95,7 +95,7 @@ def visit(browser, server):
     def open_page(**options):
         contexts.append(browser.new_context(**options))
         page = contexts[-1].new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(30_000)
         page.on("request", lambda asked: hosts.add(urllib.parse.urlsplit(asked.url).netloc))
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("console", lambda told: told.type == "error" and wrong.append(told.text))

@@ -130,11 +130,11 @@ def full(*_, **__):
 
 def test_a_full_disk_names_the_last_whole_checkpoint(run, save, monkeypatch):
     monkeypatch.setattr("groupvit.training.checkpoints.save_file", full)
-    with pytest.raises(InputError, match=r"no checkpoint was written before"):
+    with pytest.raises(InputError, match=r"no checkpoint was written; the same"):
         save(1)
     monkeypatch.undo()
     save(3)
     monkeypatch.setattr("groupvit.training.checkpoints.save_file", full)
-    with pytest.raises(InputError, match=r"step-000006 cannot .* space .*step-000003 is whole"):
+    with pytest.raises(InputError, match=r"step-000006 cannot .* space .*step-000003 is complete"):
         save(6)
     assert (run.latest(), steps(run)) == (run.path / "step-000003", ["step-000003"])

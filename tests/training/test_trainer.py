@@ -100,7 +100,7 @@ def test_a_step_that_is_no_number_is_skipped(config, at_step, capsys):
 
 def test_too_many_skipped_steps_end_the_run_and_name_what_is_left(config, at_step):
     at_step({4, 6, 7, 8}, lambda images: images * torch.inf)
-    with pytest.raises(InputError, match=r"3 steps in a row; .* --start .*step-000006$"):
+    with pytest.raises(InputError, match=r"3 consecutive steps; .* --start .*step-000006$"):
         train(replace(config, max_skipped=2, save_every=2))
 
 

@@ -204,21 +204,22 @@ class ImageEncoder(nn.Module):
         """Group the pixels of normalized images, of any size, in one pass."""
         tokens = self.positions(self.patches(images), *self.grid(*images.shape[-2:]))
         *grouping_stages, last = self.stages
+        mixed: list[Tensor] = []  # tokens of every stage after its blocks
         groupings: list[Grouping] = []
-        patches, group_tokens, present = tokens, None, None
-        for index, stage in enumerate(grouping_stages):
+        group_tokens, present = None, None
+        for stage in grouping_stages:
             tokens, group_tokens, grouping = stage(tokens, group_tokens, present)
-            patches = tokens if index == 0 else patches
+            mixed.append(tokens)
             groupings.append(grouping)
             tokens, present = grouping.segments, grouping.present
-        tokens = last(tokens)
-        segments = [*(grouping.segments for grouping in groupings[:-1]), tokens]
+        mixed.append(last(tokens))
+        segments = [*(grouping.segments for grouping in groupings[:-1]), mixed[-1]]
         assignments = tuple(grouping.assignment for grouping in groupings)
         return Features(
-            patches if groupings else tokens,
-            tuple(self.norm(stage) for stage in segments),
-            assignments,
-            occupied_by_stage(assignments),
+            patches=mixed[0],
+            segments=tuple(self.norm(stage) for stage in segments),
+            assignments=assignments,
+            occupied=occupied_by_stage(assignments),
         )
 
 
