@@ -171,3 +171,13 @@ def test_thresholds_and_quoted_labels_follow_the_same_rule(run, model, photos, t
         *("--background-thresholds", '"salt, pepper"=0.5,dog=0.4', "--out", tmp_path / "o"),
     )
     assert (code, complaint) == (0, "")
+
+
+def test_skipped_files_are_counted_and_named(run, model, photos, tmp_path):
+    (photos / "IMG_1.HEIC").touch()
+    (photos / "scan.tif").touch()
+    code, _, complaint = run(
+        "segment", photos, "--labels", "dog", "--model", model, "--out", tmp_path / "o"
+    )
+    expected = "groupvit: skipped 2 files that are no JPEG, PNG or WebP: IMG_1.HEIC, scan.tif\n"
+    assert (code, complaint) == (0, expected)

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from groupvit.cli import json_file
 from groupvit.cli.benchmarks import ROOT, check_masks, open_benchmark
+from groupvit.cli.inputs import images_of
 from groupvit.cli.models import load_model
 from groupvit.cli.options import Flag, ModelOptions, Words
 from groupvit.progress import counted
@@ -67,7 +68,6 @@ def calibrate(
             auto and groupvit evaluate use.
         overwrite: Replace existing files and folders.
     """
-    from groupvit import image_files
     from groupvit.background.calibration import calibrate as calibrate_with_masks
     from groupvit.background.calibration import calibrate_without_masks
     from groupvit.weights import checkpoint
@@ -81,7 +81,7 @@ def calibrate(
     masks_line = ""
     if labels:
         parse_labels(labels)  # refuse bad labels before anything is loaded
-        images = [found.path for found in image_files.find([source])]
+        images = images_of([source])
     else:
         benchmark = open_benchmark(
             source, root, (None, None, None), scenes, mask_values, for_calibration=True

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from groupvit.cli import json_file
+from groupvit.cli.inputs import report_skipped
 from groupvit.cli.models import load_model
 from groupvit.cli.options import Flag
 from groupvit.errors import InputError
@@ -62,7 +63,7 @@ def classify(
     from groupvit.segmentation.segmenter import Segmenter
 
     json_file.check(out, overwrite=overwrite)
-    folders, items = find_items(folder)
+    folders, items = find_items(folder, on_skipped=report_skipped)
     class_names = _names(names, folders)
     protocol = replace(OURS, templates=load_templates(templates))
     with session(device) as ranks:

@@ -7,6 +7,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from groupvit.cli.inputs import images_of
 from groupvit.cli.models import load_model
 from groupvit.cli.options import Images, ModelOptions, Words
 from groupvit.errors import InputError
@@ -34,7 +35,6 @@ def concepts(
         examples: Number of regions per group token.
         out: Folder for concepts.html, a single file; an existing one is replaced.
     """
-    from groupvit import image_files
     from groupvit.files import make_folder, write_text
     from groupvit.probes.concepts import concepts as find_concepts
     from groupvit.probes.concepts_page import concepts_page
@@ -43,7 +43,7 @@ def concepts(
     words = [word for label in parse_labels(labels) for word in label.words]
     if examples < 1:
         raise InputError(f"--examples is {examples}; give at least 1")
-    paths = [one.path for one in image_files.find(images)]
+    paths = images_of(images)
     make_folder(out)
     console = Console(highlight=False, soft_wrap=True)
     segmenter = load_model(console, options.model, options.segmenter)
