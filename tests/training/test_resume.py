@@ -129,7 +129,9 @@ def test_a_full_disk_ends_the_run_and_the_same_command_goes_on(config, tmp_path,
         write(tensors, path, metadata)
 
     monkeypatch.setattr(state.checkpoints, "save_file", save_file)
-    with pytest.raises(InputError, match=r"step-000006 cannot be .*No space.*step-000003 is complete"):
+    with pytest.raises(
+        InputError, match=r"step-000006 cannot be .*No space.*step-000003 is complete"
+    ):
         train(config)
     assert RunFolder(Path(config.out)).latest().name == "step-000003"
     assert train(config) == 0

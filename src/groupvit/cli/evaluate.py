@@ -95,9 +95,6 @@ def evaluate(
         used = background.resolve(opened.labels, segmenter.default_background)
         if clustering is not None:
             segmenter = ClusteringSegmenter(segmenter, clustering)
-        if out is not None and overwrite and ranks.is_main:
-            writing.clear(out)
-        ranks.barrier()
         with counted("images") as progress:
             found = run(
                 segmenter,
@@ -105,6 +102,7 @@ def evaluate(
                 limit=limit,
                 background=used,
                 folder=out,
+                prepare=partial(writing.clear, out) if out is not None and overwrite else None,
                 ranks=ranks,
                 on_progress=progress if ranks.is_main else None,
             )
