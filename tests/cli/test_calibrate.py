@@ -112,7 +112,7 @@ def test_a_background_is_learned_from_captions(run, model, photos, pairs, tmp_pa
     assert "no noun stands in 5" in run(*arguments, "--pairs", "3", "--overwrite")[2]
     given = ("--labels", "apple", "boat", "--model", out, "--background", "auto")
     assert run("segment", photos / "dog.jpg", *given, "--out", tmp_path / "seen")[0] == 0
-    assert "learned: how near" in run("info", out)[1]
+    assert "learned layer: a threshold" in run("info", out)[1]
 
 
 def test_a_background_is_learned_from_masks(run, model, tmp_path):

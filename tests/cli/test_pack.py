@@ -60,7 +60,7 @@ def test_what_is_left_out_is_reported(run, folder, tmp_path):
     (folder / "3.jpg").write_bytes(b"no image")
     code, printed, _ = run("pack", folder, "--out", tmp_path / "out")
     assert code == 0
-    assert "1 were left out;" in printed
+    assert "1 were skipped;" in printed
     assert "3.jpg" in (tmp_path / "out" / "train.skipped.txt").read_text()
 
 

@@ -121,7 +121,7 @@ def test_it_is_evaluated(folder, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--device", "meta"], "computes on the CPU"),
+        (["--device", "meta"], "runs on the CPU"),
         (["--dtype", "bfloat16"], "--runtime openvino"),
     ],
 )
@@ -139,7 +139,7 @@ def test_a_model_of_torch_has_no_runtime():
 def test_it_is_no_model_to_convert_or_train(folder, tmp_path, capsys):
     assert main(["convert", str(folder), str(tmp_path / "x")]) == 2
     assert "is an exported model" in capsys.readouterr().err
-    with pytest.raises(InputError, match="which only computes"):
+    with pytest.raises(InputError, match="needs a model in PyTorch"):
         _ = Segmenter.load(folder).model
 
 

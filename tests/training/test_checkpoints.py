@@ -66,7 +66,9 @@ def test_a_checkpoint_is_a_model_folder_that_holds_the_average(make, tmp_path):
 def test_only_whole_checkpoints_are_read(make, tmp_path):
     checkpoints.write(tmp_path / "step-0", make(), run="a test")
     (tmp_path / "step-0" / "complete").unlink()
-    with pytest.raises(InputError, match=r"step-0 is no whole checkpoint; .* or pass --fresh"):
+    with pytest.raises(
+        InputError, match=r"step-0 is not a complete checkpoint; .* or pass --fresh"
+    ):
         checkpoints.read(tmp_path / "step-0", make())
 
 

@@ -1,5 +1,6 @@
 """The whole model: both encoders, their projectors, and the temperatures."""
 
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -191,7 +192,7 @@ class GroupViT(nn.Module):
         first = 0 if num_stages is None else len(features.segments) - num_stages
         wanted = features.segments[max(first, 0) :]
         # From the last stage backwards: the order in which the batch norm sees them.
-        segments = [project(self.image_projector, stage) for stage in reversed(wanted)][::-1]
+        segments = list(map(partial(project, self.image_projector), reversed(wanted)))[::-1]
         patches = None
         if self.patch_projector is not None:
             patches = project(self.patch_projector, features.patches)

@@ -206,20 +206,21 @@ class ImageEncoder(nn.Module):
         tokens = self.positions(self.patches(images), *self.grid(*images.shape[-2:]))
         *grouping_stages, last = self.stages
         mixed: list[Tensor] = []  # tokens of every stage after its blocks
-        groupings: list[Grouping] = []
+        segments: list[Tensor] = []
+        assignments: list[Tensor] = []
         group_tokens, present = None, None
         for stage in grouping_stages:
             tokens, group_tokens, grouping = stage(tokens, group_tokens, present)
             mixed.append(tokens)
-            groupings.append(grouping)
+            segments.append(grouping.segments)
+            assignments.append(grouping.assignment)
             tokens, present = grouping.segments, grouping.present
         mixed.append(last(tokens))
-        segments = [*(grouping.segments for grouping in groupings[:-1]), mixed[-1]]
-        assignments = tuple(grouping.assignment for grouping in groupings)
+        segments[-1:] = mixed[-1:]  # the last stage mixes the last segments once more
         return Features(
             patches=mixed[0],
-            segments=tuple(self.norm(stage) for stage in segments),
-            assignments=assignments,
+            segments=tuple(map(self.norm, segments)),
+            assignments=tuple(assignments),
             occupied=occupied_by_stage(assignments),
         )
 

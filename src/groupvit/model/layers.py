@@ -156,7 +156,8 @@ def in_whole_patches(
     images: Float[Tensor, "batch 3 height width"], patch_size: int
 ) -> Float[Tensor, "batch 3 padded_height padded_width"]:
     """Images that end within a patch, continued to its end by their last pixels."""
-    below, right = (-side % patch_size for side in images.shape[-2:])
+    height, width = images.shape[-2:]
+    below, right = -height % patch_size, -width % patch_size
     if below or right:
         images = F.pad(images, (0, right, 0, below), mode="replicate")
     return images
