@@ -4,11 +4,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from groupvit import image_files
-
 
 def images_of(paths: Sequence[str | Path]) -> list[Path]:
     """Images that files, folders and patterns stand for; see `image_files.search`."""
+    from groupvit import image_files  # which loads numpy, for which no help page should wait
+
     found = image_files.search(paths)
     report_skipped(found.describe_skipped())
     return [image.path for image in found.images]
