@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
+from groupvit.cli.arguments import refuse_swallowed
 from groupvit.errors import InputError
 
 GROUPS = {
@@ -86,6 +87,7 @@ def _run(command: str, options: Sequence[str]) -> int:
     function = _function(command, options)
     import tyro  # 0.05 s, which the help page does not need
 
+    refuse_swallowed(function, options)
     given = ["--help" if option == "--help-all" else option for option in options]
     code: int = tyro.cli(
         function, prog=f"groupvit {command}", args=given, config=(tyro.conf.DisallowNone,)
