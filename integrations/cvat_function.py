@@ -67,5 +67,4 @@ def create(
         model: A bundled name, a folder, a file of weights, or a hub id.
         background: Background threshold; None: every pixel has a label.
     """
-    names = [label.strip() for label in labels.split(",")]
-    return Function(Segmenter.load(model), names, background)
+    return Function(Segmenter.load(model), [labels], background)

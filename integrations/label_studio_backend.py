@@ -14,6 +14,7 @@ from label_studio_sdk.converter.brush import mask2rle
 
 from groupvit import Segmenter
 from groupvit.segmentation.result import Segmentation
+from groupvit.text.prompts import quoted
 
 
 @cache
@@ -34,8 +35,9 @@ class GroupViTBackend(LabelStudioMLBase):
         )
         source = control["inputs"][0]["value"].removeprefix("$")
         predictions = []
+        labels = list(map(quoted, control["labels"]))  # a comma or bar is part of a name there
         for task in tasks:
-            result = segmenter()(self.get_local_path(task["data"][source]), control["labels"])
+            result = segmenter()(self.get_local_path(task["data"][source]), labels)
             masks = _masks(result, tag, control["to_name"][0])
             predictions.append({"result": masks, "model_version": "groupvit"})
         return predictions

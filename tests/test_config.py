@@ -87,3 +87,10 @@ def test_differences_are_named_with_dots():
     assert differences(Bicycle(), Bicycle()) == {}
     changed = Bicycle(name="new", front=Wheel(size=1.0))
     assert differences(Bicycle(), changed) == {"name": ("old", "new"), "front.size": (20.0, 1.0)}
+
+
+def test_a_byte_order_mark_is_no_setting(tmp_path):
+    path = tmp_path / "bicycle.toml"
+    for encoding in ("utf-8-sig", "utf-16"):
+        path.write_text("name = 'new'", encoding=encoding)
+        assert load_toml(Bicycle, path) == Bicycle(name="new")

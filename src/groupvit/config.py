@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from groupvit import files
 from groupvit.errors import InputError
 
 Settings = TypeVar("Settings")
@@ -29,7 +30,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         InputError: The file cannot be read or is not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(files.read_text(path))
     except FileNotFoundError as error:
         raise InputError(f"there is no settings file {path}; give a TOML file") from error
     except tomllib.TOMLDecodeError as error:

@@ -3,6 +3,7 @@
 Whatever fails in between, the place holds the old content or the new, never a part of it.
 """
 
+import codecs
 import errno
 import glob
 import os
@@ -43,6 +44,19 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
         if not os.access(path, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def read_text(path: Path) -> str:
+    """Text of a UTF-8 file without a byte order mark, or of a UTF-16 file with one.
+
+    Raises:
+        OSError: The file cannot be read.
+        UnicodeDecodeError: It is no such text.
+    """
+    content = path.read_bytes()
+    is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    text = content.decode("utf-16" if is_utf_16 else "utf-8-sig")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def write_text(path: Path, text: str, *, errors: str = "strict") -> None:

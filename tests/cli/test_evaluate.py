@@ -1,6 +1,8 @@
 import json
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from groupvit.evaluation.benchmarks.published import PUBLISHED
 from groupvit.storybook.scene import CLASSES
@@ -174,3 +176,28 @@ def test_groups_may_be_clusters_instead(evaluate):
     assert code == 0
     assert "naming by clusters (kmeans, 3 groups)" in printed
     assert "oracle of stage 2" not in printed
+
+
+def test_masks_of_0_and_255_stop_all_commands_that_read_masks(run, model, folder, tmp_path):
+    for mask in (folder / "masks").iterdir():
+        values = np.asarray(Image.open(mask))
+        Image.fromarray(np.where(values > np.median(values), 255, 0).astype(np.uint8)).save(mask)
+    (folder / "classes.txt").write_text("background\ntree\n")
+    commands = [
+        ("evaluate", folder),
+        ("calibrate", folder, "--out", tmp_path / "b.json"),
+        ("learn-background", folder, tmp_path / "learned"),
+    ]
+    for command in commands:
+        code, printed, complaint = run(*command, "--model", model)
+        assert (code, printed, complaint.count("\n")) == (2, "", 1)
+        assert "in no mask: tree" in complaint
+        assert "pass --mask-values 0=background 255=tree, and if not" in complaint
+        code, printed, complaint = run(
+            *command, "--model", model, "--mask-values", "0=background", "255=tree"
+        )
+        assert (code, complaint) == (0, "")
+        assert "masks: values 0 (" in printed
+        assert "ignored: 0.0%" in printed
+    code, _, complaint = run("evaluate", "storybook", "--model", model, "--mask-values", "0=sky")
+    assert (code, "those of storybook are known" in complaint) == (2, True)

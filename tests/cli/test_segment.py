@@ -137,3 +137,47 @@ def test_parts_of_the_protocol_can_be_changed(segment, photos, tmp_path):
 def test_no_partial_file_is_left(segment, photos, tmp_path):
     segment(photos, *LABELS, "--format", "index", "npz", "coco")
     assert not [name for name in files(tmp_path / "out") if "partial" in name]
+
+
+def test_commas_separate_labels_on_the_command_line_and_in_files(run, model, photos, tmp_path):
+    file = tmp_path / "labels.txt"
+    file.write_text("\ufeff0: sky\r\n1: car|taxi\r\n", encoding="utf-8")
+    ways = [["--labels", "sky,car|taxi"], ["--labels", "sky,", "car|taxi"], ["--labels-file", file]]
+    for number, way in enumerate(ways):
+        out = tmp_path / str(number)
+        code, _, _ = run(
+            "segment", photos, *way, "--model", model, "--format", "coco", "--out", out
+        )
+        assert code == 0
+        categories = json.loads((out / "coco.json").read_text("utf-8"))["categories"]
+        assert [one["name"] for one in categories] == ["sky", "car"]
+
+
+def test_an_image_behind_labels_is_named_and_not_a_label(run, model, photos, monkeypatch):
+    monkeypatch.chdir(photos)
+    for behind in ("dog.jpg", "trip"):
+        code, _, complaint = run("segment", "--labels", "a", "b", behind, "--model", model)
+        assert code == 2
+        assert f"--labels took {behind} as one of its words; write it before --labels" in complaint
+    code, _, complaint = run("segment", "cat.png", "--labels", "a", "dog.jpg", "--model", model)
+    assert (code, "--labels took dog.jpg" in complaint) == (2, True)
+    code, _, _ = run("segment", "cat.png", "--labels", "a", "trip", "--model", model)
+    assert code == 0
+
+
+def test_thresholds_and_quoted_labels_follow_the_same_rule(run, model, photos, tmp_path):
+    code, _, complaint = run(
+        *("segment", photos, "--labels", '"salt, pepper",dog', "--model", model),
+        *("--background-thresholds", '"salt, pepper"=0.5,dog=0.4', "--out", tmp_path / "o"),
+    )
+    assert (code, complaint) == (0, "")
+
+
+def test_skipped_files_are_counted_and_named(run, model, photos, tmp_path):
+    (photos / "IMG_1.HEIC").touch()
+    (photos / "scan.tif").touch()
+    code, _, complaint = run(
+        "segment", photos, "--labels", "dog", "--model", model, "--out", tmp_path / "o"
+    )
+    expected = "groupvit: skipped 2 files that are no JPEG, PNG or WebP: IMG_1.HEIC, scan.tif\n"
+    assert (code, complaint) == (0, expected)

@@ -47,5 +47,5 @@ def test_every_rank_has_the_scores_of_all(both_ranks, ranks_folder):
     files = sorted(path.name for path in (ranks_folder / "journal").iterdir())
     assert files == [f"images-{rank}.jsonl" for rank in range(WORLD_SIZE)]
     segmenter = Segmenter(lively.lively_model())
-    journal = Journal(ranks_folder / "journal", Measurement.of(segmenter, SCENES))
+    journal = Journal(ranks_folder / "journal", Measurement.of(segmenter, SCENES), "")
     assert sorted(one.index for one in journal.done) == [0, 1, 2, 3, 4]

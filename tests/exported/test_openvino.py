@@ -34,6 +34,11 @@ for shape in ((1, 3, 80, 80), (3, 3, 80, 80), (2, 3, 44, 120), (1, 3, 41, 62)):
     for one, other in zip(found.assignments, wanted.assignments, strict=True):
         assert_close(one, other, atol=1e-3, rtol=0)
 
+from concurrent.futures import ThreadPoolExecutor
+with ThreadPoolExecutor(8) as threads:
+    for other in threads.map(network.embed_image, [images] * 32):
+        assert_close(other.image, found.image, atol=1e-5, rtol=0)
+
 question = "examples/harbour.png", ["boat", "sea", "sky", "house"]
 wanted = plain(*question).label_map
 for dtype, least in (("float32", 0.9999), ("bfloat16", 0.95)):

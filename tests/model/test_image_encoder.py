@@ -1,5 +1,7 @@
 import copy
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from random import Random
 
 import pytest
 import torch
@@ -268,3 +270,16 @@ def test_a_last_stage_without_blocks_leaves_the_segments(encoder, draw):
     stages = (StageConfig(depth=1, num_group_tokens=4, num_groups=4), StageConfig(depth=0))
     model = encoder(stages=stages).eval()
     assert model(draw(2, 3, 32, 32)).segments[-1].shape[1] == 4
+
+
+def test_threads_share_the_memory_of_grids(positions):
+    grids = [(height, width) for height in range(5, 10) for width in range(5, 13)]
+
+    def stretch(seed):
+        for grid in Random(seed).sample(grids, len(grids)):
+            with torch.no_grad():
+                torch.testing.assert_close(positions.vectors(*grid), stretched(positions, *grid))
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(stretch, range(16)))
+    assert len(positions._stretched) <= positions.MAX_CACHED

@@ -97,3 +97,59 @@ def test_existing_files_are_replaced_only_on_request(segmenter, photos, tmp_path
     )
     assert report.num_done == 4
     assert np.asarray(Image.open(out / "a.png")).max() == 0
+
+
+@pytest.mark.parametrize(
+    ("inputs", "expected"),
+    [
+        (
+            ["x.jpg", "x.overlay.jpg"],
+            {"x.jpg.overlay.png", "x.jpg.png", "x.overlay.jpg.overlay.png", "x.overlay.jpg.png"},
+        ),
+        (
+            ["a.jpg", "a.png"],
+            {"a.jpg.overlay.png", "a.jpg.png", "a.png.overlay.png", "a.png.png"},
+        ),
+        (
+            ["a.jpg", "a.png", "a.jpg.webp"],
+            {
+                *("a.jpg.overlay.png", "a.jpg.png", "a.png.overlay.png", "a.png.png"),
+                *("a.jpg.webp.overlay.png", "a.jpg.webp.png"),
+            },
+        ),
+        (
+            ["a.jpg", "a.png/b.jpg"],
+            {"a.jpg.overlay.png", "a.jpg.png", "a.png/b.jpg.overlay.png", "a.png/b.jpg.png"},
+        ),
+    ],
+)
+def test_no_two_images_have_a_file_of_the_same_path(segmenter, street, tmp_path, inputs, expected):
+    for seed, name in enumerate(inputs):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(street(40, 60, seed)).save(tmp_path / "in" / name)
+    outputs = Outputs([tmp_path / "in"], tmp_path / "out", formats=("overlay", "index"))
+    report = segment_files(segmenter, outputs, LABELS)
+    assert report.num_done == len(inputs)
+    assert set(names(tmp_path / "out")) == expected
+    assert len(outputs.written) == len(set(outputs.written)) == 2 * len(inputs)
+
+
+def test_files_that_no_name_keeps_apart_are_refused_before_any_work(street, tmp_path):
+    for seed, name in enumerate(["a.jpg", "a.png", "a.jpg.overlay.jpg", "a.jpg.overlay.png"]):
+        Image.fromarray(street(40, 60, seed)).save(tmp_path / name)
+    (tmp_path / "b.jpg.png").mkdir()
+    for name in ("b.jpg", "b.png", "b.jpg.png/c.jpg"):
+        Image.fromarray(street(40, 60, 1)).save(tmp_path / name)
+    with pytest.raises(InputError, match="would have the same path; rename one of them"):
+        Outputs([tmp_path], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_results_in_the_folder_of_the_images_are_not_segmented_again(segmenter, photos):
+    for out in (photos / "out", photos / "out", photos / "other", photos):
+        outputs = Outputs([photos], out, formats=("overlay", "groups"), overwrite=True)
+        assert [image.name.as_posix() for image in outputs.images] == [
+            *("a.png", "b.jpg", "c.png", "trip/d.webp")
+        ]
+        segment_files(segmenter, outputs, LABELS)
+    assert "files written by groupvit: " in outputs.skipped

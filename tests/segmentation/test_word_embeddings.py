@@ -1,3 +1,6 @@
+from concurrent.futures import ThreadPoolExecutor
+from random import Random
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -49,3 +52,35 @@ def test_the_least_recently_used_words_are_forgotten(embeddings, monkeypatch):
 def test_a_word_that_is_too_long_is_refused(embeddings):
     with pytest.raises(InputError, match="tokens, more than the 77"):
         embeddings.embed(["dog " * 80], TEMPLATES)
+
+
+def test_threads_share_a_small_memory_of_words(embeddings, monkeypatch):
+    monkeypatch.setattr(WordEmbeddings, "REMEMBERED", 3)
+    vocabulary = [f"word {letter}" for letter in "abcdefgh"]
+    with torch.inference_mode():
+        expected = dict(zip(vocabulary, embeddings.embed(vocabulary, TEMPLATES), strict=True))
+
+    def embed(seed):
+        words = Random(seed).sample(vocabulary, 5)
+        with torch.inference_mode():
+            found = embeddings.embed([*words, words[0]], TEMPLATES)
+        for word, row in zip([*words, words[0]], found, strict=True):
+            assert torch.allclose(row, expected[word], rtol=0, atol=5e-7)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(embed, range(200)))
+    assert len(embeddings._known) == 3
+
+
+def test_a_word_that_is_given_twice_is_encoded_once(embeddings, lively_model, monkeypatch):
+    encoded = []
+    encode = lively_model.encode_text
+
+    def counting(tokens):
+        encoded.extend(tokens)
+        return encode(tokens)
+
+    monkeypatch.setattr(lively_model, "encode_text", counting)
+    found = embeddings.embed(["dog", "dog"], TEMPLATES)
+    assert torch.equal(found[0], found[1])
+    assert len(encoded) == len(TEMPLATES)

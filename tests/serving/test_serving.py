@@ -291,3 +291,14 @@ def test_wrong_options_are_told(options, sentence, monkeypatch, capsys):
     monkeypatch.delenv("GROUPVIT_TOKEN", raising=False)
     assert main(["serve", "--model", "storybook", *options]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_commas_separate_labels_and_words_of_a_request(server, image):
+    found = server.post("/v1/segment", asked(image, "boat,sea", '"salt, pepper"')).values()
+    names = [one["name"] for one in found["coco"]["categories"]]
+    assert names == ["boat", "sea", "salt, pepper"]
+    assert set(server.post("/v1/embed", [("words", "boat, sea")]).values()["words"]) == {
+        *("boat", "sea")
+    }
+    refused = server.post("/v1/segment", asked(image, ",".join(f"a{n}" for n in range(201))))
+    assert (refused.status, "201 labels" in refused.body.decode()) == (422, True)

@@ -4,12 +4,16 @@ from dataclasses import FrozenInstanceError
 import pytest
 
 from groupvit.errors import InputError
+from groupvit.evaluation.benchmarks.published import PUBLISHED
 from groupvit.text.prompts import (
     Label,
     imagenet_classes,
     parse_label,
     parse_labels,
     prompts,
+    quoted,
+    split_labels,
+    split_words,
 )
 from groupvit.text.templates import FULL, SIMPLE, SUBSET, load_templates
 from groupvit.text.tokenizer import Tokenizer
@@ -92,6 +96,8 @@ def test_other_braces_mean_themselves():
         ("car|automobile|taxi", ("car", "automobile", "taxi")),
         ("  potted   plant |\tPlant ", ("potted plant", "Plant")),
         ("猫|chat noir", ("猫", "chat noir")),
+        ('"salt, pepper"|"a|b"', ("salt, pepper", "a|b")),
+        ('5" pipe|a""b', ('5" pipe', 'a""b')),
     ],
 )
 def test_a_label_is_its_first_word_and_all_synonyms(text, words):
@@ -109,6 +115,9 @@ def test_a_label_is_its_first_word_and_all_synonyms(text, words):
         ("car|Car", "the label 'car|Car' has the word 'car' more than once; keep one"),
         ("background", r"^'background' means pixels without a label; .* --background 0\.95$"),
         ("wall|Background", "'background' means pixels without a label"),
+        ("sky, car", "'sky, car' is several labels, since commas separate them; give one, or put"),
+        ('sky|"a, b', "has a quotation mark that is not closed; close it"),
+        ('""', "is empty; give it a word"),
     ],
 )
 def test_a_bad_label_is_refused_with_the_way_out(text, sentence):
@@ -150,3 +159,38 @@ def test_every_refusal_is_one_line():
     with pytest.raises(InputError) as caught:
         parse_label("a\nb||c")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("texts", "names"),
+    [
+        (["sky,car,fish"], ["sky", "car", "fish"]),
+        (["sky, car"], ["sky", "car"]),
+        (["sky,", "car,", "fish"], ["sky", "car", "fish"]),
+        (["sky", ",", "car"], ["sky", "car"]),
+        (["a,b", "c"], ["a", "b", "c"]),
+        (['"sky, car", dog'], ["sky, car", "dog"]),
+        (['"a ""b"", c",d'], ['a "b", c', "d"]),
+        (['5" pipe, 3" pipe'], ['5" pipe', '3" pipe']),
+        (["car|taxi, bus|coach"], ["car", "bus"]),
+    ],
+)
+def test_commas_separate_labels_and_quotation_marks_keep_one(texts, names):
+    assert [label.name for label in parse_labels(texts)] == names
+    assert [text.split("|")[0] for text in split_words(texts)] == names
+
+
+def test_labels_of_commas_alone_are_refused():
+    with pytest.raises(InputError, match="nothing but commas; give at least one word"):
+        parse_labels([" , ", ","])
+
+
+@pytest.mark.parametrize("word", ['a"b', "salt, pepper", "p|q", '"', "dog", '"dog"'])
+def test_a_quoted_word_is_one_label_with_this_word(word):
+    assert parse_labels(["cat", quoted(word)])[1].words == (word,)
+
+
+def test_no_packaged_list_of_classes_has_a_comma():
+    for benchmark in PUBLISHED.values():
+        assert split_labels(benchmark.labels) == benchmark.labels
+    assert split_labels(imagenet_classes()) == imagenet_classes()

@@ -16,6 +16,7 @@ from importlib import import_module
 from types import FrameType
 from typing import Any
 
+from groupvit.cli.arguments import refuse_swallowed
 from groupvit.errors import InputError
 
 GROUPS = {
@@ -118,6 +119,7 @@ def _run(command: str, options: Sequence[str]) -> int:
     function = _function(command, options)
     import tyro  # 0.05 s, which the help page does not need
 
+    refuse_swallowed(function, options)
     given = ["--help" if option == "--help-all" else option for option in options]
     code: int = tyro.cli(
         function, prog=f"groupvit {command}", args=given, config=(tyro.conf.DisallowNone,)

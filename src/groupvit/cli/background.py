@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
+from groupvit import files
 from groupvit.errors import InputError
 
 if TYPE_CHECKING:
@@ -50,16 +51,16 @@ class BackgroundOptions(NamedTuple):
         if self == BackgroundOptions():
             return None
         from groupvit.text.background import Background
-        from groupvit.text.prompts import parse_label
+        from groupvit.text.prompts import parse_labels, split_labels
 
-        own = dict(map(_threshold, self.thresholds))
+        own = dict(map(_threshold, split_labels(self.thresholds)))
         number = self.threshold if isinstance(self.threshold, float) else None
         if self.threshold != "auto" and self.file is None:
             return Background(threshold=number, words=self.words, thresholds=own)
         if self.threshold == "auto" and self.file is not None:
             raise InputError("both --background auto and --background-file; keep one of them")
         known = default(labels) if self.file is None else read(self.file)
-        known = known.among([parse_label(label).name for label in labels])
+        known = known.among([label.name for label in parse_labels(labels)])
         return replace(
             known,
             threshold=known.threshold if number is None else number,
@@ -77,7 +78,7 @@ def read(file: Path) -> "Background":
     from groupvit.text.background import Background, Certainty
 
     try:
-        values = json.loads(file.read_text("utf-8"))
+        values = json.loads(files.read_text(file))
         numbers = [values["threshold"], *values["thresholds"].values()]
         if values["certainty"] in get_args(Certainty) and all(
             isinstance(number, float) for number in numbers
@@ -92,10 +93,12 @@ def read(file: Path) -> "Background":
 
 
 def _threshold(text: str) -> tuple[str, float]:
+    from groupvit.text.prompts import split_words
+
     name, _, number = text.rpartition("=")
     try:
-        return name.strip(), float(number)
-    except ValueError as error:
+        return split_words([name])[0], float(number)
+    except (ValueError, IndexError) as error:
         raise InputError(
             f"--background-thresholds {text!r} is no threshold; write label=number, such as dog=0.5"
         ) from error

@@ -1,5 +1,6 @@
 """`groupvit evaluate --list`, and benchmarks by their names on the command line."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,6 +8,7 @@ from rich.console import Console
 
 from groupvit.cli.options import Flag
 from groupvit.errors import InputError
+from groupvit.progress import counted
 
 if TYPE_CHECKING:
     from groupvit.evaluation.benchmarks.benchmark import Benchmark
@@ -50,6 +52,7 @@ def open_benchmark(
     root: Path,
     parts: tuple[Path | None, Path | None, Path | None],
     num_scenes: int,
+    mask_values: Sequence[str] = (),
     *,
     for_calibration: bool = False,
 ) -> "Benchmark":
@@ -60,6 +63,7 @@ def open_benchmark(
         root: Folder of published benchmarks.
         parts: Folders of images and of masks, and file of classes, in place of a name.
         num_scenes: Number of drawn scenes of the storybook.
+        mask_values: Classes of the values of masks, for a folder.
         for_calibration: Draw other scenes than those of evaluations.
 
     Raises:
@@ -70,9 +74,11 @@ def open_benchmark(
 
     images, masks, classes = parts
     if images and masks and classes and not name:
-        return read_parts(images, masks, classes, name=str(images))
+        return read_parts(images, masks, classes, name=str(images), mask_values=mask_values)
     if any(parts):
         raise InputError("--images, --masks and --classes belong together, and replace BENCHMARK")
+    if mask_values and name in (*PUBLISHED, *DRAWN):
+        raise InputError(f"--mask-values is for your own masks; those of {name} are known")
     if name in PUBLISHED:
         return PUBLISHED[name].open(root)
     if name in DRAWN:
@@ -85,4 +91,21 @@ def open_benchmark(
     if not Path(name).is_dir():
         keys = ", ".join((*PUBLISHED, *DRAWN))
         raise InputError(f"no folder {name}, and no benchmark of that name; known are {keys}")
-    return read_folder(name)
+    return read_folder(name, mask_values=mask_values)
+
+
+def check_masks(benchmark: "Benchmark") -> str:
+    """Line about the values in the masks of a user's benchmark; empty for other benchmarks.
+
+    Raises:
+        InputError: A mask cannot be used, a value has no class, or 255 seems to be a class.
+    """
+    from groupvit.evaluation.benchmarks.files import Files
+    from groupvit.evaluation.benchmarks.mask_survey import survey
+
+    if not isinstance(benchmark, Files) or benchmark.key:
+        return ""
+    with counted("masks") as progress:
+        found = survey(benchmark, on_progress=progress)
+    found.check()
+    return str(found)

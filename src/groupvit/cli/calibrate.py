@@ -11,7 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from groupvit.cli import json_file
-from groupvit.cli.benchmarks import ROOT, open_benchmark
+from groupvit.cli.benchmarks import ROOT, check_masks, open_benchmark
+from groupvit.cli.inputs import images_of
 from groupvit.cli.models import load_model
 from groupvit.cli.options import Flag, ModelOptions, Words
 from groupvit.progress import counted
@@ -37,6 +38,7 @@ def calibrate(
     *,
     labels: Words = (),
     root: Path = ROOT,
+    mask_values: Words = (),
     scenes: int = 40,
     out: Path | None = None,
     save_model: Path | None = None,
@@ -56,6 +58,9 @@ def calibrate(
         options: Model and protocol.
         labels: Labels, for images without masks.
         root: Folder of published benchmarks.
+        mask_values: Classes of the values in the masks of a folder, where they are not line
+            numbers: 0=background 255=tree, ranges such as 1-20=cat (the classes from cat on),
+            colors such as ff0000=tree, voc (the colors of PASCAL VOC), and 0=ignored.
         scenes: Number of drawn scenes of storybook-things, none of which groupvit evaluate uses.
         out: JSON file for the thresholds, for --background-file of groupvit segment and evaluate;
             background.json unless the model is saved.
@@ -63,7 +68,6 @@ def calibrate(
             auto and groupvit evaluate use.
         overwrite: Replace existing files and folders.
     """
-    from groupvit import image_files
     from groupvit.background.calibration import calibrate as calibrate_with_masks
     from groupvit.background.calibration import calibrate_without_masks
     from groupvit.weights import checkpoint
@@ -74,11 +78,15 @@ def calibrate(
     json_file.check(out, overwrite=overwrite)
     if save_model is not None:
         checkpoint.check_free(save_model, overwrite=overwrite)
+    masks_line = ""
     if labels:
         parse_labels(labels)  # refuse bad labels before anything is loaded
-        images = [found.path for found in image_files.find([source])]
+        images = images_of([source])
     else:
-        benchmark = open_benchmark(source, root, (None, None, None), scenes, for_calibration=True)
+        benchmark = open_benchmark(
+            source, root, (None, None, None), scenes, mask_values, for_calibration=True
+        )
+        masks_line = check_masks(benchmark)
     load = partial(options.segmenter, benchmark="" if labels else benchmark.key)
     segmenter = load_model(console, options.model, load)
     with counted("images") as progress:
@@ -87,6 +95,8 @@ def calibrate(
         else:
             found = calibrate_with_masks(segmenter, benchmark, on_progress=progress)
     console.print(_table(found, segmenter.certainty))
+    if masks_line:
+        console.print(masks_line, markup=False)
     if found.curve:
         console.print(_curve(found))
     if out is not None:

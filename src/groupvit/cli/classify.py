@@ -11,11 +11,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from groupvit.cli import json_file
+from groupvit.cli.inputs import report_skipped
 from groupvit.cli.models import load_model
 from groupvit.cli.options import Flag
 from groupvit.errors import InputError
 from groupvit.progress import counted
-from groupvit.text.prompts import imagenet_classes
+from groupvit.text.label_file import one_per_line, read_lines
+from groupvit.text.prompts import imagenet_classes, split_words
 from groupvit.text.templates import load_templates
 
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ def classify(
     from groupvit.segmentation.segmenter import Segmenter
 
     json_file.check(out, overwrite=overwrite)
-    folders, items = find_items(folder)
+    folders, items = find_items(folder, on_skipped=report_skipped)
     class_names = _names(names, folders)
     protocol = replace(OURS, templates=load_templates(templates))
     with session(device) as ranks:
@@ -89,13 +91,14 @@ def _names(given: str, folders: list[str]) -> list[str]:
     if given == "imagenet":
         names, source = list(imagenet_classes()), "the list of ImageNet"
     else:
+        file = Path(given)
         try:
-            names = Path(given).read_text("utf-8-sig").split("\n")
-        except (OSError, UnicodeDecodeError) as error:
+            lines = list(filter(None, read_lines(file)))
+        except InputError as error:
             raise InputError(
                 f"--names {given!r} is neither folders, nor imagenet, nor a text file: {error}"
             ) from None
-        names, source = [name.strip() for name in names if name.strip()], given
+        names, source = list(split_words(one_per_line(lines, file))), given
     if len(names) != len(folders):
         raise InputError(
             f"{source} has {len(names):,} names, but there are {len(folders):,} folders"

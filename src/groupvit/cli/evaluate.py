@@ -11,9 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from groupvit.cli.background import BackgroundOptions
-from groupvit.cli.benchmarks import ROOT, open_benchmark
+from groupvit.cli.benchmarks import ROOT, check_masks, open_benchmark
 from groupvit.cli.models import load_model
-from groupvit.cli.options import Flag, ModelOptions
+from groupvit.cli.options import Flag, ModelOptions, Words
 from groupvit.errors import InputError
 from groupvit.progress import counted
 
@@ -30,6 +30,7 @@ def evaluate(
     images: Path | None = None,
     masks: Path | None = None,
     classes: Path | None = None,
+    mask_values: Words = (),
     scenes: int = 500,
     limit: int | None = None,
     clusters: Literal["pixels", "kmeans", "mean-shift", "spectral"] | None = None,
@@ -58,6 +59,9 @@ def evaluate(
         images: Folder of images, with --masks and --classes in place of BENCHMARK.
         masks: Folder of their masks.
         classes: File with the names of the classes.
+        mask_values: Classes of the values in the masks of a folder, where they are not line
+            numbers: 0=background 255=tree, ranges such as 1-20=cat (the classes from cat on),
+            colors such as ff0000=tree, voc (the colors of PASCAL VOC), and 0=ignored.
         scenes: Number of drawn scenes of the storybook.
         limit: Maximum number of images, the first ones.
         clusters: Cluster patch embeddings in place of the learned groups (baselines of the paper's
@@ -79,20 +83,18 @@ def evaluate(
 
     if shown < 0:
         raise InputError(f"--shown is {shown}; give at least 0")
-    opened = open_benchmark(benchmark, root, (images, masks, classes), scenes)
+    opened = open_benchmark(benchmark, root, (images, masks, classes), scenes, mask_values)
     clustering = Clustering(method=clusters, num_groups=num_clusters) if clusters else None
     background = BackgroundOptions(background_threshold, file=background_file)
     background.check(opened.labels)
     with session(options.device) as ranks:
         console = Console(highlight=False, soft_wrap=True, quiet=not ranks.is_main)
+        masks_line = check_masks(opened)
         load = partial(options.segmenter, benchmark=opened.key, device=str(ranks.device))
         segmenter = load_model(console, options.model, load)
         used = background.resolve(opened.labels, segmenter.default_background)
         if clustering is not None:
             segmenter = ClusteringSegmenter(segmenter, clustering)
-        if out is not None and overwrite and ranks.is_main:
-            writing.clear(out)
-        ranks.barrier()
         with counted("images") as progress:
             found = run(
                 segmenter,
@@ -100,10 +102,13 @@ def evaluate(
                 limit=limit,
                 background=used,
                 folder=out,
+                prepare=partial(writing.clear, out) if out is not None and overwrite else None,
                 ranks=ranks,
                 on_progress=progress if ranks.is_main else None,
             )
         console.print(class_table(found), summary(found))
+        if masks_line:
+            console.print(masks_line, markup=False)
         console.print(str(found.measurement), markup=False)
         if out is not None and ranks.is_main:
             writing.write(out, segmenter, opened, found, model=options.model, num_shown=shown)

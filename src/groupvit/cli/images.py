@@ -10,6 +10,7 @@ import torch
 from rich.console import Console
 
 from groupvit.cli.background import BackgroundOptions
+from groupvit.cli.inputs import report_skipped
 from groupvit.cli.models import load_model
 from groupvit.cli.options import ModelOptions
 from groupvit.formats import Format
@@ -56,6 +57,7 @@ def segment_images(
         console.print(str(report.last), markup=False)
     if report.num_done:
         console.print(_summary(report, outputs, time.perf_counter() - start), markup=False)
+    report_skipped(outputs.skipped)
     for path, reason in report.failed.items():
         shown = "" if str(path) in reason else f"{path}: "
         sys.stderr.write(f"groupvit: {shown}{reason}\n")

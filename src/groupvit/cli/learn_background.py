@@ -8,10 +8,10 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from groupvit.cli.benchmarks import ROOT, open_benchmark
+from groupvit.cli.benchmarks import ROOT, check_masks, open_benchmark
 from groupvit.cli.calibrate import USE, save
 from groupvit.cli.models import load_model
-from groupvit.cli.options import Flag, ModelOptions
+from groupvit.cli.options import Flag, ModelOptions, Words
 from groupvit.errors import InputError
 from groupvit.progress import counted
 
@@ -32,6 +32,7 @@ def learn_background(
     *,
     pairs: int = 500,
     root: Path = ROOT,
+    mask_values: Words = (),
     scenes: int = 40,
     overwrite: Flag = False,
 ) -> int:
@@ -48,6 +49,9 @@ def learn_background(
         options: Model and protocol.
         pairs: Number of pairs of the shards to use, evenly spread.
         root: Folder of published benchmarks.
+        mask_values: Classes of the values in the masks of a folder, where they are not line
+            numbers: 0=background 255=tree, ranges such as 1-20=cat (the classes from cat on),
+            colors such as ff0000=tree, voc (the colors of PASCAL VOC), and 0=ignored.
         scenes: Number of drawn scenes of storybook-things, none of which groupvit evaluate uses.
         overwrite: Replace an existing folder.
     """
@@ -57,12 +61,18 @@ def learn_background(
     checkpoint.check_free(out, overwrite=overwrite)
     if pairs < 1:
         raise InputError(f"--pairs is {pairs}; give at least 1")
+    masks_line = ""
     if source.endswith(".tar"):
         segmenter, found = _from_captions(source, options, console, pairs)
     else:
-        benchmark = open_benchmark(source, root, (None, None, None), scenes, for_calibration=True)
+        benchmark = open_benchmark(
+            source, root, (None, None, None), scenes, mask_values, for_calibration=True
+        )
+        masks_line = check_masks(benchmark)
         segmenter, found = _from_masks(benchmark, options, console)
     console.print(_table(found))
+    if masks_line:
+        console.print(masks_line, markup=False)
     save(out, segmenter, found.model, overwrite=overwrite)
     console.print(f"wrote {out}; {USE.format(out)}", markup=False)
     return 0

@@ -32,9 +32,10 @@ def segment(
     Args:
         images: Image files, folders, or patterns such as "photos/*.jpg".
         options: Model and image settings.
-        labels: Labels to assign, such as: dog grass sky. Synonyms share a label: "car|taxi". An
-            exported model may have default labels.
-        labels_file: Text file with one label per line, instead of --labels.
+        labels: Labels to assign, such as: dog grass sky, or "dog, potted plant". Synonyms share a
+            label: "car|taxi". Quotation marks keep a comma: '"salt, pepper"'. An exported model
+            may have default labels.
+        labels_file: Text file of labels, one per line or separated by commas, instead of --labels.
         out: Output folder.
         format: Files to write. overlay: image with colored labels and their names; index: PNG
             whose pixel values are label indices; groups: groups of each stage; coco: one COCO JSON
@@ -70,16 +71,13 @@ def segment(
 
 
 def _labels(labels: tuple[str, ...], file: Path | None, model: str) -> tuple[str, ...]:
+    from groupvit.text.label_file import read_lines, without_numbers
     from groupvit.text.prompts import parse_labels
 
     if file is not None:
         if labels:
             raise InputError("both --labels and --labels-file are given; keep one of them")
-        try:
-            lines = file.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"--labels-file {file} cannot be read: {error}") from error
-        labels = tuple(line.strip() for line in lines if line.strip())
+        labels = tuple(without_numbers(list(filter(None, read_lines(file))), file))
     if not labels:
         labels = _labels_of_export(Path(model).expanduser())
     parse_labels(labels)  # mistakes are found before the model is loaded

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from groupvit import image_files
 from groupvit.errors import InputError
+from groupvit.files import read_text
 
 TABLES = (".csv", ".tsv", ".parquet")
 """Suffixes of tables."""
@@ -78,7 +79,7 @@ def from_coco(path: Path, folder: Path) -> list[Pair]:
             outside of the folder.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(read_text(path))
         files = {image["id"]: str(image["file_name"]) for image in values["images"]}
         captions = [(note["image_id"], str(note["caption"])) for note in values["annotations"]]
         pairs = _grouped((folder / files[image], caption) for image, caption in captions)
@@ -114,7 +115,7 @@ def _lines_beside(image: Path) -> tuple[str, ...]:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_text(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from groupvit import files
 from groupvit.errors import InputError
 from groupvit.evaluation.measurement import Measurement
 from groupvit.evaluation.reports.writing import SCORES
@@ -46,7 +47,7 @@ def read(path: Path) -> StoredEvaluation:
     """
     file = path / SCORES if path.is_dir() else path
     try:
-        values = json.loads(file.read_text(encoding="utf-8"))
+        values = json.loads(files.read_text(file))
         return StoredEvaluation(
             measurement=Measurement.from_values(values),
             num_images=values["num_images"],

@@ -1,7 +1,8 @@
 """Evaluation of a model on a benchmark: label maps against masks, and groups against masks."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from groupvit.distributed import Ranks
 from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.benchmark import Benchmark
 from groupvit.evaluation.evaluation import Evaluation, summed
-from groupvit.evaluation.journal import Journal
+from groupvit.evaluation.journal import Journal, data_of
 from groupvit.evaluation.measurement import Measurement, class_names
 from groupvit.evaluation.per_image import ImageCounts, count
 from groupvit.progress import OnProgress
@@ -25,6 +26,7 @@ def evaluate(
     limit: int | None = None,
     background: Background | None = None,
     folder: Path | None = None,
+    prepare: Callable[[], object] | None = None,
     ranks: Ranks | None = None,
     on_progress: OnProgress | None = None,
 ) -> Evaluation:
@@ -40,7 +42,9 @@ def evaluate(
         background: Thresholds, and words if any, that replace those of the protocol. Only for
             benchmarks whose first class is the background.
         folder: Folder of the journal, from which an interrupted evaluation resumes; None: no
-            journal.
+            journal. No other evaluation can use it at the same time.
+        prepare: Called on rank 0 when the folder is this evaluation's own, before the journal is
+            read; may delete it.
         ranks: Processes that share the images; None: this process alone.
         on_progress: Called after every image of this process.
 
@@ -50,13 +54,57 @@ def evaluate(
     Raises:
         InputError: An image or mask cannot be used, no pixel counts, the limit is below 1, a
             background is given to a benchmark without one, or the folder holds another
-            measurement.
+            measurement, one of other data, or a damaged line, or is in use.
     """
     if limit is not None and limit < 1:
         raise InputError(f"limit is {limit}; give at least 1")
     ranks = ranks or Ranks()
     measurement = Measurement.of(segmenter, benchmark, background)
-    journal = Journal(folder, measurement, rank=ranks.rank) if folder else None
+    [data, *_] = ranks.gather_objects(data_of(benchmark) if folder else "")
+    with _journal(folder, measurement, data, prepare, ranks) as journal:
+        return _resumed(
+            segmenter,
+            benchmark,
+            measurement,
+            journal,
+            limit=limit,
+            ranks=ranks,
+            on_progress=on_progress,
+        )
+
+
+@contextmanager
+def _journal(
+    folder: Path | None,
+    measurement: Measurement,
+    data: str,
+    prepare: Callable[[], object] | None,
+    ranks: Ranks,
+) -> Iterator[Journal | None]:
+    """Journal of this rank, which it opens after rank 0; None without a folder."""
+    if folder is None:
+        yield None
+        return
+    if not ranks.is_main:
+        ranks.barrier()
+        prepare = None
+    with Journal(folder, measurement, data, rank=ranks.rank, prepare=prepare) as journal:
+        if ranks.is_main:
+            ranks.barrier()
+        yield journal
+
+
+def _resumed(
+    segmenter: Segmenter,
+    benchmark: Benchmark,
+    measurement: Measurement,
+    journal: Journal | None,
+    *,
+    limit: int | None,
+    ranks: Ranks,
+    on_progress: OnProgress | None,
+) -> Evaluation:
+    """Evaluation of the images that the journal holds and of those that are left."""
     num_images = min(limit or len(benchmark), len(benchmark))
     left = set(range(ranks.rank, num_images, ranks.world_size))
     counted = list[ImageCounts]()

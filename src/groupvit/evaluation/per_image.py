@@ -1,6 +1,7 @@
 """Counts of one image: the few numbers that it adds to the scores, kept in the journal."""
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,25 @@ class ImageCounts:
             best_group_iou=tuple(map(tuple, values["best_group_iou"])),
             boundary=_cells(values["boundary"]),
         )
+
+    def check(self, *, num_classes: int) -> None:
+        """Check values that were read from a file.
+
+        Raises:
+            ValueError: They cannot be counts of an image with at most this many classes.
+        """
+        if not isinstance(self.index, int) or self.index < 0 or not isinstance(self.name, str):
+            raise ValueError("no index or name of an image")
+        for cells in (self.confusion, self.boundary, *self.oracles):
+            if len(cells) and (cells.min() < 0 or cells[:, :2].max() >= num_classes):
+                raise ValueError("a class that does not exist")
+        if not len(self.oracles) == len(self.groups_used) == len(self.best_group_iou):
+            raise ValueError("other numbers of stages")
+        if not all(isinstance(number, int) for number in self.groups_used):
+            raise ValueError("no number of groups")
+        for iou in chain.from_iterable(self.best_group_iou):
+            if not isinstance(iou, float | int):
+                raise ValueError("no IoU")
 
 
 def count(

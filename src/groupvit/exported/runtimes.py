@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Literal
 
 import numpy as np
@@ -74,9 +75,12 @@ def openvino(graph: Path, dtype: str) -> Compute:
     except RuntimeError as error:
         raise InputError(f"{graph} is damaged or no ONNX file: {error}") from error
 
+    lock = Lock()  # a compiled model has one request, which refuses a second caller
+
     def compute(values: np.ndarray) -> Sequence[np.ndarray]:
-        found = compiled(values)
-        return [found[output] for output in compiled.outputs]
+        with lock:
+            found = compiled(values)
+            return [found[output] for output in compiled.outputs]
 
     return compute
 

@@ -13,7 +13,7 @@ from groupvit.exported import folder as folders
 from groupvit.exported import graphs
 from groupvit.exported.folder import Exported, Precision
 from groupvit.exported.network import ExportedNetwork
-from groupvit.text.prompts import parse_labels
+from groupvit.text.prompts import parse_labels, split_labels
 from groupvit.text.tokenizer import Tokenizer
 from groupvit.weights import checkpoint
 from groupvit.weights.checkpoint import LoadedModel
@@ -70,7 +70,7 @@ def write(
         precision=precision,
         inference=loaded.inference,
         background=loaded.background,
-        labels=tuple(labels),
+        labels=split_labels(labels),
     )
     with checkpoint.new_folder(folder, overwrite=overwrite) as beside:
         folders.write_beside_graphs(beside, settings, loaded.model)

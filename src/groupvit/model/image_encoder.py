@@ -57,10 +57,11 @@ class PositionEmbedding(nn.Module):
         key = (height, width, self.weight.data_ptr(), self.weight._version)
         found = self._stretched.get(key)
         if found is None:
-            while len(self._stretched) >= self.MAX_CACHED:
-                self._stretched.pop(next(iter(self._stretched)), None)
             # The weight is kept too: as long as it lives, no other can take its address.
-            found = self._stretched[key] = (self.weight.detach(), self._stretch(height, width))
+            found = (self.weight.detach(), self._stretch(height, width))
+            # A new dictionary takes the place of the old one, which other threads may be reading.
+            kept = list(self._stretched.items())[1 - self.MAX_CACHED :]
+            self._stretched = {**dict(kept), key: found}
         return found[1]
 
     def _stretch(self, height: int, width: int) -> Float[Tensor, "1 token dim"]:

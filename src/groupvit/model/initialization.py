@@ -1,8 +1,11 @@
 """Initial values of all parameters, in one place: the distributions of the original."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from groupvit.model.image_encoder import GroupingStage, ImageEncoder, PositionEmbedding
 from groupvit.model.layers import Block
@@ -65,3 +68,22 @@ def init_text_encoder(encoder: TextEncoder) -> None:
         for out in (block.attn.proj, block.mlp.fc2):
             nn.init.normal_(out.weight, std=(2 * depth * dim) ** -0.5)
         nn.init.normal_(block.mlp.fc1.weight, std=(2 * dim) ** -0.5)
+
+
+class NoInitialization(TorchFunctionMode):
+    """Context in which `nn.init` does nothing, for models whose values are loaded.
+
+    On the meta device its first call takes more than a second.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Call the function, unless it is one of `nn.init`."""
+        if getattr(func, "__module__", None) == nn.init.__name__:
+            return None
+        return func(*args, **(kwargs or {}))

@@ -3,7 +3,7 @@
 GroupViT, appendix C.1. Every class has a folder of images, as in ImageNet.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -50,8 +50,14 @@ class Classification:
     """Number of images that could not be read; they are skipped."""
 
 
-def find_items(folder: Path) -> tuple[list[str], list[Item]]:
+def find_items(
+    folder: Path, *, on_skipped: Callable[[str], object] | None = None
+) -> tuple[list[str], list[Item]]:
     """List the classes of a folder, which are its folders, and their images.
+
+    Args:
+        folder: Folder of the folders.
+        on_skipped: Called with a description of the files that a folder skips, if there are any.
 
     Returns:
         Names of the folders in alphabetical order, and images with the indices of their folders.
@@ -64,11 +70,13 @@ def find_items(folder: Path) -> tuple[list[str], list[Item]]:
     names = sorted(x.name for x in folder.iterdir() if x.is_dir() and not x.name.startswith("."))
     if not names:
         raise InputError(f"{folder} holds no folders; put the images of each class into its own")
-    items = [
-        Item(found.path, label)
-        for label, name in enumerate(names)
-        for found in image_files.find([folder / name])
-    ]
+    items = list[Item]()
+    for label, name in enumerate(names):
+        found = image_files.search([folder / name])
+        items += [Item(image.path, label) for image in found.images]
+        description = found.describe_skipped()
+        if description and on_skipped is not None:
+            on_skipped(f"{folder / name}: {description}")
     return names, items
 
 

@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from os.path import normcase
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -75,7 +76,10 @@ class Outputs:
             if name not in get_args(Format):
                 known = ", ".join(get_args(Format))
                 raise InputError(f"there is no format {name!r}; known are {known}")
-        self.images = image_files.find(images)
+        found = image_files.search(images, outputs=folder)
+        self.images = found.images
+        self.skipped = found.describe_skipped()
+        """Number and names of files and folders that are no images to read; or empty."""
         self.folder = folder
         self.written: list[Path] = []
         """Files that are complete, in the order in which they were written."""
@@ -117,17 +121,20 @@ class Outputs:
         Raises:
             InputError: A file cannot be written.
         """
+        mark = image_files.output_mark()
         for kind, path in self._paths[image].items():
             if result is None and kind != "groups":
                 continue
             path.parent.mkdir(parents=True, exist_ok=True)
             with new_file(path) as beside:
                 if result is None:
-                    grouped.to_image().save(beside)
+                    grouped.to_image().save(beside, pnginfo=mark)
                 elif kind == "groups":
-                    result.to_groups_image().save(beside)
+                    result.to_groups_image().save(beside, pnginfo=mark)
                 elif kind == "overlay":
-                    result.to_overlay().save(beside)
+                    result.to_overlay().save(beside, pnginfo=mark)
+                elif kind == "index":
+                    result.to_index_image().save(beside, pnginfo=mark)
                 else:
                     result.save(beside)
             self.written.append(path)
@@ -207,14 +214,53 @@ def _grouped(
 def _plan(
     images: Sequence[ImageFile], folder: Path, formats: Sequence[str]
 ) -> dict[ImageFile, dict[Format, Path]]:
-    """Path of every file; images that differ only in their suffix keep it."""
+    """Path of every file; images whose files would have the same path keep their suffix in it.
+
+    Raises:
+        InputError: Two images would have a file of the same path nevertheless.
+    """
     stems = Counter([image.name.with_suffix("") for image in images])
-    plan: dict[ImageFile, dict[Format, Path]] = {}
-    for image in images:
-        stem = image.name.with_suffix("")
-        base = folder / (stem if stems[stem] == 1 else image.name)
-        plan[image] = {}
-        for kind, suffix in SUFFIXES.items():
-            if kind in formats:
-                plan[image][kind] = base.with_name(base.name + suffix)
-    return plan
+    whole = {image for image in images if stems[image.name.with_suffix("")] > 1}
+    while True:
+        plan = {image: _paths(image, folder, formats, whole=image in whole) for image in images}
+        colliding = _colliding(plan)
+        if not colliding:
+            return plan
+        if colliding <= whole:
+            first, second = sorted(image.path for image in colliding)[:2]
+            raise InputError(
+                f"files of {first} and {second} would have the same path; rename one of them, or "
+                "segment them into two folders"
+            )
+        whole |= colliding
+
+
+def _paths(
+    image: ImageFile, folder: Path, formats: Sequence[str], *, whole: bool
+) -> dict[Format, Path]:
+    """Path of each kind of file; `whole`: with the suffix of the image."""
+    base = folder / (image.name if whole else image.name.with_suffix(""))
+    return {
+        kind: base.with_name(base.name + suffix)
+        for kind, suffix in SUFFIXES.items()
+        if kind in formats
+    }
+
+
+def _colliding(plan: dict[ImageFile, dict[Format, Path]]) -> set[ImageFile]:
+    """Images with a path that another has too, or that is a folder of another's.
+
+    Case is ignored on Windows.
+    """
+    owners: dict[str, set[ImageFile]] = {}
+    for image, paths in plan.items():
+        for path in paths.values():
+            owners.setdefault(normcase(path), set()).add(image)
+    colliding = set[ImageFile]()
+    for image, paths in plan.items():
+        for path in paths.values():
+            for place in (path, *path.parents):
+                others = owners.get(normcase(place), {image})
+                if others != {image}:
+                    colliding |= others | {image}
+    return colliding

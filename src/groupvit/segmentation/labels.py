@@ -26,7 +26,8 @@ def parse(labels: "Sequence[str] | Labels", background: Background | None = None
     """Parse labels such as `car|automobile|taxi`, and the words of the background.
 
     Args:
-        labels: Texts, or what this function returned for the same background.
+        labels: Texts, in each of which commas may separate several labels, or what this function
+            returned for the same background.
         background: Background of the segmentation.
 
     Raises:
@@ -34,11 +35,9 @@ def parse(labels: "Sequence[str] | Labels", background: Background | None = None
     """
     if isinstance(labels, Labels):
         return labels
-    count = len(labels)
-    if background is None or not background.words:
-        parsed = parse_labels(labels)
-    else:
-        parse_labels(labels)  # a mistake in the labels alone is named first
+    parsed = parse_labels(labels)
+    count = len(parsed)
+    if background is not None and background.words:  # a mistake in the labels is named before
         parsed = parse_labels([*labels, *background.words])
     names: list[str] = []
     words: list[str] = []

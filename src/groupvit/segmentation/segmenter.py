@@ -235,10 +235,16 @@ class Segmenter:
     ) -> Segmentation | list[Segmentation]:
         """Segment an image, or several in one batch, by labels.
 
+        Several threads may call it. Equal calls give equal results as long as the words and images
+        are encoded in batches of the same shapes. Words that were encoded together with others
+        before, or other images in the batch, move scores by the rounding of float32, at most about
+        1e-6; label maps are the same but where two scores are equal to within that.
+
         Args:
             images: A file, a Pillow image, a uint8 array "height width 3" (RGB, 0 to 255) or
                 "height width" (gray); or a list or tuple of them, of any sizes.
-            labels: Free text. Synonyms share a label: `car|automobile|taxi`.
+            labels: Free text. Synonyms share a label: `car|automobile|taxi`. Commas separate labels
+                within a text; quotation marks keep one: `"salt, pepper"`.
             background: Thresholds and words of the background; None: every pixel has a label.
             top_labels: Number of labels that may be used in a window, those that fit the whole of
                 it best, or `all`; None: as the protocol is set.

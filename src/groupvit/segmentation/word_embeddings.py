@@ -1,7 +1,8 @@
 """Text embeddings of words, remembered from image to image."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from threading import Lock
 
 import torch
 from einops import reduce
@@ -12,6 +13,9 @@ from torch.nn import functional as F
 from groupvit.segmentation.network import Network
 from groupvit.text.prompts import prompts
 from groupvit.text.tokenizer import Tokenizer
+
+_LOCK = Lock()
+"""One for all memories, so that they can be copied; held for no longer than a look-up takes."""
 
 
 class WordEmbeddings:
@@ -32,20 +36,38 @@ class WordEmbeddings:
     ) -> Float[Tensor, "word embedding"]:
         """L2-normalized mean embeddings of the sentences of each word.
 
+        Several threads may call it. A word that is encoded with others differs from the same word
+        alone by the rounding of float32, at most about 2e-7 a value, since the shape of a batch
+        decides the order of its sums.
+
         Raises:
             InputError: A word is too long for the text encoder.
         """
-        new = [word for word in words if (word, templates) not in self._known]
+        found = self._remembered(words, templates)
+        new = [word for word in dict.fromkeys(words) if word not in found]
         if new:
-            for word, embedding in zip(new, self._encode(new, templates), strict=True):
-                self._known[word, templates] = embedding
-        embeddings = []
-        for word in words:
-            self._known.move_to_end((word, templates))
-            embeddings.append(self._known[word, templates])
-        while len(self._known) > self.REMEMBERED:
-            self._known.popitem(last=False)
-        return torch.stack(embeddings)
+            found |= zip(new, self._encode(new, templates), strict=True)
+        self._remember(found, words, templates)
+        return torch.stack([found[word] for word in words])
+
+    def _remembered(self, words: Sequence[str], templates: tuple[str, ...]) -> dict[str, Tensor]:
+        with _LOCK:
+            return {
+                word: self._known[word, templates]
+                for word in words
+                if (word, templates) in self._known
+            }
+
+    def _remember(
+        self, found: Mapping[str, Tensor], words: Sequence[str], templates: tuple[str, ...]
+    ) -> None:
+        with _LOCK:
+            for word in words:
+                # Another thread may have been first; its embedding stays.
+                self._known.setdefault((word, templates), found[word])
+                self._known.move_to_end((word, templates))
+            while len(self._known) > self.REMEMBERED:
+                self._known.popitem(last=False)
 
     def _encode(
         self, words: Sequence[str], templates: tuple[str, ...]

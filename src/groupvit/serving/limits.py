@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from groupvit.errors import InputError
+from groupvit.text.prompts import split_labels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,7 @@ class RequestLimits:
         Raises:
             InputError: There are too many, or one is too long.
         """
+        labels = split_labels(labels)
         if len(labels) > self.max_labels:
             raise InputError(f"{len(labels)} labels are given; the limit is {self.max_labels}")
         for label in labels:

@@ -13,12 +13,17 @@ from groupvit.segmentation.result import Segmentation
 from groupvit.serving.responses import EmbedResponse, ModelResponse, SegmentResponse
 from groupvit.serving.service import Service
 from groupvit.text.background import Background
+from groupvit.text.prompts import split_words
 
 Upload = Annotated[UploadFile, File(description="JPEG, PNG or WebP file.")]
 Labels = Annotated[
-    list[str], Form(description="Labels, one in each field; synonyms share a label: car|taxi.")
+    list[str],
+    Form(
+        description="Labels, one in each field or separated by commas; synonyms share a label: "
+        'car|taxi; quotation marks keep a comma: "salt, pepper".'
+    ),
 ]
-Words = Annotated[list[str], Form(description="Words, one in each field.")]
+Words = Annotated[list[str], Form(description="Words, one in each field or separated by commas.")]
 View = Annotated[
     Literal["labels", "overlay", "groups"],
     Form(description="Image of the response, if the client accepts image/png."),
@@ -104,6 +109,7 @@ class Routes:
         if not words and image is None:
             raise InputError("there is nothing to embed; give words, or an image")
         self._service.limits.check_labels(words)
+        words = list(split_words(words))
         pixels = None if image is None else await self._service.decode(await image.read())
 
         def finish(grouped: GroupedImage | None) -> EmbedResponse:

@@ -1,8 +1,14 @@
-"""Labels of a user, and the prompts made of them: "a photo of a cat."."""
+"""Labels of a user, and the prompts made of them: "a photo of a cat.".
 
+Labels are written in one way everywhere: commas separate them, bars separate their synonyms, and
+quotation marks around a word keep the commas and bars in it: sky, car|taxi, "salt, pepper".
+"""
+
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import chain
 from typing import Final
 
 from groupvit.errors import InputError
@@ -32,15 +38,46 @@ def imagenet_classes() -> tuple[str, ...]:
     return tuple(path.read_text(encoding="utf-8").splitlines())
 
 
+def split_labels(texts: Iterable[str]) -> tuple[str, ...]:
+    """Texts of single labels: texts split at the commas that no quotation marks enclose.
+
+    Nothing between two commas is no label: "sky, car," has two. An empty text is kept.
+
+    Raises:
+        InputError: A quotation mark is not closed.
+    """
+    return tuple(chain.from_iterable(_labels_in(text) for text in texts))
+
+
+def split_words(texts: Iterable[str]) -> tuple[str, ...]:
+    """Words of texts, split like labels, without their quotation marks.
+
+    Raises:
+        InputError: A quotation mark is not closed.
+    """
+    return tuple(_unquoted(label) for label in split_labels(texts))
+
+
+def quoted(word: str) -> str:
+    """Text of a label with exactly this word, whatever commas, bars and quotation marks it has."""
+    return '"' + word.replace('"', '""') + '"'
+
+
 def parse_label(text: str) -> Label:
     """Label of one word or of synonyms separated by bars: "car|automobile|taxi".
 
     Whitespace is stripped around words and collapsed inside them; case is kept.
 
     Raises:
-        InputError: The text or a word of it is empty, a word occurs twice, or it is "background".
+        InputError: The text or a word of it is empty, a word occurs twice, it is "background", a
+            comma makes it several labels, or a quotation mark is not closed.
     """
-    words = tuple(" ".join(word.split()) for word in text.split("|"))
+    if len(_labels_in(text)) > 1:
+        raise InputError(
+            f"{text!r} is several labels, since commas separate them; give one, or put "
+            'quotation marks around a word with a comma, such as "salt, pepper"'
+        )
+    words = tuple(" ".join(_unquoted(word).split()) for word in _split(text, "|"))
     if not any(words):
         raise InputError(f"the label {text!r} is empty; give it a word, such as dog")
     if not all(words):
@@ -61,7 +98,9 @@ def parse_label(text: str) -> Label:
 
 
 def parse_labels(texts: Sequence[str]) -> tuple[Label, ...]:
-    """Labels of several texts in their order; see `parse_label` for one text.
+    """Labels of several texts in their order; a text may hold several, separated by commas.
+
+    See `split_labels`, and `parse_label` for one label.
 
     Raises:
         InputError: There are no texts, one of them is no label, or two share a word (regardless of
@@ -71,7 +110,9 @@ def parse_labels(texts: Sequence[str]) -> tuple[Label, ...]:
         raise InputError(f"labels is the single string {texts!r}; give a list, such as ['dog']")
     if not texts:
         raise InputError("labels is empty; give at least one word, such as dog")
-    labels = tuple(map(parse_label, texts))
+    labels = tuple(map(parse_label, split_labels(texts)))
+    if not labels:
+        raise InputError("labels are nothing but commas; give at least one word, such as dog")
     owners: dict[str, Label] = {}
     for label in labels:
         for word in label.words:
@@ -85,6 +126,40 @@ def parse_labels(texts: Sequence[str]) -> tuple[Label, ...]:
                 "keep it in one of them"
             )
     return labels
+
+
+def _labels_in(text: str) -> list[str]:
+    pieces = [piece.strip() for piece in _split(text, ",")]
+    return pieces if len(pieces) == 1 else list(filter(None, pieces))
+
+
+_QUOTED_OR_SEPARATOR = re.compile(r"""(?:^|(?<=[,|]))\s*"(?P<closed>(?:[^"]|"")*")?|[,|]""")
+"""A quoted word where a word begins, in which "" stands for one quotation mark; or a separator."""
+
+
+def _split(text: str, separator: str) -> list[str]:
+    """Pieces of a text between separators; none separates inside quotation marks.
+
+    A quotation mark opens where a word begins; inside a word it is a plain character: 5" pipe.
+    """
+    pieces, start = list[str](), 0
+    for match in _QUOTED_OR_SEPARATOR.finditer(text):
+        if match[0] == separator:
+            pieces.append(text[start : match.start()])
+            start = match.end()
+        elif match[0].endswith('"') and not match["closed"]:
+            raise InputError(
+                f"the label {text!r} has a quotation mark that is not closed; close it"
+            )
+    return [*pieces, text[start:]]
+
+
+def _unquoted(text: str) -> str:
+    """Word without the quotation marks around it."""
+    word = text.strip()
+    if len(word) < 2 or not word.startswith('"') or not word.endswith('"'):
+        return word
+    return word[1:-1].replace('""', '"')
 
 
 def prompts(word: str, templates: Iterable[str]) -> list[str]:

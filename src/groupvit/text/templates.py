@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Final
 
+from groupvit import files
 from groupvit.errors import InputError
 
 SIMPLE: Final = ("a photo of a {}.",)
@@ -142,7 +143,7 @@ def load_templates(name_or_path: str) -> tuple[str, ...]:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return files.read_text(path)
     except UnicodeDecodeError:
         raise InputError(f"the template file {path} is not UTF-8 text; save it as UTF-8") from None
     except OSError as error:

@@ -142,7 +142,7 @@ def read_progress(folder: Path) -> Progress:
     """Counters of the run at the checkpoint."""
     path = folder / COUNTERS_FILE
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(files.read_text(path))
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
     return from_values(Progress, values, where=str(path))

@@ -106,7 +106,7 @@ class RunFolder:
 
     def _values(self) -> dict[str, Any]:
         try:
-            values = json.loads((self.path / CONFIG_FILE).read_text(encoding="utf-8"))
+            values = json.loads(files.read_text(self.path / CONFIG_FILE))
         except (OSError, ValueError):
             values = None
         if not isinstance(values, dict) or values.get("format") != FORMAT:

@@ -1,13 +1,11 @@
 """Architecture inferred from the shapes of the tensors of a model."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from math import isqrt
-from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
+from torch import Tensor
 
 from groupvit.errors import InputError
 from groupvit.model.config import (
@@ -17,6 +15,7 @@ from groupvit.model.config import (
     TextEncoderConfig,
 )
 from groupvit.model.groupvit import GroupViT
+from groupvit.model.initialization import NoInitialization
 
 HEAD_DIM = 64
 """Width of a head in every released model; the shapes do not show it."""
@@ -57,24 +56,9 @@ def with_heads(config: GroupViTConfig, *, image: int, text: int) -> GroupViTConf
     )
 
 
-class _NoInitialization(TorchFunctionMode):
-    """Skips the drawing of first values, which costs a second even where there is no memory."""
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        if getattr(func, "__module__", None) == nn.init.__name__:
-            return None
-        return func(*args, **(kwargs or {}))
-
-
 def blank(config: GroupViTConfig) -> GroupViT:
-    """A model whose parameters have shapes but no values yet."""
-    with torch.device("meta"), _NoInitialization():
+    """Model whose parameters have shapes and no values."""
+    with torch.device("meta"), NoInitialization():
         return GroupViT(config)
 
 

@@ -136,7 +136,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     """Content of the `config.json` of a folder, ours or Hugging Face's."""
     path = folder / CONFIG_FILE
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(files.read_text(path))
     except FileNotFoundError as error:
         raise InputError(f"{folder} has no {CONFIG_FILE}; it is no model folder") from error
     except (OSError, ValueError) as error:

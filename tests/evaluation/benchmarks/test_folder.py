@@ -135,3 +135,29 @@ def test_a_large_benchmark_is_listed_without_reading_it(tmp_path):
     path = write_folder(tmp_path, num=1)
     (path / "images/000.png").write_bytes(b"")
     assert len(read_folder(path)) == 1
+
+
+@pytest.mark.parametrize("form", ["{}: {}", "{}:{}", "{}\t{}", "\ufeff{} = {}"])
+def test_numbers_before_the_names_of_classes_are_left_out(folder, form):
+    lines = [form.format(number, name) for number, name in enumerate(CLASSES)]
+    (folder / "classes.txt").write_text("\r\n".join(lines).replace("\n\ufeff", "\n"), "utf-8")
+    assert read_folder(folder).labels == CLASSES
+    assert read_folder(with_numbered_background(folder)).has_background
+
+
+def with_numbered_background(path):
+    (path / "classes.txt").write_text("0: Background\n1: tree\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("1: sky\n2: grass", "line 1 is '1: sky', .* number every line from 0"),
+        ("sky\ndoor, double door", "line 2 is 'door, double door', and commas separate labels"),
+    ],
+)
+def test_a_line_that_is_no_single_class_is_refused(folder, text, complaint):
+    (folder / "classes.txt").write_text(text)
+    with pytest.raises(InputError, match=f"classes.txt, {complaint}"):
+        read_folder(folder)

@@ -62,7 +62,7 @@ Region = tuple[int, dict[str, Any]]
 def _load(file: Path) -> tuple[dict[str, int], dict[int, list[Region]]]:
     """Ids of the validation images by name, and regions by id."""
     try:
-        with file.open(encoding="utf-8") as stream:
+        with file.open(encoding="utf-8-sig") as stream:
             values = json.load(stream)
         images = {
             image["file_name"]: image["image_id"]

@@ -2,7 +2,8 @@
 
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from groupvit import imaging
 from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.benchmark import Sample
 from groupvit.evaluation.scores import IGNORED
+from groupvit.text.prompts import BACKGROUND
 
 UNKNOWN = -1
 """In a table of values: the value must not occur."""
@@ -54,7 +56,19 @@ def read_mask(pair: Pair, size: tuple[int, int]) -> UInt8[np.ndarray, "height wi
     Raises:
         InputError: The mask is no 8-bit PNG, gray or with a palette, of this size, or is damaged.
     """
-    path = pair.mask
+    with opened_mask(pair.mask, size) as image:
+        return np.array(image)
+
+
+@contextmanager
+def opened_mask(
+    path: Path, size: tuple[int, int], *, modes: Collection[str] = ("P", "L")
+) -> Iterator[Image.Image]:
+    """Mask whose (height, width) and mode are checked before it is decoded.
+
+    Raises:
+        InputError: It is no PNG of this size and one of these modes, or is damaged.
+    """
     try:
         with Image.open(path, formats=["PNG"]) as image:
             if (image.height, image.width) != size:
@@ -62,12 +76,13 @@ def read_mask(pair: Pair, size: tuple[int, int]) -> UInt8[np.ndarray, "height wi
                     f"the mask {path} has {image.width} x {image.height} pixels, its image "
                     f"{size[1]} x {size[0]}; give both in the same size"
                 )
-            if image.mode not in ("P", "L"):
+            if image.mode not in modes:
                 raise InputError(
                     f"the mask {path} has the mode {image.mode}; save it as a PNG of 8 bits, "
-                    "gray or with a palette, whose values are class indices"
+                    "gray or with a palette, whose values are class indices, or map its colors, "
+                    "such as --mask-values 000000=background ff0000=tree"
                 )
-            return np.array(image)
+            yield image
     except InputError:
         raise
     except UnidentifiedImageError:
@@ -100,6 +115,19 @@ class Files:
     """File or list of the classes, for messages."""
     read: Read = read_mask
     """Function that reads a mask."""
+    is_mapped: bool = False
+    """True if the user gave the classes of the values."""
+    value_names: tuple[str, ...] = ()
+    """Names of the values, such as colors; empty: numbers."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Labels of all classes in the order of their numbers, the background first."""
+        return (BACKGROUND, *self.labels) if self.has_background else self.labels
+
+    def name_of(self, value: int) -> str:
+        """Name of a mask value in messages."""
+        return self.value_names[value] if self.value_names else str(value)
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -121,9 +149,13 @@ class Files:
         return Sample(pair.image.name, image, classes.astype(np.uint8))
 
     def _refuse(self, pair: Pair, value: int) -> None:
-        num_classes = len(self.labels) + self.has_background
+        if self.is_mapped:
+            raise InputError(
+                f"the mask {pair.mask} has the value {value}, which --mask-values does not name; "
+                f"add {value}=CLASS, or {value}=ignored"
+            )
         raise InputError(
-            f"the mask {pair.mask} has the value {value}, but {self.listed} has {num_classes} "
-            "lines, numbered from 0; name the class there, or write 255 for pixels that do not "
-            "count"
+            f"the mask {pair.mask} has the value {value}, but {self.listed} has "
+            f"{len(self.classes)} lines, numbered from 0; name the class there, or write 255 for "
+            f"pixels that do not count, or map the values, such as --mask-values {value}=CLASS"
         )

@@ -1,18 +1,21 @@
 """Benchmark of your own: images, masks of the same names, and a list of classes."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from groupvit import image_files
 from groupvit.errors import InputError
-from groupvit.evaluation.benchmarks.files import Files, Pair, identity
+from groupvit.evaluation.benchmarks.files import Files, Pair, identity, read_mask
+from groupvit.evaluation.benchmarks.mask_values import MaskTable, mask_table
 from groupvit.evaluation.scores import IGNORED
+from groupvit.text.label_file import one_per_line, read_lines
 from groupvit.text.prompts import BACKGROUND, parse_labels
 
 IMAGES, MASKS, CLASSES = "images", "masks", "classes.txt"
 """Names in the folder."""
 
 
-def read_folder(path: str | Path) -> Files:
+def read_folder(path: str | Path, *, mask_values: Sequence[str] = ()) -> Files:
     """List the files of a folder that holds images/, masks/ and classes.txt; see `read_parts`."""
     path = Path(path)
     if not path.is_dir():
@@ -22,10 +25,14 @@ def read_folder(path: str | Path) -> Files:
             raise InputError(
                 f"no folder {name}/ under {path}; a benchmark has {IMAGES}/, {MASKS}/ and {CLASSES}"
             )
-    return read_parts(path / IMAGES, path / MASKS, path / CLASSES, name=str(path))
+    return read_parts(
+        path / IMAGES, path / MASKS, path / CLASSES, name=str(path), mask_values=mask_values
+    )
 
 
-def read_parts(images: Path, masks: Path, classes: Path, *, name: str) -> Files:
+def read_parts(
+    images: Path, masks: Path, classes: Path, *, name: str, mask_values: Sequence[str] = ()
+) -> Files:
     """List images and masks in any folders.
 
     A mask is a PNG, gray or with a palette, whose values are line numbers of the list of classes,
@@ -36,6 +43,8 @@ def read_parts(images: Path, masks: Path, classes: Path, *, name: str) -> Files:
         masks: Folder of the masks, each with the name of its image and the suffix .png.
         classes: Text file with one class name per line, synonyms separated by |.
         name: Name in reports.
+        mask_values: Classes of the values or colors of masks, if they are not line numbers; see
+            `mask_values.mask_table`.
 
     Raises:
         InputError: A folder or file is missing or empty, an image has no mask, a mask has no
@@ -51,28 +60,31 @@ def read_parts(images: Path, masks: Path, classes: Path, *, name: str) -> Files:
         parse_labels(labels)
     except InputError as error:
         raise InputError(f"{classes}: {error}") from None
+    table = MaskTable(identity(len(lines)), read_mask)
+    if mask_values:
+        table = mask_table(mask_values, lines)
     return Files(
         name=name,
         labels=labels,
         has_background=has_background,
         pairs=_pairs(images, masks),
-        values=identity(len(lines)),
+        values=table.values,
         listed=str(classes),
+        read=table.read,
+        is_mapped=bool(mask_values),
+        value_names=table.names,
     )
 
 
 def _lines(file: Path) -> list[str]:
-    """Names of the classes, one per line, without blank lines at the end."""
-    try:
-        lines = list(map(str.strip, file.read_text("utf-8-sig").rstrip().splitlines()))
-    except FileNotFoundError:
+    """Names of the classes, one per line, maybe with their numbers: `0: sky`."""
+    if not file.exists():
         raise InputError(
             f"no file {file}; write one with the name of a class in each line, in the order of the "
             "values in the masks"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file} cannot be read as UTF-8 text: {error}") from None
-    if not lines:
+        )
+    lines = read_lines(file)
+    if lines == [""]:
         raise InputError(f"{file} is empty; write the name of a class in each line")
     if len(lines) > IGNORED:
         raise InputError(f"{file} has {len(lines)} classes; masks of 8 bits hold at most {IGNORED}")
@@ -81,7 +93,7 @@ def _lines(file: Path) -> list[str]:
             f"{file}, line {lines.index('') + 1} is blank; the numbers of lines are the values in "
             "the masks, so give it a name"
         )
-    return lines
+    return one_per_line(lines, file)
 
 
 def _pairs(folder: Path, masks: Path) -> tuple[Pair, ...]:

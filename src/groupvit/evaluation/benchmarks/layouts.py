@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from groupvit import files
 from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.context import annotated
 from groupvit.evaluation.benchmarks.files import (
@@ -133,7 +134,7 @@ def _same_stem(masks: Path) -> Callable[[Path], Path]:
 def _list(file: Path) -> list[str]:
     """Stems of images, one per line."""
     try:
-        return file.read_text("utf-8").split()
+        return files.read_text(file).split()
     except (OSError, UnicodeDecodeError):
         raise InputError(f"there is no list of images {file}") from None
 

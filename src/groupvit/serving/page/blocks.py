@@ -109,7 +109,7 @@ def _label_input(suggested: Sequence[str]) -> gr.Dropdown:
         list(suggested),
         value=[],
         label="Labels",
-        info="Type one and press Enter. Synonyms share a label: car|taxi",
+        info="Type one, or several with commas, and press Enter. Synonyms: car|taxi",
         multiselect=True,
         allow_custom_value=True,
     )
