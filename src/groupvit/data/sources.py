@@ -194,7 +194,9 @@ def _text_table(path: Path, columns: tuple[str, str]) -> Source:
         cells = _repaired(cells, len(header), caption, delimiter)
         if kind := _fault(cells, len(header), image, caption):
             detail = f"{len(cells)} for {len(header)} columns; put captions in quotation marks"
-            left_out.append(LeftOut(f"{path}, line {line}", kind, detail))
+            left_out.append(
+                LeftOut(f"{path}, line {line}", kind, detail if "cells" in kind else "")
+            )
         else:
             texts = captions_of_cell(cells[caption]) or []
             captions.append((path.parent / cells[image].strip(), texts))
