@@ -53,7 +53,15 @@ def read_text(path: Path) -> str:
         OSError: The file cannot be read.
         UnicodeDecodeError: It is no such text.
     """
-    content = path.read_bytes()
+    return decode(path.read_bytes())
+
+
+def decode(content: bytes) -> str:
+    """Text of the content of such a file, with line feeds as line ends.
+
+    Raises:
+        UnicodeDecodeError: It is no such text.
+    """
     is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     text = content.decode("utf-16" if is_utf_16 else "utf-8-sig")
     return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -64,6 +64,26 @@ def test_what_is_left_out_is_reported(run, folder, tmp_path):
     assert "3.jpg" in (tmp_path / "out" / "train.skipped.txt").read_text()
 
 
+def test_a_table_counts_what_was_read_packed_and_left_out(run, folder, tmp_path):
+    rows = ["image,caption", "0.jpg,a dog, brown", "short", "1.jpg,", "2.jpg,a cat", "9.jpg,a cow"]
+    (folder / "t.csv").write_text("\n".join(rows), encoding="utf-8")
+    code, printed, _ = run("pack", folder / "t.csv", "--out", tmp_path / "out")
+    assert code == 0
+    lines = [line.split() for line in printed.replace(str(folder), "HERE").splitlines()]
+    for line in (
+        "read 5 rows",
+        "packed 2 images",
+        "packed 2 captions",
+        "left out 1 row with too few cells: HERE/t.csv, line 3",
+        "left out 1 it has no caption: HERE/1.jpg",
+        "left out 1 its image file is missing: HERE/9.jpg",
+    ):
+        assert line.split() in lines
+    listed = (tmp_path / "out" / "train.skipped.txt").read_text()
+    assert "t.csv, line 3\trow with too few cells: 1 for 2 columns" in listed
+    assert len(listed.splitlines()) == 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -47,6 +47,19 @@ def test_a_text_wins_over_metadata(tmp_path):
     assert contents(tmp_path, *parts).samples[0].captions == ("a dog",)
 
 
+def test_a_text_that_the_metadata_have_whole_is_one_caption(tmp_path):
+    text = "two lines\nof a\tdog"
+    parts = ("a.jpg", JPEG), ("a.json", as_json(caption=f" {text}\n")), ("a.txt", text)
+    assert contents(tmp_path, *parts).samples[0].captions == ("two lines of a dog",)
+
+
+def test_texts_of_other_encodings_are_counted(tmp_path):
+    parts = ("a.jpg", JPEG), ("a.txt", "ein schöner Hund".encode("latin-1"))
+    samples, damage = contents(tmp_path, *parts, ("b.jpg", JPEG), ("b.txt", "ä".encode("utf-16")))
+    assert [sample.captions for sample in samples] == [("ein sch\ufffdner Hund",), ("ä",)]
+    assert damage == {"text not UTF-8": 1}
+
+
 def test_parts_of_a_sample_need_not_be_neighbors(tmp_path):
     parts = ("x/a.jpg", JPEG), ("y/a.jpg", JPEG), ("y/a.txt", "a dog"), ("x/a.txt", "a cat")
     samples, damage = contents(tmp_path, *parts)

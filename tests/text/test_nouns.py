@@ -41,6 +41,27 @@ def test_a_caption_without_nouns_gives_none(finder, caption):
     assert finder.find(caption) == []
 
 
+@pytest.mark.parametrize(
+    "caption", ["dog,cat,bird", "dog;cat; bird", "dog, cat,bird", "Dog,cat,bird."]
+)
+def test_a_list_without_spaces_has_its_nouns(finder, caption):
+    assert finder.find(caption) == ["dog", "cat", "bird"]
+
+
+@pytest.mark.parametrize(
+    ("caption", "nouns"),
+    [
+        ("fish &amp; chips", ["fish", "chips"]),
+        ("a dog&nbsp;on&nbsp;grass", ["dog", "grass"]),
+        ("fish &amp;amp; a dog", ["fish", "dog"]),
+        ("a caf&eacute; &lt;3", ["café"]),
+        ("1,000 dogs", ["dogs"]),
+    ],
+)
+def test_html_entities_are_no_nouns(finder, caption, nouns):
+    assert finder.find(caption) == nouns
+
+
 def test_only_letters_count_and_at_least_two(finder):
     assert finder.find("a b1 x dog's t-shirt can't") == ["dog"]
 

@@ -1,6 +1,7 @@
 """What a run does: it learns, speaks, skips, stops, scores and saves."""
 
 import json
+import math
 import os
 import signal
 from contextlib import redirect_stdout
@@ -20,7 +21,7 @@ from groupvit.training import state
 from groupvit.training.config import ObjectiveConfig, TrainingConfig
 from groupvit.training.run_folder import RunFolder
 from groupvit.training.trainer import train
-from groupvit.weights import checkpoint
+from groupvit.weights import catalogue, checkpoint, hugging_face
 from tests.data.pairs import photo, sample, write_shards, write_tar
 from tests.training.conftest import SETTINGS
 from tests.training.runs import DRAWN, equal, trace, weights
@@ -239,6 +240,22 @@ def test_a_start_of_another_architecture_is_refused(config, tmp_path):
     start = str(RunFolder(Path(config.out)).latest())
     with pytest.raises(InputError, match=r"wrong shape: .*projector"):
         train(replace(config, model=wider, start=start, out=str(tmp_path / "second")))
+
+
+def test_a_start_in_the_layout_of_transformers_lacks_a_part_which_begins_fresh(
+    config, tmp_path, capsys
+):
+    train(config)
+    start, still = tmp_path / "start", replace(config.optim, lr=1e-30, first_lr=0.0, last_lr=0.0)
+    model = catalogue.load(config.out).model
+    hugging_face.save(start, model)
+    capsys.readouterr()
+    train(replace(config, start=str(start), optim=still, out=str(tmp_path / "second")))
+    note = "start: multi_label_log_scale begins fresh, as the start has none"
+    assert capsys.readouterr().out.replace("\n", "").count(note) == 1
+    after = weights(tmp_path / "second")
+    assert after["multi_label_log_scale"].item() == pytest.approx(math.log(1 / 0.07))
+    assert torch.equal(after["image_projector.fc1.weight"], model.image_projector.fc1.weight)
 
 
 def test_bfloat16_and_pieces_of_a_batch_train_too(config):

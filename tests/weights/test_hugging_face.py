@@ -143,3 +143,18 @@ def test_the_folder_brings_its_tokenizer_and_the_preprocessing_of_training(tiny_
     assert torch.equal(inputs["input_ids"], Tokenizer()(["a photo of a cat."]))
     expected = normalize(torch.from_numpy(image).permute(2, 0, 1))
     assert torch.allclose(inputs["pixel_values"][0], expected, atol=1e-5)
+
+
+def test_the_tokenizer_of_a_smaller_vocabulary_fits(tiny_config, build, tmp_path):
+    text = replace(tiny_config.text, vocabulary_size=4096)
+    model = build(replace(tiny_config, text=text))
+    hugging_face.save(tmp_path / "there", model)
+    theirs = transformers.GroupViTModel.from_pretrained(tmp_path / "there").eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "there")
+    texts = ["a photo of a cat.", "a brontosaurus, a t-shirt and an acknowledgement"]
+    for text in texts:
+        tokens = tokenizer([text], return_tensors="pt")["input_ids"]
+        assert torch.equal(tokens, Tokenizer(4096)([text]))
+        with torch.no_grad():
+            features = theirs.text_model(input_ids=tokens[:, :8]).pooler_output
+        assert features.isfinite().all()

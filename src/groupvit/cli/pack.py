@@ -1,5 +1,6 @@
 """`groupvit pack`: shards of image-caption pairs from a folder, a table, or COCO's captions."""
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from groupvit.data.packing import Packed
-    from groupvit.data.sources import Pair
+    from groupvit.data.sources import Source
 
 
 def pack(
@@ -37,8 +38,8 @@ def pack(
     """Pack images and captions into tar shards, which training reads.
 
     Args:
-        source: A folder with images and captions (a.txt beside a.jpg, or captions.csv or
-            captions.txt for all), or a CSV, TSV or Parquet table.
+        source: A folder with images and captions (a.txt or a.json beside a.jpg, or captions.csv
+            or captions.txt for all), or a CSV, TSV or Parquet table.
         out: Folder for the shards.
         coco: Caption file of COCO, such as captions_train2017.json, instead of a folder or table.
         images: Folder with the images of --coco.
@@ -69,20 +70,28 @@ def pack(
         shuffle_seed=shuffle_seed,
         nouns=nouns,
     )
-    pairs = _pairs(source, coco, images, image_column, caption_column)
+    found = _read(source, coco, images, image_column, caption_column)
     with counted("pairs") as progress:
-        packed = write(pairs, out, config, overwrite=overwrite, on_progress=progress)
+        packed = write(
+            found.pairs,
+            out,
+            config,
+            left_out=found.left_out,
+            overwrite=overwrite,
+            on_progress=progress,
+        )
+    _print_table(console, found, packed)
     _print_summary(console, packed, out / f"{name}.skipped.txt")
     return 0
 
 
-def _pairs(
+def _read(
     source: Path | None,
     coco: Path | None,
     images: Path | None,
     image_column: str,
     caption_column: str,
-) -> "list[Pair]":
+) -> "Source":
     from groupvit.data import sources
 
     if (source is None) == (coco is None):
@@ -99,6 +108,19 @@ def _pairs(
             f"{source} is neither a folder nor a table; a table ends in .csv, .tsv or .parquet"
         )
     return sources.from_table(source, image_column=image_column, caption_column=caption_column)
+
+
+def _print_table(console: "Console", found: "Source", packed: "Packed") -> None:
+    """Numbers read, packed and left out, and why; with the first example of each reason."""
+    images = sum(shard.num_samples for shard in packed.shards)
+    captions = sum(shard.num_captions for shard in packed.shards)
+    rows = [("read", number, what) for what, number in found.read.items()]
+    rows += [("packed", images, "images"), ("packed", captions, "captions")]
+    examples = {one.kind: one.where for one in reversed(packed.skipped)}
+    for kind, number in Counter(one.kind for one in packed.skipped).items():
+        rows.append(("left out", number, f"{kind}: {examples[kind]}"))
+    for name, number, what in rows:
+        console.print(f"{name:8} {number:>11,}  {what}", markup=False)
 
 
 def _print_summary(console: "Console", packed: "Packed", list_of_skipped: Path) -> None:

@@ -18,7 +18,7 @@ from groupvit import files, imaging
 from groupvit.data import index
 from groupvit.data.config import Nouns
 from groupvit.data.index import Shard
-from groupvit.data.sources import Pair
+from groupvit.data.sources import NO_CAPTION, LeftOut, Pair
 from groupvit.data.tar_samples import LARGEST_IMAGE, LARGEST_TEXT
 from groupvit.errors import InputError
 from groupvit.progress import OnProgress
@@ -26,6 +26,9 @@ from groupvit.text.nouns import NounFinder
 
 _SIGNS = {b"\xff\xd8\xff": "jpg", b"\x89PNG": "png", b"RIFF": "webp"}
 """First bytes of the formats that `imaging.read` reads."""
+
+_TOO_LONG, _TOO_LARGE = "its captions are too long", "its image file is too large"
+_UNREADABLE, _MISSING = "its image cannot be read", "its image file is missing"
 
 _AT_ONCE = 64
 """Images prepared at a time."""
@@ -60,18 +63,11 @@ class PackingConfig:
             raise InputError(f"quality is {self.quality}; give 1 to 100")
 
 
-class Skipped(NamedTuple):
-    """A pair that was left out."""
-
-    image: Path
-    reason: str
-
-
 class Packed(NamedTuple):
-    """Shards, and the pairs that were left out."""
+    """Shards, and the rows, files and pairs that were left out."""
 
     shards: list[Shard]
-    skipped: list[Skipped]
+    skipped: list[LeftOut]
 
 
 class _Members(NamedTuple):
@@ -87,6 +83,7 @@ def pack(
     out: Path,
     config: PackingConfig,
     *,
+    left_out: Sequence[LeftOut] = (),
     overwrite: bool = False,
     on_progress: OnProgress | None = None,
 ) -> Packed:
@@ -99,6 +96,7 @@ def pack(
         pairs: Images and captions.
         out: Folder of the shards.
         config: The settings.
+        left_out: Rows and files that gave no pair; they are listed with the others.
         overwrite: Replace existing shards of this name.
         on_progress: Called after every pair.
 
@@ -111,10 +109,10 @@ def pack(
     if old and not overwrite:
         raise InputError(f"{old[0]} exists already; choose another name or pass --overwrite")
     with files.temporary_folder(out, config.name) as beside:
-        skipped = _write(pairs, beside, config, on_progress)
+        skipped = [*left_out, *_write(pairs, beside, config, on_progress)]
         paths = sorted(beside.glob("*.tar"))
         if not paths:
-            reason = f"; the first: {skipped[0].image}: {skipped[0].reason}" if skipped else ""
+            reason = f"; the first: {_line(skipped[0], ': ')}" if skipped else ""
             raise InputError(f"none of the {len(pairs):,} pairs can be used{reason}")
         index.prepare(paths, config.nouns)
         _replace(old, beside, out)
@@ -130,16 +128,16 @@ def _existing(out: Path, name: str) -> list[Path]:
 
 def _write(
     pairs: Sequence[Pair], folder: Path, config: PackingConfig, on_progress: OnProgress | None
-) -> list[Skipped]:
+) -> list[LeftOut]:
     order = list(pairs)
     random.Random(config.shuffle_seed).shuffle(order)
-    skipped: list[Skipped] = []
+    skipped: list[LeftOut] = []
     tar: tarfile.TarFile | None = None
     number = 0
     try:
-        for done, (pair, members) in enumerate(_prepared(order, config), start=1):
-            if isinstance(members, str):
-                skipped.append(Skipped(pair.image, members))
+        for done, members in enumerate(_prepared(order, config), start=1):
+            if isinstance(members, LeftOut):
+                skipped.append(members)
             else:
                 shard, place = divmod(number, config.shard_size)
                 if place == 0:
@@ -168,29 +166,28 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
     tar.addfile(member, io.BytesIO(data))
 
 
-def _prepared(
-    pairs: Sequence[Pair], config: PackingConfig
-) -> Iterator[tuple[Pair, _Members | str]]:
-    """Every pair with its members of a shard, or with the reason why it is left out."""
+def _prepared(pairs: Sequence[Pair], config: PackingConfig) -> Iterator[_Members | LeftOut]:
+    """Members of a shard of every pair, or the reason why it is left out."""
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 16)) as threads:
         for first in range(0, len(pairs), _AT_ONCE):
             some = pairs[first : first + _AT_ONCE]
-            yield from zip(some, threads.map(lambda p: _prepare(p, config), some), strict=True)
+            yield from threads.map(lambda pair: _prepare(pair, config), some)
 
 
-def _prepare(pair: Pair, config: PackingConfig) -> _Members | str:
+def _prepare(pair: Pair, config: PackingConfig) -> _Members | LeftOut:
     text = "\n".join(pair.captions).encode("utf-8", "replace")
     if not text or len(text) > LARGEST_TEXT:
-        return "its captions are too long" if text else "it has no caption"
+        return LeftOut(str(pair.image), _TOO_LONG if text else NO_CAPTION)
     try:
         pixels = imaging.read(pair.image)
         data = pair.image.read_bytes()
     except (InputError, OSError) as error:
-        return str(error)
+        kind = _UNREADABLE if pair.image.exists() else _MISSING
+        return LeftOut(str(pair.image), kind, str(error))
     if 0 < config.image_size < min(pixels.shape[:2]):
         data = _reduced(Image.fromarray(pixels), config)
     if len(data) > LARGEST_IMAGE:
-        return f"its file has {len(data):,} bytes"
+        return LeftOut(str(pair.image), _TOO_LARGE, f"it has {len(data):,} bytes")
     suffix = next(name for sign, name in _SIGNS.items() if data.startswith(sign))
     return _Members(suffix, data, text)
 
@@ -215,9 +212,14 @@ def _replace(old: Sequence[Path], beside: Path, out: Path) -> None:
             path.unlink()
 
 
-def _list_skipped(skipped: Sequence[Skipped], path: Path) -> None:
+def _list_skipped(skipped: Sequence[LeftOut], path: Path) -> None:
     with suppress(FileNotFoundError):
         path.unlink()
     if skipped:
-        lines = [f"{one.image}\t{one.reason}\n" for one in skipped]
+        lines = [_line(one, "\t") + "\n" for one in skipped]
         files.write_text(path, "".join(lines), errors="replace")
+
+
+def _line(one: LeftOut, separator: str) -> str:
+    reason = f"{one.kind}: {one.detail}" if one.detail else one.kind
+    return f"{one.where}{separator}{reason}"

@@ -1,14 +1,14 @@
-"""Image-caption pairs of folders, tables, and COCO's JSON."""
+"""Image-caption pairs of folders, tables, and COCO's JSON, and what of them was left out."""
 
-import csv
-import io
 import json
-from collections.abc import Iterable, Iterator
-from importlib import import_module
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from groupvit import image_files
+from groupvit.data import tables
+from groupvit.data.caption_texts import captions_of, captions_of_cell, one_line
 from groupvit.errors import InputError
 from groupvit.files import read_text
 
@@ -17,6 +17,9 @@ TABLES = (".csv", ".tsv", ".parquet")
 
 CAPTION_FILES = ("captions.csv", "captions.txt")
 """Files with all captions of a folder."""
+
+NO_CAPTION = "it has no caption"
+"""Reason to leave out an image."""
 
 
 class Pair(NamedTuple):
@@ -28,50 +31,68 @@ class Pair(NamedTuple):
     """Captions without empty ones; possibly none."""
 
 
-def from_folder(folder: Path) -> list[Pair]:
+class LeftOut(NamedTuple):
+    """Something that was left out."""
+
+    where: str
+    """Image file, or file and line."""
+    kind: str
+    """Reason in a few words, the same for all of a kind."""
+    detail: str = ""
+    """The reason in this case, if there is more to it."""
+
+
+class Source(NamedTuple):
+    """Pairs of a folder, a table or a JSON file."""
+
+    pairs: list[Pair]
+    """The pairs."""
+    read: dict[str, int]
+    """Number of things read, by their name: images, text files, rows, annotations."""
+    left_out: list[LeftOut]
+    """Rows and files without a pair."""
+
+
+def from_folder(folder: Path) -> Source:
     """All images in a folder and the folders below, with captions from text files.
 
-    The captions of `a.jpg` are the lines of `a.txt` beside it. If the folder has `captions.csv` or
-    `captions.txt`, its lines are used instead: file name, comma or tab, caption; a header "image",
-    "caption" is skipped.
+    The captions of `a.jpg` are the lines of `a.txt` beside it, or the field `caption` of
+    `a.json`. If the folder has `captions.csv` or `captions.txt`, its lines are read too: file
+    name, comma or tab, caption; a header "image", "caption" is skipped. Images without a caption
+    are left out then.
 
     Raises:
         InputError: There are no images, or the captions cannot be read.
     """
     for name in CAPTION_FILES:
         if (folder / name).exists():
-            lines = list(_rows(folder / name))
-            first = [cell.strip().lower() for cell in lines[0][:2]] if lines else []
-            rows = lines[1:] if "caption" in first else lines
-            return _grouped((folder / row[0].strip(), ",".join(row[1:])) for row in rows if row)
-    found = [image.path for image in image_files.find([folder])]
-    return [Pair(path, _lines_beside(path)) for path in found]
+            return _merged(folder, folder / name)
+    beside, left_out = _beside(folder)
+    texts = sum(bool(pair.captions) for pair in beside)
+    return Source(beside, {"images": len(beside), "caption files": texts}, left_out)
 
 
-def from_table(path: Path, *, image_column: str, caption_column: str) -> list[Pair]:
+def from_table(path: Path, *, image_column: str, caption_column: str) -> Source:
     """Images of a CSV, TSV or Parquet table; the captions of an image may be in several rows.
+
+    Rows without an image, with too few or too many cells are left out; if there are only two
+    columns, surplus cells belong to the caption, which has commas.
 
     Args:
         path: The table; a CSV or TSV file begins with a header.
         image_column: Column of image files, relative to the table's folder.
-        caption_column: Column of captions.
+        caption_column: Column of captions, or of lists of captions.
 
     Raises:
-        InputError: The table cannot be read, lacks a column, or is Parquet and pyarrow is missing.
+        InputError: The table cannot be read, lacks a column, holds other values than texts, or is
+            Parquet and pyarrow is missing.
     """
     columns = (image_column, caption_column)
-    if path.suffix.lower() == ".parquet":
-        cells = _parquet(path, columns)
-    else:
-        rows = _rows(path)
-        header = [name.strip() for name in next(rows, [])]
-        _check_columns(path, header, columns)
-        places = [header.index(name) for name in columns]
-        cells = ((row[places[0]], row[places[1]]) for row in rows if len(row) > max(places))
-    return _grouped((path.parent / image.strip(), caption) for image, caption in cells)
+    is_parquet = path.suffix.lower() == ".parquet"
+    return _parquet(path, columns) if is_parquet else _text_table(path, columns)
 
 
-def from_coco(path: Path, folder: Path) -> list[Pair]:
+def from_coco(path: Path, folder: Path) -> Source:
     """Images of a COCO caption file, in a folder.
 
     Raises:
@@ -82,7 +103,7 @@ def from_coco(path: Path, folder: Path) -> list[Pair]:
         values = json.loads(read_text(path))
         files = {image["id"]: str(image["file_name"]) for image in values["images"]}
         captions = [(note["image_id"], str(note["caption"])) for note in values["annotations"]]
-        pairs = _grouped((folder / files[image], caption) for image, caption in captions)
+        pairs = _grouped((folder / files[image], [caption]) for image, caption in captions)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
@@ -93,77 +114,128 @@ def from_coco(path: Path, folder: Path) -> list[Pair]:
     for pair in pairs:
         if not pair.image.resolve().is_relative_to(folder.resolve()):
             raise InputError(f"{path} names {pair.image}, which is outside of {folder}")
-    return pairs
+    named = {image for image, _ in captions}
+    left_out = [
+        LeftOut(str(folder / name), "image without an annotation")
+        for image, name in files.items()
+        if image not in named
+    ]
+    return Source(pairs, {"images": len(files), "annotations": len(captions)}, left_out)
 
 
-def _grouped(captions: Iterable[tuple[Path, str]]) -> list[Pair]:
+def _grouped(captions: Iterable[tuple[Path, Iterable[str]]]) -> list[Pair]:
     """Captions by image, in the order of the first occurrence of each image."""
     found: dict[Path, list[str]] = {}
-    for image, caption in captions:
-        found.setdefault(image, []).append(_line(caption))
+    for image, several in captions:
+        found.setdefault(image, []).extend(map(one_line, several))
     return [Pair(image, tuple(filter(None, lines))) for image, lines in found.items()]
 
 
-def _line(caption: str) -> str:
-    return " ".join(caption.replace("\0", " ").split())
+def _beside(folder: Path) -> tuple[list[Pair], list[LeftOut]]:
+    """Images with the captions beside them; those with an unreadable text file are left out."""
+    pairs, left_out = [], []
+    search = image_files.search([folder])
+    for image in search.images:
+        try:
+            texts = [_text_beside(image.path, suffix) for suffix in (".txt", ".json")]
+            pairs.append(Pair(image.path, captions_of(*texts)))
+        except InputError as error:
+            kind = "caption file that is not UTF-8 or cannot be read"
+            left_out.append(LeftOut(str(image.path), kind, str(error)))
+    for kind, paths in search.skipped.items():
+        left_out += [LeftOut(str(path), kind) for path in paths]
+    return pairs, left_out
 
 
-def _lines_beside(image: Path) -> tuple[str, ...]:
-    path = image.with_suffix(".txt")
-    return tuple(filter(None, map(_line, _read(path).split("\n")))) if path.exists() else ()
+def _text_beside(image: Path, suffix: str) -> str | None:
+    for written in (suffix, suffix.upper()):
+        path = image.with_suffix(written)
+        if path.exists():
+            return tables.text_of(path)
+    return None
 
 
-def _read(path: Path) -> str:
-    try:
-        return read_text(path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text; save it as UTF-8") from error
+def _merged(folder: Path, path: Path) -> Source:
+    """Captions of the file for all, and those beside the images without repetition."""
+    beside, left_out = list[Pair](), list[LeftOut]()
+    with suppress(InputError):  # the file may name images elsewhere
+        beside, left_out = _beside(folder)
+    found, captions = list(tables.rows(path)), []
+    first = [cell.strip().lower() for cell in found[0].cells[:2]]
+    for line, cells, delimiter in found[int("caption" in first) :]:
+        if len(cells) > 1 and cells[0].strip():
+            captions.append((folder / cells[0].strip(), delimiter.join(cells[1:])))
+        elif cells != [""]:
+            left_out.append(LeftOut(f"{path}, line {line}", "row with too few cells"))
+    named = {pair.image: pair for pair in _grouped((image, [text]) for image, text in captions)}
+    texts = 0
+    for pair in beside:
+        texts += bool(pair.captions)
+        before = named[pair.image].captions if pair.image in named else ()
+        both = before + tuple(text for text in pair.captions if text not in before)
+        if both or pair.image in named:
+            named[pair.image] = Pair(pair.image, both)
+        else:
+            left_out.append(LeftOut(str(pair.image), NO_CAPTION))
+    read = {"images": len(beside), f"rows of {path.name}": len(captions), "caption files": texts}
+    return Source(list(named.values()), read, left_out)
 
 
-def _rows(path: Path) -> Iterator[list[str]]:
-    """Rows of a table; columns are separated by tabs if the first line has one."""
-    text = _read(path)
-    delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    try:
-        yield from reader
-    except csv.Error as error:
-        raise InputError(
-            f"{path}, line {reader.line_num}: {error}; check the quotation marks"
-        ) from error
-
-
-def _check_columns(path: Path, header: list[str], wanted: tuple[str, str]) -> None:
-    for name in wanted:
-        if name not in header:
-            raise InputError(
-                f"{path} has no column {name!r}; it has {', '.join(map(repr, header))}. "
-                "Name yours with --image-column and --caption-column"
+def _text_table(path: Path, columns: tuple[str, str]) -> Source:
+    found = tables.rows(path)
+    header = [name.strip() for name in next(found).cells]
+    tables.check_columns(path, [] if header == [""] else header, columns)
+    image, caption = map(header.index, columns)
+    left_out, captions, number = [], [], 0
+    for line, cells, delimiter in found:
+        if cells == [""]:
+            continue
+        number += 1
+        cells = _repaired(cells, len(header), caption, delimiter)
+        if kind := _fault(cells, len(header), image, caption):
+            detail = f"{len(cells)} for {len(header)} columns; put captions in quotation marks"
+            left_out.append(
+                LeftOut(f"{path}, line {line}", kind, detail if "cells" in kind else "")
             )
+        else:
+            texts = captions_of_cell(cells[caption]) or []
+            captions.append((path.parent / cells[image].strip(), texts))
+    return Source(_grouped(captions), {"rows": number}, left_out)
 
 
-def _parquet(path: Path, columns: tuple[str, str]) -> Iterable[tuple[str, str]]:
-    try:
-        parquet: Any = import_module("pyarrow.parquet")
-    except ImportError as error:
-        raise InputError(
-            f"{path} is read by pyarrow, which is missing; install it with: pip install pyarrow"
-        ) from error
-    try:
-        _check_columns(path, parquet.read_schema(path).names, columns)
-        table = parquet.read_table(path, columns=list(columns))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
-    # The errors of pyarrow are `ValueError`, as is `InputError`, which must pass unchanged.
-    except InputError:
-        raise
-    except ValueError as error:
-        raise InputError(f"{path} is no Parquet table: {error}") from error
-    images_, captions = (table.column(name).to_pylist() for name in columns)
-    return [
-        (str(image), "" if caption is None else str(caption))
-        for image, caption in zip(images_, captions, strict=True)
-        if image is not None
-    ]
+def _repaired(cells: list[str], num_columns: int, caption: int, delimiter: str) -> list[str]:
+    """Cells without empty ones at the end; of two columns, the caption may have delimiters."""
+    while len(cells) > num_columns and not cells[-1].strip():
+        cells = cells[:-1]
+    surplus = len(cells) - num_columns
+    if surplus <= 0 or num_columns != 2:
+        return cells
+    end = caption + surplus + 1
+    return [*cells[:caption], delimiter.join(cells[caption:end]), *cells[end:]]
+
+
+def _fault(cells: list[str], num_columns: int, image: int, caption: int) -> str:
+    """Reason to leave out a row, or an empty text."""
+    if len(cells) <= max(image, caption):
+        return "row with too few cells"
+    if len(cells) > num_columns:
+        return "row with too many cells"
+    return "" if cells[image].strip() else "row without an image"
+
+
+def _parquet(path: Path, columns: tuple[str, str]) -> Source:
+    images, values = tables.parquet_columns(path, columns)
+    left_out, captions = [], []
+    for row, (image, value) in enumerate(zip(images, values, strict=True), start=1):
+        texts = captions_of_cell(value)
+        if texts is None or not isinstance(image, str | None):
+            column, bad = (columns[1], value) if texts is None else (columns[0], image)
+            raise InputError(
+                f"{path}, row {row}: column {column!r} holds a {type(bad).__name__}; it should "
+                "hold texts"
+            )
+        if image is None or not image.strip():
+            left_out.append(LeftOut(f"{path}, row {row}", "row without an image"))
+        else:
+            captions.append((path.parent / image.strip(), texts))
+    return Source(_grouped(captions), {"rows": len(images)}, left_out)

@@ -2,10 +2,10 @@
 
 A sample consists of the members that share a name up to its first dot. `jpg`, `jpeg`, `png` or
 `webp` is its image; `txt` holds its captions, one per line; without it, the field `caption` of
-`json` is its caption, as img2dataset and RedCaps write it. Only headers and captions are read.
+`json` is its caption, as img2dataset and RedCaps write it. If both are equal but for whitespace,
+the text is one caption. Only headers and captions are read.
 """
 
-import json
 import os
 import tarfile
 from collections import Counter
@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from groupvit import files
+from groupvit.data.caption_texts import captions_of
 from groupvit.errors import InputError
 
 IMAGES = ("jpg", "jpeg", "png", "webp")
@@ -50,7 +52,8 @@ class TarSamples(NamedTuple):
     samples: list[Sample]
     damage: Counter[str]
     """Number of omissions of each kind: truncated (the file ends early), no plain file, too large,
-    foreign suffix, duplicate key, no image, no caption."""
+    foreign suffix, duplicate key, no image, no caption; and of texts that are not UTF-8, whose
+    unreadable bytes are replaced by U+FFFD."""
 
 
 def read(path: Path) -> TarSamples:
@@ -67,7 +70,7 @@ def read(path: Path) -> TarSamples:
             for member in _members(file, path, damage):
                 _add(member, members, damage)
             for found in members.values():
-                captions = _captions(file, found)
+                captions = _captions(file, found, damage)
                 if "image" not in found or found["image"].size == 0:
                     damage["no image"] += 1
                 elif captions:
@@ -130,27 +133,25 @@ def _add(
         members[folder + slash + stem] = found
 
 
-def _captions(file: BinaryIO, members: dict[str, ByteRange]) -> tuple[str, ...]:
+def _captions(
+    file: BinaryIO, members: dict[str, ByteRange], damage: Counter[str]
+) -> tuple[str, ...]:
     """Captions of a sample without surplus whitespace; none if it has no text."""
-    kind = "txt" if "txt" in members else "json"
-    if kind not in members:
-        return ()
-    offset, size = members[kind].offset, members[kind].size
-    text = os.pread(file.fileno(), size, offset).decode("utf-8-sig", "replace")
-    captions = []
-    for line in text.split("\n") if kind == "txt" else [_json_caption(text)]:
-        # The tokenizer ignores whitespace; a character 0 is never meant.
-        caption = " ".join(line.replace("\0", " ").split())
-        if caption:
-            captions.append(caption)
-    return tuple(captions)
+    texts = []
+    for kind in ("txt", "json"):
+        content = None
+        if kind in members:
+            content = os.pread(file.fileno(), members[kind].size, members[kind].offset)
+        texts.append(_decoded(content, damage))
+    return captions_of(*texts)
 
 
-def _json_caption(text: str) -> str:
+def _decoded(content: bytes | None, damage: Counter[str]) -> str | None:
+    """Text of a member; what is not UTF-8 in it is replaced, and the member counted."""
+    if content is None:
+        return None
     try:
-        values = json.loads(text)
-    except (ValueError, RecursionError):
-        return ""
-    caption = values.get("caption") if isinstance(values, dict) else None
-    # JSON can contain lone surrogates, which no file can hold.
-    return caption.encode("utf-8", "replace").decode() if isinstance(caption, str) else ""
+        return files.decode(content)
+    except UnicodeDecodeError:
+        damage["text not UTF-8"] += 1
+        return content.decode("utf-8-sig", "replace")

@@ -1,5 +1,7 @@
 """Nouns of captions, used as prompts in training (GroupViT, section 3.2)."""
 
+import html
+import re
 import warnings
 from collections.abc import Callable
 from functools import lru_cache
@@ -13,6 +15,8 @@ LONGEST: Final = 2000
 
 _NOUNS: Final = frozenset({"NN", "NNS", "NNP"})
 _PUBLISHED: Final = _NOUNS | {"VBG", "VB", "VBD", "VBN", "VBP", "VBZ"}
+_LISTED: Final = re.compile(r"(?<=[^\W\d_])[,;](?=[^\W\d_])")
+"""Commas and semicolons that join words of a list, which TextBlob would take for one word."""
 _INSTALL: Final = 'install it with: pip install "groupvit[train]"'
 _DOWNLOAD: Final = (
     "get them with: python -m nltk.downloader punkt_tab averaged_perceptron_tagger_eng"
@@ -41,14 +45,22 @@ class NounFinder:
     def find(self, caption: str) -> list[str]:
         """Nouns in their order and in lower case; a repeated noun is listed each time.
 
-        Words of one letter, and words with other characters than letters, are left out.
+        Words of one letter, and words with other characters than letters, are left out. HTML
+        entities are resolved first, twice as in the tokenizer.
         """
         nouns = []
-        for tagged, tag in self._tagger(caption[:LONGEST]):
+        for tagged, tag in self._tagger(_readable(caption)[:LONGEST]):
             word = tagged.lower()
             if tag in self._tags and len(word) > 1 and word.isalpha():
                 nouns.append(word)
         return nouns
+
+
+def _readable(caption: str) -> str:
+    """Caption without HTML entities, and with a space after each comma between letters."""
+    if "&" in caption:
+        caption = " ".join(html.unescape(html.unescape(caption)).split())
+    return _LISTED.sub(r"\g<0> ", caption)
 
 
 @lru_cache(maxsize=2**16)

@@ -164,7 +164,8 @@ class TrainingConfig:
     """Run folder; the same command resumes the run in it."""
     start: str = ""
     """Model to start from: a folder, a file of weights or a hub id; empty: random weights from the
-    seed. A background layer that it lacks is random."""
+    seed. Parts that it lacks are random, positions are stretched to another image size, and of
+    another number of group tokens the first are taken."""
     freeze: Annotated[tuple[Frozen, ...], tyro.conf.arg(help_behavior_hint=shown_default)] = ()
     """Frozen parts: text (encoder and projector), all-but-groups."""
     steps: int = 210_000

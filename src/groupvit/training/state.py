@@ -28,6 +28,7 @@ from groupvit.training.group_usage import GroupUsage, summary
 from groupvit.training.log import Record
 from groupvit.training.run_folder import RunFolder
 from groupvit.training.signals import StopRequest
+from groupvit.training.start import fitted
 from groupvit.training.step import StepResult, forward_backward, passes_of
 from groupvit.weights import catalogue, checkpoint
 
@@ -70,7 +71,7 @@ class TrainingState:
     ) -> None:
         self.config, self.ranks, self._run = config, ranks, run
         latest = run.latest()
-        model = _first_model(config, make_grouping, continued=latest is not None)
+        model, self.start_notes = _first_model(config, make_grouping, continued=latest is not None)
         model = model.to(ranks.device)
         batch_norm.synchronize(model, ranks)
         optim.freeze(model, config.freeze)
@@ -205,14 +206,12 @@ def seed_of(*keys: int) -> int:
 
 def _first_model(
     config: TrainingConfig, make_grouping: MakeGrouping, *, continued: bool
-) -> GroupViT:
-    """Model at the beginning of a run, the same on all ranks."""
+) -> tuple[GroupViT, list[str]]:
+    """Model at the beginning of a run, the same on all ranks, and notes about its start."""
     torch.manual_seed(seed_of(config.seed))
     fresh = GroupViT(config.model, make_grouping=make_grouping)
     if not config.start or continued:
-        return fresh
+        return fresh, []
     tensors = catalogue.load(config.start).model.state_dict()
-    layer = "background_layer."
-    own = {name: x for name, x in fresh.state_dict().items() if name.startswith(layer)}
-    given = own | {name: x for name, x in tensors.items() if name in own or layer not in name}
-    return checkpoint.fill(config.model, given, where=config.start)
+    values, notes = fitted(fresh.state_dict(), tensors)
+    return checkpoint.fill(config.model, values, where=config.start), notes

@@ -59,6 +59,8 @@ def train(
         start = state.progress.step
         if start:
             console.print(f"{run.path} resumes after step {start} of {config.steps}", markup=False)
+        for note in state.start_notes:
+            console.print(f"{config.start}: {note}", markup=False)
         with Log(
             run.log if ranks.is_main else None,
             start=start,

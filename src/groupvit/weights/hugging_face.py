@@ -22,7 +22,7 @@ def save(folder: Path, model: GroupViT, *, overwrite: bool = False) -> list[str]
     texts = {
         CONFIG_FILE: as_json(architecture(model.config)),
         "preprocessor_config.json": as_json(image_processor(model.config.image.image_size)),
-        **tokenizer(model.config.text.context_length),
+        **tokenizer(model.config.text.context_length, model.config.text.vocabulary_size),
     }
     write_folder(folder, texts, HUGGING_FACE.from_ours(tensors), overwrite=overwrite)
     return [name for name in tensors if not HUGGING_FACE.foreign(name)]
