@@ -29,6 +29,7 @@ from groupvit.data.config import Nouns
 from groupvit.errors import InputError
 from groupvit.progress import OnProgress
 from groupvit.text.nouns import NounFinder
+from groupvit.values import parse_json
 
 VERSION = "1"
 """Version of the layout and of the content of indexes."""
@@ -116,7 +117,7 @@ def _read(path: Path, nouns: Nouns | None) -> Shard | None:
                 return None
             num_samples, _ = file.get_slice("images").get_shape()
             (starts,) = file.get_slice("text_starts").get_shape()
-        damage = json.loads(metadata["damage"])
+        damage = parse_json(metadata["damage"])
     except (OSError, SafetensorError, ValueError, KeyError):
         return None
     return Shard(

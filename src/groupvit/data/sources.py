@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple
 from groupvit import image_files
 from groupvit.errors import InputError
 from groupvit.files import read_text
+from groupvit.values import LARGEST_ANNOTATIONS, read_json
 
 TABLES = (".csv", ".tsv", ".parquet")
 """Suffixes of tables."""
@@ -79,7 +79,7 @@ def from_coco(path: Path, folder: Path) -> list[Pair]:
             outside of the folder.
     """
     try:
-        values = json.loads(read_text(path))
+        values = read_json(path, largest=LARGEST_ANNOTATIONS)
         files = {image["id"]: str(image["file_name"]) for image in values["images"]}
         captions = [(note["image_id"], str(note["caption"])) for note in values["annotations"]]
         pairs = _grouped((folder / files[image], caption) for image, caption in captions)

@@ -5,7 +5,6 @@ A sample consists of the members that share a name up to its first dot. `jpg`, `
 `json` is its caption, as img2dataset and RedCaps write it. Only headers and captions are read.
 """
 
-import json
 import os
 import tarfile
 from collections import Counter
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from groupvit.errors import InputError
+from groupvit.values import parse_json
 
 IMAGES = ("jpg", "jpeg", "png", "webp")
 """Suffixes of images, in upper or lower case."""
@@ -148,8 +148,8 @@ def _captions(file: BinaryIO, members: dict[str, ByteRange]) -> tuple[str, ...]:
 
 def _json_caption(text: str) -> str:
     try:
-        values = json.loads(text)
-    except (ValueError, RecursionError):
+        values = parse_json(text)
+    except ValueError:
         return ""
     caption = values.get("caption") if isinstance(values, dict) else None
     # JSON can contain lone surrogates, which no file can hold.

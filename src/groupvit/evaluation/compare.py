@@ -1,15 +1,14 @@
 """Comparison of evaluations: their scores, and the conditions in which they differ."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from groupvit import files
 from groupvit.errors import InputError
 from groupvit.evaluation.measurement import Measurement
 from groupvit.evaluation.reports.writing import SCORES
+from groupvit.values import read_json
 
 _MODEL = ("weights", "fingerprint")
 """Values of a measurement that may differ: models are compared."""
@@ -47,7 +46,7 @@ def read(path: Path) -> StoredEvaluation:
     """
     file = path / SCORES if path.is_dir() else path
     try:
-        values = json.loads(files.read_text(file))
+        values = read_json(file)
         return StoredEvaluation(
             measurement=Measurement.from_values(values),
             num_images=values["num_images"],

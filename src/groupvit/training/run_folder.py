@@ -4,7 +4,6 @@
 every archive, and a text file can be moved into place in one step, and mended by hand.
 """
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,13 @@ from groupvit.errors import InputError
 from groupvit.training import checkpoints
 from groupvit.training.checkpoints import Snapshot
 from groupvit.training.config import TrainingConfig
+from groupvit.values import read_json
 from groupvit.weights.checkpoint import as_json
 
 CONFIG_FILE, LOG_FILE = "config.json", "log.jsonl"
 LATEST, BEST = "latest", "best"
+_LONGEST_NAME = 1024
+"""Size of `latest` and `best` [bytes]."""
 FORMAT = "groupvit-run-2"
 """Value of `format` in the `config.json` of a run."""
 CHANGEABLE = frozenset(
@@ -84,9 +86,13 @@ class RunFolder:
 
     def _values(self) -> dict[str, Any]:
         try:
-            values = json.loads(files.read_text(self.path / CONFIG_FILE))
-        except (OSError, ValueError):
+            values = read_json(self.path / CONFIG_FILE)
+        except FileNotFoundError:
             values = None
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{self.path / CONFIG_FILE} cannot be read ({error}); choose another --out"
+            ) from error
         if not isinstance(values, dict) or values.get("format") != FORMAT:
             raise InputError(f"{self.path} holds something else than a run; choose another --out")
         return values
@@ -125,9 +131,19 @@ class RunFolder:
 
     def _named(self, pointer: str) -> Path | None:
         try:
-            name = (self.path / pointer).read_text(encoding="utf-8").strip()
+            name = files.read_text(self.path / pointer, largest=_LONGEST_NAME).strip()
         except FileNotFoundError:
             return None
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(
+                f"{self.path / pointer} cannot be read ({error}); write the name of a checkpoint "
+                "into it, such as step-001000"
+            ) from error
+        if not name.isprintable() or Path(name).name != name:
+            raise InputError(
+                f"{self.path / pointer} holds {name!r:.200}, which is no name of a folder; write "
+                "that of a checkpoint into it, such as step-001000"
+            )
         return self.path / name
 
     def _thin_out(self, keep: int) -> None:
