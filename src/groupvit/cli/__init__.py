@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(given[0], given[1:])
     except InputError as error:
-        sys.stderr.write(f"{_program()}: {error}\n")
+        sys.stderr.write(f"{_program()}: {_escaped(str(error))}\n")
         return MISTAKE
     except KeyboardInterrupt:
         sys.stderr.write("groupvit: interrupted; files written so far are kept\n")
@@ -110,6 +110,14 @@ def _function(command: str, options: Sequence[str]) -> Callable[..., int]:
 
 def _module(name: str) -> Any:
     return import_module(f"groupvit.cli.{name}")
+
+
+def _escaped(message: str) -> str:
+    """Message whose control characters, as names of files can hold them, are escaped."""
+    return "".join(
+        character if character.isprintable() or character == "\n" else repr(character)[1:-1]
+        for character in message
+    )
 
 
 def _program() -> str:

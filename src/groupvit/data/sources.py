@@ -85,7 +85,9 @@ def from_coco(path: Path, folder: Path) -> list[Pair]:
         pairs = _grouped((folder / files[image], caption) for image, caption in captions)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except InputError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path} is no COCO caption file; it should have images with id and file_name, and "
             "annotations with image_id and caption"
@@ -100,6 +102,8 @@ def _grouped(captions: Iterable[tuple[Path, str]]) -> list[Pair]:
     """Captions by image, in the order of the first occurrence of each image."""
     found: dict[Path, list[str]] = {}
     for image, caption in captions:
+        if "\0" in str(image):
+            raise InputError(f"the name of the image {str(image)!r:.200} contains NUL")
         found.setdefault(image, []).append(_line(caption))
     return [Pair(image, tuple(filter(None, lines))) for image, lines in found.items()]
 
