@@ -10,6 +10,8 @@ from groupvit import values as bounded
 from groupvit.errors import InputError
 
 Settings = TypeVar("Settings")
+_MOST_TABLES = 1000
+"""Tables in one list of settings."""
 _LONGEST_SHOWN = 200
 """Characters of a value in a message."""
 
@@ -108,10 +110,7 @@ def _value(kind: Any, value: Any, *, where: str, base: Any = None) -> Any:
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         return from_values(kind, value, where=where, base=base)
     if get_origin(kind) is tuple:
-        if not isinstance(value, (list, tuple)):
-            raise InputError(f"{where} is {_shown(value)}, which is not a list")
-        item = get_args(kind)[0]
-        return tuple(_value(item, one, where=f"{where}[{i}]") for i, one in enumerate(value))
+        return _tuple(get_args(kind)[0], value, where=where)
     if get_origin(kind) is Mapping:
         if not isinstance(value, Mapping):
             raise InputError(f"{where} is {_shown(value)}, which is not a table")
@@ -130,6 +129,14 @@ def _value(kind: Any, value: Any, *, where: str, base: Any = None) -> Any:
         return float(value) if kind is float else value
     except OverflowError:
         raise InputError(f"{where} is a number that is too large") from None
+
+
+def _tuple(item: Any, value: Any, *, where: str) -> tuple[Any, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise InputError(f"{where} is {_shown(value)}, which is not a list")
+    if dataclasses.is_dataclass(item) and len(value) > _MOST_TABLES:
+        raise InputError(f"{where} has {len(value):,} tables; {_MOST_TABLES:,} are the most")
+    return tuple(_value(item, one, where=f"{where}[{i}]") for i, one in enumerate(value))
 
 
 def _is_unicode(text: str) -> bool:

@@ -119,12 +119,13 @@ def parse_labels(texts: Sequence[str]) -> tuple[Label, ...]:
         raise InputError(f"labels is the single string {texts!r}; give a list, such as ['dog']")
     if not texts:
         raise InputError("labels is empty; give at least one word, such as dog")
-    labels = tuple(map(parse_label, split_labels(texts)))
-    if not labels:
-        raise InputError("labels are nothing but commas; give at least one word, such as dog")
-    number = sum(len(label.words) for label in labels)
+    single = split_labels(texts)
+    number = sum(1 + text.count("|") for text in single)
     if number > MAX_WORDS:
         raise InputError(f"the labels have {number:,} words; {MAX_WORDS:,} are the most")
+    labels = tuple(map(parse_label, single))
+    if not labels:
+        raise InputError("labels are nothing but commas; give at least one word, such as dog")
     owners: dict[str, Label] = {}
     for label in labels:
         for word in label.words:

@@ -8,6 +8,7 @@ that the file names is replaced by an inert stub before it looks.
 import pickle
 import pickletools
 import struct
+import warnings
 import zipfile
 import zlib
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
@@ -86,9 +87,11 @@ def _is_entry(name: object, value: object) -> bool:
 
 def _load(path: Path) -> Any:
     try:
-        with safe_globals([(Stub, name) for name in _named(path)]):
-            _check_storages(path)
-            return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about other versions of the format
+            with safe_globals([(Stub, name) for name in _named(path)]):
+                _check_storages(path)
+                return torch.load(path, map_location="cpu", weights_only=True)
     except InputError:
         raise
     except _DAMAGED as error:
@@ -128,6 +131,8 @@ def _declared(
         folder: Folder of the storages in the archive.
     """
     sizes: dict[str, int] = {}
+    storage: Any = TypedStorage  # torch has no types for these three
+    memory: Any = torch.UntypedStorage
 
     def declare(place: tuple[Any, ...]) -> TypedStorage:
         kind, storage_type, key, _, number = place[:5]
@@ -139,10 +144,12 @@ def _declared(
         if not 0 <= size <= available:
             raise ValueError(f"storage {key!r:.40} has {size} bytes, and {available} are there")
         sizes[key] = size
-        empty = torch.UntypedStorage(size, device="meta")
-        return TypedStorage(wrap_storage=empty, dtype=dtype, _internal=True)
+        made: TypedStorage = storage(
+            wrap_storage=memory(size, device="meta"), dtype=dtype, _internal=True
+        )
+        return made
 
-    unpickler = Unpickler(file, encoding="utf-8")
+    unpickler: Any = Unpickler(file, encoding="utf-8")
     unpickler.persistent_load = declare
     unpickler.load()
     return sum(sizes.values())
