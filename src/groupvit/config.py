@@ -1,16 +1,19 @@
 """Settings as frozen dataclasses: read strictly from JSON or TOML values, and written back."""
 
 import dataclasses
-import tomllib
 import types
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from groupvit import files
+from groupvit import values as bounded
 from groupvit.errors import InputError
 
 Settings = TypeVar("Settings")
+_MOST_TABLES = 1000
+"""Tables in one list of settings."""
+_LONGEST_SHOWN = 200
+"""Characters of a value in a message."""
 
 
 def load_toml(cls: type[Settings], path: Path) -> Settings:
@@ -30,13 +33,13 @@ def read_toml(path: Path) -> dict[str, Any]:
         InputError: The file cannot be read or is not TOML.
     """
     try:
-        return tomllib.loads(files.read_text(path))
+        return bounded.read_toml(path)
     except FileNotFoundError as error:
         raise InputError(f"there is no settings file {path}; give a TOML file") from error
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path} is no TOML: {error}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read as a settings file: {error}") from error
+    except ValueError as error:
+        raise InputError(f"{path} is no TOML: {error}") from error
 
 
 def from_values(
@@ -56,11 +59,13 @@ def from_values(
         InputError: A setting is unknown, missing, of the wrong type or refused by its dataclass.
     """
     if not isinstance(values, Mapping):
-        raise InputError(f"{where} is {values!r}; it should be a table of settings")
+        raise InputError(f"{where} is {_shown(values)}; it should be a table of settings")
     hints = get_type_hints(cls)
     unknown = sorted(set(values) - set(hints))
     if unknown:
-        raise InputError(f"{where}: unknown setting {unknown[0]}; known are {', '.join(hints)}")
+        raise InputError(
+            f"{where}: unknown setting {_printable(unknown[0])}; known are {', '.join(hints)}"
+        )
     given = {
         name: _value(hints[name], value, where=f"{where}: {name}", base=getattr(base, name, None))
         for name, value in values.items()
@@ -106,13 +111,10 @@ def _value(kind: Any, value: Any, *, where: str, base: Any = None) -> Any:
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         return from_values(kind, value, where=where, base=base)
     if get_origin(kind) is tuple:
-        if not isinstance(value, (list, tuple)):
-            raise InputError(f"{where} is {value!r}, which is not a list")
-        item = get_args(kind)[0]
-        return tuple(_value(item, one, where=f"{where}[{i}]") for i, one in enumerate(value))
+        return _tuple(get_args(kind)[0], value, where=where)
     if get_origin(kind) is Mapping:
         if not isinstance(value, Mapping):
-            raise InputError(f"{where} is {value!r}, which is not a table")
+            raise InputError(f"{where} is {_shown(value)}, which is not a table")
         item = get_args(kind)[1]
         return {
             str(name): _value(item, one, where=f"{where}: {name}") for name, one in value.items()
@@ -121,13 +123,41 @@ def _value(kind: Any, value: Any, *, where: str, base: Any = None) -> Any:
         options = [option for option in get_args(kind) if option is not type(None)]
         return None if value is None else _value(options[0], value, where=where, base=base)
     if not _fits(kind, value):
-        raise InputError(f"{where} is {value!r}, which is not {_describe(kind)}")
-    return float(value) if kind is float else value
+        raise InputError(f"{where} is {_shown(value)}, which is not {_describe(kind)}")
+    if isinstance(value, str) and ("\0" in value or not _is_unicode(value)):
+        raise InputError(f"{where} is {_shown(value)}, which holds NUL or half a character")
+    try:
+        return float(value) if kind is float else value
+    except OverflowError:
+        raise InputError(f"{where} is a number that is too large") from None
+
+
+def _tuple(item: Any, value: Any, *, where: str) -> tuple[Any, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise InputError(f"{where} is {_shown(value)}, which is not a list")
+    if dataclasses.is_dataclass(item) and len(value) > _MOST_TABLES:
+        raise InputError(f"{where} has {len(value):,} tables; {_MOST_TABLES:,} are the most")
+    return tuple(_value(item, one, where=f"{where}[{i}]") for i, one in enumerate(value))
+
+
+def _is_unicode(text: str) -> bool:
+    """False for text with a surrogate alone, which JSON can hold and no file can."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _shown(value: Any) -> str:
+    """Beginning of the text of a value."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+
+
+def _printable(name: str) -> str:
+    return name if name.isprintable() and len(name) <= _LONGEST_SHOWN else _shown(name)
 
 
 def _fits(kind: Any, value: Any) -> bool:
     if get_origin(kind) is Literal:
-        return value in get_args(kind)
+        return isinstance(value, str | int) and value in get_args(kind)
     if isinstance(value, bool):
         return kind is bool
     return isinstance(value, (int, float) if kind is float else kind)

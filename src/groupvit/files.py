@@ -9,6 +9,7 @@ import glob
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -46,14 +47,23 @@ def make_folder(path: Path) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, *, largest: int | None = None) -> str:
     """Text of a UTF-8 file without a byte order mark, or of a UTF-16 file with one.
 
+    Args:
+        path: A regular file, or one below /dev, as shells name the output of another command.
+        largest: Largest size that is read [bytes]; None: any.
+
     Raises:
-        OSError: The file cannot be read.
+        OSError: The file cannot be read, is no regular file, or is larger.
         UnicodeDecodeError: It is no such text.
     """
-    return decode(path.read_bytes())
+    check_readable(path)
+    with path.open("rb") as file:
+        content = file.read() if largest is None else file.read(largest + 1)
+    if largest is not None and len(content) > largest:
+        raise OSError(errno.EFBIG, f"it is larger than {largest:,} bytes")
+    return decode(content)
 
 
 def decode(content: bytes) -> str:
@@ -65,6 +75,21 @@ def decode(content: bytes) -> str:
     is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     text = content.decode("utf-16" if is_utf_16 else "utf-8-sig")
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def check_readable(path: Path) -> None:
+    """Check that opening a path cannot wait for another process, as a named pipe does.
+
+    Raises:
+        OSError: It is no regular file and not below /dev, or does not exist.
+    """
+    if "\0" in str(path):
+        raise OSError(errno.EINVAL, "its name contains the character NUL")
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(mode) and Path("/dev") not in path.parents:
+        raise OSError(errno.EINVAL, "it is no regular file")
 
 
 def write_text(path: Path, text: str, *, errors: str = "strict") -> None:
@@ -117,7 +142,7 @@ def replace(new: Path, path: Path) -> None:
     elif not path.is_dir():
         new.rename(path)
     else:  # a folder that holds something cannot be renamed over
-        old = new.with_name(f"{new.name}-old")
+        old = new.with_name(new.name + _OLD)
         path.rename(old)
         try:
             new.rename(path)
@@ -162,16 +187,30 @@ def remove_leftovers(folder: Path, name: str | None = None) -> None:
         folder: Folder that holds them.
         name: Name of the file or folder that they were to become; None: any.
     """
-    for left_over in folder.glob(_PREFIX.format("?" * 8) + (glob.escape(name) if name else "*")):
+    for left_over in folder.glob(
+        _PREFIX.format("?" * 8) + (glob.escape(_tail(name)) if name else "*")
+    ):
         _delete(left_over)
 
 
 _PREFIX = ".partial-{}-"
 """Hidden, so that no search for images or shards finds it; the suffix stays at the end."""
+_OLD = "-old"
+"""Added to the name of a temporary folder for the folder that it replaces."""
+_LONG_NAME = 143
+"""Longest name that every file system holds [bytes]; eCryptfs has the least."""
 
 
 def _beside(path: Path) -> Path:
-    return path.with_name(_PREFIX.format(secrets.token_hex(4)) + path.name)
+    return path.with_name(_PREFIX.format(secrets.token_hex(4)) + _tail(path.name))
+
+
+def _tail(name: str) -> str:
+    """End of a name, short enough that a temporary name is no longer than a long name itself."""
+    limit = max(len(os.fsencode(name)), _LONG_NAME) - len(_PREFIX.format("?" * 8) + _OLD)
+    while len(os.fsencode(name)) > limit:
+        name = name[1:]
+    return name
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from PIL.PngImagePlugin import PngInfo
 
+from groupvit import files
 from groupvit.errors import InputError
 from groupvit.imaging import missing
 
@@ -108,6 +109,13 @@ def search(paths: Sequence[str | Path], *, outputs: Path | None = None) -> Found
     return Found(list(found.values()), {reason: sorted(some) for reason, some in skipped.items()})
 
 
+def _check_readable(path: Path) -> None:
+    try:
+        files.check_readable(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
 Skipped = dict[str, list[Path]]
 
 
@@ -117,6 +125,7 @@ def _expand(given: str | Path, outputs: Path | None, skipped: Skipped) -> list[I
         root, paths = path, list(_walk(path, skipped))
         complaint = f"no JPEG, PNG or WebP images in {given}; choose another folder"
     elif path.exists():
+        _check_readable(path)
         return [ImageFile(path, Path(path.name))]
     elif any(character in str(given) for character in "*?["):
         root, paths = _match(str(given))
@@ -135,13 +144,13 @@ def _expand(given: str | Path, outputs: Path | None, skipped: Skipped) -> list[I
 
 
 def _walk(folder: Path, skipped: Skipped) -> Iterator[Path]:
-    for parent, folders, files in os.walk(folder):
+    for parent, folders, names in os.walk(folder):
         # Changing the list in place keeps `os.walk` out of hidden folders.
         folders[:] = [name for name in folders if not name.startswith(".")]
         linked = [Path(parent, name) for name in folders if Path(parent, name).is_symlink()]
         if linked:
             skipped[LINKED_FOLDERS] += linked
-        yield from (Path(parent, name) for name in files if not name.startswith("."))
+        yield from (Path(parent, name) for name in names if not name.startswith("."))
 
 
 def _match(pattern: str) -> tuple[Path, list[Path]]:
@@ -159,6 +168,9 @@ def _is_input(path: Path, root: Path, outputs: Path | None, skipped: Skipped) ->
     if name.endswith(OTHER_SUFFIXES):
         skipped[OTHER_KINDS].append(path)
     if not name.endswith(SUFFIXES):
+        return False
+    if not path.is_file() and path.exists():  # reading a named pipe would wait for its writer
+        skipped[OTHER_KINDS].append(path)
         return False
     if outputs is None or not (_lies_below(path, outputs, root) or _has_mark(path)):
         return True

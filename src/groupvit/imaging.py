@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from groupvit import files
 from groupvit.errors import InputError
 
 FORMATS = ("JPEG", "PNG", "WEBP")
@@ -116,6 +117,8 @@ def _from_file(given: str | Path) -> UInt8[np.ndarray, "height width 3"]:
     try:
         if path.is_dir():
             raise InputError(f"{path} is a folder; name an image in it")
+        if path.exists():
+            files.check_readable(path)
         with path.open("rb") as file, _open(file, name=str(given)) as image:
             return _from_image(image, name=str(given))
     except FileNotFoundError:

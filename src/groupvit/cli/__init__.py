@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _termination_raised():
             return _run(given[0], given[1:])
     except InputError as error:
-        sys.stderr.write(f"{_program()}: {error}\n")
+        sys.stderr.write(f"{_program()}: {_escaped(str(error))}\n")
         return MISTAKE
     except KeyboardInterrupt as interrupt:
         sys.stderr.write("groupvit: interrupted; files written so far are kept\n")
@@ -142,6 +142,14 @@ def _function(command: str, options: Sequence[str]) -> Callable[..., int]:
 
 def _module(name: str) -> Any:
     return import_module(f"groupvit.cli.{name}")
+
+
+def _escaped(message: str) -> str:
+    """Message whose control characters, as names of files can hold them, are escaped."""
+    return "".join(
+        character if character.isprintable() or character == "\n" else repr(character)[1:-1]
+        for character in message
+    )
 
 
 def _program() -> str:

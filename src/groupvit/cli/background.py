@@ -1,13 +1,12 @@
 """Background options of commands: thresholds, words, a file of `groupvit calibrate`, or auto."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
-from groupvit import files
 from groupvit.errors import InputError
+from groupvit.values import read_json
 
 if TYPE_CHECKING:
     from groupvit.text.background import Background
@@ -78,7 +77,7 @@ def read(file: Path) -> "Background":
     from groupvit.text.background import Background, Certainty
 
     try:
-        values = json.loads(files.read_text(file))
+        values = read_json(file)
         numbers = [values["threshold"], *values["thresholds"].values()]
         if values["certainty"] in get_args(Certainty) and all(
             isinstance(number, float) for number in numbers

@@ -1,8 +1,9 @@
 """Captions of a text file, a JSON file, or a cell of a table, each on one line."""
 
 import ast
-import json
 from typing import Any
+
+from groupvit.values import parse_json
 
 _LONGEST_LIST = 100_000
 """Longest cell that is read as a list [characters]."""
@@ -35,8 +36,8 @@ def captions_of(text: str | None, metadata: str | None) -> tuple[str, ...]:
 
 def _field(metadata: str) -> str:
     try:
-        values = json.loads(metadata)
-    except (ValueError, RecursionError):
+        values = parse_json(metadata)
+    except ValueError:
         return ""
     caption = values.get("caption") if isinstance(values, dict) else None
     return caption if isinstance(caption, str) else ""
@@ -60,8 +61,8 @@ def _written_list(text: str) -> list[str]:
     if not (text.startswith("[") and text.endswith("]")) or len(text) > _LONGEST_LIST:
         return [text]
     try:
-        values = json.loads(text)
-    except (ValueError, RecursionError):
+        values = parse_json(text)
+    except ValueError:
         try:
             values = ast.literal_eval(text)
         except (ValueError, SyntaxError, RecursionError, MemoryError):

@@ -14,10 +14,12 @@ that does not match its tar file is rebuilt.
 
 import json
 import logging
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -29,6 +31,7 @@ from groupvit.data.config import Nouns
 from groupvit.errors import InputError
 from groupvit.progress import OnProgress
 from groupvit.text.nouns import NounFinder
+from groupvit.values import parse_json
 
 VERSION = "2"
 """Version of the layout and of the content of indexes."""
@@ -102,6 +105,8 @@ def _stamp(path: Path, nouns: Nouns | None) -> dict[str, str]:
         status = path.stat()
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError(f"{path} is no regular file; name a tar file")
     size, time = str(status.st_size), str(status.st_mtime_ns)
     stamp = {"version": VERSION, "size": size, "mtime_ns": time}
     return stamp | ({"nouns": nouns} if nouns else {})
@@ -114,14 +119,50 @@ def _read(path: Path, nouns: Nouns | None) -> Shard | None:
             metadata = file.metadata() or {}
             if not _stamp(path, nouns).items() <= metadata.items():
                 return None
+            _check(file, tar_size=int(metadata["size"]))
             num_samples, _ = file.get_slice("images").get_shape()
             (starts,) = file.get_slice("text_starts").get_shape()
-        damage = json.loads(metadata["damage"])
-    except (OSError, SafetensorError, ValueError, KeyError):
+        damage = parse_json(metadata["damage"])
+        if not all(isinstance(number, int) and number >= 0 for number in damage.values()):
+            raise ValueError("damage is counted in integers")
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return Shard(
         path=path, num_samples=num_samples, num_captions=starts - 1, damage=damage, tensors=None
     )
+
+
+def _check(file: Any, *, tar_size: int) -> None:
+    """Check that all positions lie in the tar file and in the texts.
+
+    Raises:
+        ValueError: One does not, or a tensor has another shape or type.
+    """
+    types = {"images": "I64", "first_captions": "I64", "texts": "U8", "nouns": "U8"}
+    types |= {"text_starts": "I64", "noun_starts": "I64"}
+    slices = {name: file.get_slice(name) for name in types}
+    if any(slices[name].get_dtype() != kind for name, kind in types.items()):
+        raise ValueError("a tensor has another type")
+    images = file.get_tensor("images")
+    if images.ndim != 2 or images.shape[1] != 2 or (images < 0).any():
+        raise ValueError("positions of images are damaged")
+    if (images > tar_size).any() or (images.sum(axis=1) > tar_size).any():
+        raise ValueError("an image lies outside of the tar file")
+    (num_texts,), (num_nouns,) = slices["texts"].get_shape(), slices["nouns"].get_shape()
+    captions = _rising(file.get_tensor("text_starts"), num_texts)
+    if _rising(file.get_tensor("noun_starts"), num_nouns) != captions:
+        raise ValueError("captions and nouns have other numbers")
+    if _rising(file.get_tensor("first_captions"), captions - 1, least=1) != len(images) + 1:
+        raise ValueError("images and captions have other numbers")
+
+
+def _rising(starts: np.ndarray, last: int, *, least: int = 0) -> int:
+    """Length of positions that rise from 0 to `last` by at least so much."""
+    if starts.ndim != 1 or not len(starts) or starts[0] != 0 or starts[-1] != last:
+        raise ValueError("positions do not fit the texts")
+    if (starts[1:] < starts[:-1] + least).any():
+        raise ValueError("positions do not rise")
+    return len(starts)
 
 
 def _make(path: Path, nouns: Nouns, finder: NounFinder) -> tuple[Shard, str | None]:

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
+from groupvit import files
 from groupvit.errors import InputError
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
-_RANGE = re.compile(r"(\d+)\.\.(\d+)")
+_RANGE = re.compile(r"(\d{1,18})\.\.(\d{1,18})")
 
 
 def expand(patterns: Sequence[str]) -> tuple[Path, ...]:
@@ -25,6 +26,12 @@ def expand(patterns: Sequence[str]) -> tuple[Path, ...]:
     paths = []
     for name in chain.from_iterable(map(_expand, patterns)):
         path = Path(name).expanduser()
+        try:
+            files.check_readable(path)
+        except (FileNotFoundError, IsADirectoryError):
+            pass
+        except OSError as error:
+            raise InputError(f"{name!r:.200} cannot be read: {error.strerror or error}") from error
         if path.is_dir():
             raise InputError(f"{path} is a folder; name the tar files in it")
         if not path.exists():

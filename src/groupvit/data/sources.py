@@ -1,6 +1,5 @@
 """Image-caption pairs of folders, tables, and COCO's JSON, and what of them was left out."""
 
-import json
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +9,7 @@ from groupvit import image_files
 from groupvit.data import tables
 from groupvit.data.caption_texts import captions_of, captions_of_cell, one_line
 from groupvit.errors import InputError
-from groupvit.files import read_text
+from groupvit.values import LARGEST_ANNOTATIONS, read_json
 
 TABLES = (".csv", ".tsv", ".parquet")
 """Suffixes of tables."""
@@ -100,13 +99,15 @@ def from_coco(path: Path, folder: Path) -> Source:
             outside of the folder.
     """
     try:
-        values = json.loads(read_text(path))
+        values = read_json(path, largest=LARGEST_ANNOTATIONS)
         files = {image["id"]: str(image["file_name"]) for image in values["images"]}
         captions = [(note["image_id"], str(note["caption"])) for note in values["annotations"]]
         pairs = _grouped((folder / files[image], [caption]) for image, caption in captions)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except InputError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path} is no COCO caption file; it should have images with id and file_name, and "
             "annotations with image_id and caption"
@@ -127,6 +128,8 @@ def _grouped(captions: Iterable[tuple[Path, Iterable[str]]]) -> list[Pair]:
     """Captions by image, in the order of the first occurrence of each image."""
     found: dict[Path, list[str]] = {}
     for image, several in captions:
+        if "\0" in str(image):
+            raise InputError(f"the name of the image {str(image)!r:.200} contains NUL")
         found.setdefault(image, []).extend(map(one_line, several))
     return [Pair(image, tuple(filter(None, lines))) for image, lines in found.items()]
 

@@ -11,7 +11,7 @@ import tarfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 
 from groupvit import files
 from groupvit.data.caption_texts import captions_of
@@ -28,8 +28,11 @@ LARGEST_TEXT = 2**20
 
 _END = bytes(tarfile.BLOCKSIZE)
 
-# Errors of `tarfile` on broken headers, the last two for impossible numbers.
-_BROKEN = (tarfile.TarError, ValueError, OverflowError)
+LARGEST_HEADER = 2**18
+"""Largest headers of one member [bytes]."""
+
+# Errors of `tarfile` on broken headers: impossible numbers, headers cut off, chains of headers.
+_BROKEN = (tarfile.TarError, ValueError, OverflowError, LookupError, RecursionError)
 
 
 class ByteRange(NamedTuple):
@@ -44,6 +47,29 @@ class Sample(NamedTuple):
 
     image: ByteRange
     captions: tuple[str, ...]
+
+
+class _Headers:
+    """File of which `tarfile` can read only so much for the headers of one member.
+
+    Headers can declare a size of 2^40, or sparse parts that it reads on behind the end of the file.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.left = LARGEST_HEADER
+        self.tell, self.seek = file.tell, file.seek
+
+    def read(self, size: int) -> bytes:
+        """Read what `tarfile` needs of a header.
+
+        Raises:
+            ReadError: The headers of this member are too large.
+        """
+        self.left -= max(size, 1)
+        if self.left < 0:
+            raise tarfile.ReadError(f"headers above {LARGEST_HEADER} bytes")
+        return self._file.read(size)
 
 
 class TarSamples(NamedTuple):
@@ -66,6 +92,7 @@ def read(path: Path) -> TarSamples:
     members: dict[str, dict[str, ByteRange]] = {}
     samples = []
     try:
+        files.check_readable(path)
         with path.open("rb") as file:
             for member in _members(file, path, damage):
                 _add(member, members, damage)
@@ -89,9 +116,11 @@ def _members(file: BinaryIO, path: Path, damage: Counter[str]) -> Iterator[tarfi
         damage["truncated"] += 1
         return
     try:
-        with tarfile.open(fileobj=file, mode="r:") as tar:
+        headers = _Headers(file)
+        with tarfile.open(fileobj=cast(BinaryIO, headers), mode="r:") as tar:
             try:
                 for member in tar:
+                    headers.left = LARGEST_HEADER
                     if member.size < 0:  # the next member would lie before it, in an endless loop
                         raise tarfile.ReadError
                     if member.offset_data + member.size <= size:

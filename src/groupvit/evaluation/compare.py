@@ -1,15 +1,14 @@
 """Comparison of evaluations: their scores, and the conditions in which they differ."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from groupvit import files
 from groupvit.errors import InputError
 from groupvit.evaluation.measurement import Measurement
 from groupvit.evaluation.reports.writing import SCORES
+from groupvit.values import read_json
 
 _MODEL = ("weights", "fingerprint")
 """Values of a measurement that may differ: models are compared."""
@@ -47,8 +46,8 @@ def read(path: Path) -> StoredEvaluation:
     """
     file = path / SCORES if path.is_dir() else path
     try:
-        values = json.loads(files.read_text(file))
-        return StoredEvaluation(
+        values = read_json(file)
+        stored = StoredEvaluation(
             measurement=Measurement.from_values(values),
             num_images=values["num_images"],
             miou=values["scores"]["miou"],
@@ -57,12 +56,33 @@ def read(path: Path) -> StoredEvaluation:
             oracle_mious=tuple(oracle["miou"] for oracle in values["oracles"]),
             iou=values["scores"]["iou"],
         )
+        _check(stored)
+        return stored
     except FileNotFoundError:
         raise InputError(f"no file {file}; make it with groupvit evaluate --out") from None
     except KeyError as error:
-        raise InputError(f"{file} is no evaluation: it lacks {error.args[0]}") from None
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{file} is no evaluation: {error}") from None
+        raise InputError(f"{file} is no evaluation: it lacks {str(error.args[0])[:200]}") from None
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{file} is no evaluation: {str(error)[:200]}") from None
+
+
+def _check(stored: StoredEvaluation) -> None:
+    """Check the types of what is shown.
+
+    Raises:
+        ValueError: One is another.
+    """
+    scores = (stored.miou, stored.pixel_accuracy, stored.boundary_miou, *stored.oracle_mious)
+    for score in (*scores, *stored.iou.values()):
+        if score is not None and not isinstance(score, float | int):
+            raise ValueError(f"a score is {score!r:.40}")
+    if not isinstance(stored.num_images, int):
+        raise ValueError(f"num_images is {stored.num_images!r:.40}")
+    measurement = stored.measurement
+    texts = (measurement.weights, measurement.benchmark, measurement.protocol, *measurement.labels)
+    for text in texts:
+        if not isinstance(text, str):
+            raise ValueError(f"a name is {text!r:.40}")
 
 
 def differences(evaluations: Sequence[StoredEvaluation]) -> list[Difference]:

@@ -14,6 +14,7 @@ from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.benchmark import Benchmark
 from groupvit.evaluation.measurement import Measurement
 from groupvit.evaluation.per_image import ImageCounts
+from groupvit.values import parse_json
 
 try:
     import fcntl
@@ -22,7 +23,7 @@ except ModuleNotFoundError:  # on Windows, where folders cannot be locked
 
 NAME = "images"
 """Stem of the files: images-0.jsonl and so on, one for each process that writes."""
-_DAMAGED = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
+_DAMAGED = (ValueError, LookupError, TypeError, AttributeError, OverflowError)
 _NO_LOCKS = (errno.ENOTSUP, errno.ENOLCK, errno.EINVAL, errno.ENOSYS, errno.EBADF)
 """Errors of file systems that know no locks."""
 
@@ -97,7 +98,9 @@ class Journal:
                 files.write_text(self._file, whole)
         except OSError as error:
             self.close()
-            raise InputError(f"--out {folder} cannot be written: {error.strerror}") from error
+            raise InputError(
+                f"--out {folder} cannot be written: {error.strerror or error}"
+            ) from error
         except BaseException:
             self.close()
             raise
@@ -144,7 +147,7 @@ class Journal:
         num_classes = len(conditions["labels"]) + (conditions["certainty"] is not None)
         for number, line in enumerate(_whole_lines(file), start=1):
             try:
-                values = json.loads(line)
+                values = parse_json(line)
                 if number > 1:
                     counts = ImageCounts.from_values(values)
                     counts.check(num_classes=num_classes)
@@ -194,5 +197,6 @@ def _whole_lines(file: Path) -> list[str]:
     """Lines of a file, without a last one that has no end."""
     if not file.exists():
         return []
+    files.check_readable(file)
     lines = file.read_bytes().decode("utf-8", errors="replace").split("\n")
     return [f"{line}\n" for line in lines[:-1]]

@@ -4,6 +4,21 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+MAX_STAGES, MAX_DEPTH = 16, 512
+"""Largest numbers of stages, and of transformer blocks in one encoder."""
+MAX_SIZE = 2**20
+"""Largest width, and largest number of tokens, ids or pixels along a side."""
+MAX_MLP_RATIO = 1024
+MAX_PARAMETERS = 2**33
+"""Largest network; the weights of this one take 32 GB."""
+
+
+def _check_at_most(largest: int, **numbers: int | float) -> None:
+    for name, number in numbers.items():
+        if not number <= largest:
+            shown = f"{number:.3g}" if number > 1e9 else number
+            raise ValueError(f"{name} is {shown}; it can be {largest} at most")
+
 
 def _check_positive(**numbers: int | float) -> None:
     for name, number in numbers.items():
@@ -24,6 +39,8 @@ class StageConfig:
 
     def __post_init__(self) -> None:
         """Check that the numbers describe a stage."""
+        _check_at_most(MAX_DEPTH, depth=self.depth)
+        _check_at_most(MAX_SIZE, num_group_tokens=self.num_group_tokens, num_groups=self.num_groups)
         if self.depth < 0:
             raise ValueError(f"depth is {self.depth}; give 0 blocks or more")
         if min(self.num_group_tokens, self.num_groups) < 0:
@@ -83,6 +100,12 @@ class ImageEncoderConfig:
             num_heads=self.num_heads,
             mlp_ratio=self.mlp_ratio,
         )
+        _check_at_most(MAX_SIZE, image_size=self.image_size, dim=self.dim)
+        _check_at_most(MAX_MLP_RATIO, mlp_ratio=self.mlp_ratio)
+        _check_at_most(MAX_STAGES, number_of_stages=len(self.stages))
+        _check_at_most(MAX_DEPTH, depth=sum(stage.depth for stage in self.stages))
+        _check_at_most(MAX_STAGES, number_of_stem_dilations=len(self.stem_dilations))
+        _check_at_most(MAX_SIZE, stem_dilations=max(self.stem_dilations, default=1))
         if not 0 <= self.drop_path < 1:
             raise ValueError(f"drop_path is {self.drop_path}; it is a probability below 1")
         if not self.stages or self.stages[-1].num_groups:
@@ -110,6 +133,14 @@ class ImageEncoderConfig:
     def grid(self) -> int:
         """Patches along each side of a training image."""
         return self.image_size // self.patch_size
+
+    @property
+    def num_weights(self) -> int:
+        """Weights of the patches, positions and group tokens, and of the matrices of the blocks."""
+        block = self.dim**2 * (4 + 2 * self.mlp_ratio)
+        depth = sum(stage.depth for stage in self.stages) + len(self.stages)
+        tokens = sum(stage.num_group_tokens for stage in self.stages)
+        return self.dim * (self.grid**2 + 3 * self.patch_size**2 + tokens) + int(depth * block)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,8 +170,22 @@ class TextEncoderConfig:
             num_heads=self.num_heads,
             mlp_ratio=self.mlp_ratio,
         )
+        _check_at_most(
+            MAX_SIZE,
+            vocabulary_size=self.vocabulary_size,
+            context_length=self.context_length,
+            dim=self.dim,
+        )
+        _check_at_most(MAX_DEPTH, depth=self.depth)
+        _check_at_most(MAX_MLP_RATIO, mlp_ratio=self.mlp_ratio)
         if self.dim % self.num_heads:
             raise ValueError(f"dim {self.dim} cannot be shared by {self.num_heads} heads")
+
+    @property
+    def num_weights(self) -> int:
+        """Weights of the embeddings and of the large matrices of the blocks."""
+        block = self.dim**2 * (4 + 2 * self.mlp_ratio)
+        return self.dim * (self.vocabulary_size + self.context_length) + int(self.depth * block)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,3 +212,12 @@ class GroupViTConfig:
     def __post_init__(self) -> None:
         """Check that the widths are positive."""
         _check_positive(embedding_dim=self.embedding_dim, projector_dim=self.projector_dim)
+        _check_at_most(MAX_SIZE, embedding_dim=self.embedding_dim, projector_dim=self.projector_dim)
+        widths = self.image.dim + self.text.dim + 2 * self.embedding_dim
+        projectors = self.projector_dim * widths
+        number = self.image.num_weights + self.text.num_weights + projectors
+        if number > MAX_PARAMETERS:
+            raise ValueError(
+                f"the sizes make a network of {number:.2g} parameters; {MAX_PARAMETERS:.2g} are "
+                "the most"
+            )

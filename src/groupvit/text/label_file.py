@@ -8,6 +8,8 @@ from groupvit import files
 from groupvit.errors import InputError
 from groupvit.text.prompts import split_labels
 
+LARGEST = 2**20
+"""Largest file of labels or classes [bytes]."""
 _NUMBERED = re.compile(r"(\d{1,9})\s*[:=\t]\s*(\S.*)", re.ASCII)
 
 
@@ -18,7 +20,9 @@ def read_lines(file: Path) -> list[str]:
         InputError: It is missing, or is no UTF-8 text.
     """
     try:
-        return [line.strip() for line in files.read_text(file).rstrip().split("\n")]
+        return [
+            line.strip() for line in files.read_text(file, largest=LARGEST).rstrip().split("\n")
+        ]
     except UnicodeDecodeError as error:
         raise InputError(f"{file} cannot be read as UTF-8 text: {error}") from None
     except OSError as error:

@@ -16,6 +16,9 @@ from groupvit.errors import InputError
 BACKGROUND: Final = "background"
 """Name of the pixels without a label; no label may have it."""
 
+MAX_WORDS, LONGEST_WORD = 2**15, 1000
+"""Largest number of words of all labels, and their longest [characters]."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
@@ -85,6 +88,12 @@ def parse_label(text: str) -> Label:
             f"the label {text!r} has an empty word; write a word on both sides of each |, "
             "such as car|automobile|taxi"
         )
+    if len(words) > MAX_WORDS or max(map(len, words)) > LONGEST_WORD:
+        raise InputError(
+            f"the label {text[:40]!r}... has {len(words):,} words and one of "
+            f"{max(map(len, words)):,} characters; {MAX_WORDS:,} words of {LONGEST_WORD:,} "
+            "characters are the most"
+        )
     folded = [word.casefold() for word in words]
     if BACKGROUND in folded:
         raise InputError(
@@ -110,7 +119,11 @@ def parse_labels(texts: Sequence[str]) -> tuple[Label, ...]:
         raise InputError(f"labels is the single string {texts!r}; give a list, such as ['dog']")
     if not texts:
         raise InputError("labels is empty; give at least one word, such as dog")
-    labels = tuple(map(parse_label, split_labels(texts)))
+    single = split_labels(texts)
+    number = sum(1 + text.count("|") for text in single)
+    if number > MAX_WORDS:
+        raise InputError(f"the labels have {number:,} words; {MAX_WORDS:,} are the most")
+    labels = tuple(map(parse_label, single))
     if not labels:
         raise InputError("labels are nothing but commas; give at least one word, such as dog")
     owners: dict[str, Label] = {}

@@ -6,7 +6,6 @@ weights themselves; `training.json` the counters. No random state is stored: eve
 from its number. `complete` is written last. Nothing is pickled.
 """
 
-import json
 import math
 import shutil
 from collections.abc import Mapping
@@ -26,6 +25,7 @@ from groupvit.model.groupvit import GroupViT
 from groupvit.model.inference import DEFAULT_INFERENCE, InferenceConfig
 from groupvit.training import optim
 from groupvit.training.ema import EMA
+from groupvit.values import read_json
 from groupvit.weights import checkpoint
 from groupvit.weights.checkpoint import Origin
 
@@ -126,10 +126,16 @@ def read(folder: Path, state: Snapshot) -> Snapshot:
     tensors = checkpoint.read_safetensors(folder / TENSORS_FILE)
     checkpoint.check_finite(saved, where=str(folder / checkpoint.WEIGHTS_FILE))
     checkpoint.check_finite(tensors, where=str(folder / TENSORS_FILE))
-    if state.average:
-        state.average.restore(saved)
-    state.model.load_state_dict(_below(WEIGHTS, tensors) if state.average else saved)
-    optim.restore(state.optimizer, _below(OPTIMIZER, tensors))
+    try:
+        if state.average:
+            state.average.restore(saved)
+        state.model.load_state_dict(_below(WEIGHTS, tensors) if state.average else saved)
+        optim.restore(state.optimizer, _below(OPTIMIZER, tensors))
+    except (RuntimeError, LookupError, ValueError, TypeError) as error:
+        raise InputError(
+            f"{folder} holds other tensors than this run needs ({str(error)[:200]!r}); write the "
+            f"name of an older checkpoint into {folder.parent / 'latest'}"
+        ) from error
     return state._replace(progress=progress)
 
 
@@ -142,7 +148,7 @@ def read_progress(folder: Path) -> Progress:
     """Counters of the run at the checkpoint."""
     path = folder / COUNTERS_FILE
     try:
-        values = json.loads(files.read_text(path))
+        values = read_json(path)
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
     return from_values(Progress, values, where=str(path))

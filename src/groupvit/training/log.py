@@ -15,6 +15,7 @@ from rich.console import Console
 from groupvit import files
 from groupvit.errors import InputError
 from groupvit.progress import bar
+from groupvit.values import parse_json
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -181,16 +182,17 @@ def trim(path: Path, step: int) -> None:
     if not path.exists():
         return
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        files.check_readable(path)
+        lines = path.read_bytes().decode("utf-8", "replace").splitlines()
         files.write_text(path, "".join(line + "\n" for line in lines if _step(line) <= step))
     except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}") from error
+        raise InputError(f"{path} cannot be changed: {error.strerror or error}") from error
 
 
 def _step(line: str) -> float:
     try:
-        return float(json.loads(line)["step"])
-    except ValueError:
+        return float(parse_json(line)["step"])
+    except (ValueError, TypeError, KeyError):
         return math.inf
 
 

@@ -4,7 +4,6 @@
 every archive, and a text file can be moved into place in one step, and mended by hand.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,10 +16,13 @@ from groupvit.errors import InputError
 from groupvit.training import changes, checkpoints
 from groupvit.training.checkpoints import Snapshot
 from groupvit.training.config import TrainingConfig
+from groupvit.values import LARGEST_ANNOTATIONS, read_json
 from groupvit.weights.checkpoint import as_json
 
 CONFIG_FILE, LOG_FILE, SHARDS_FILE = "config.json", "log.jsonl", "shards.json"
 LATEST, BEST = "latest", "best"
+_LONGEST_NAME = 1024
+"""Size of `latest` and `best` [bytes]."""
 FORMAT = "groupvit-run-2"
 """Value of `format` in the `config.json` of a run."""
 _CHECKPOINT = re.compile(r"step-(\d+)")
@@ -106,9 +108,13 @@ class RunFolder:
 
     def _values(self) -> dict[str, Any]:
         try:
-            values = json.loads(files.read_text(self.path / CONFIG_FILE))
-        except (OSError, ValueError):
+            values = read_json(self.path / CONFIG_FILE)
+        except FileNotFoundError:
             values = None
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{self.path / CONFIG_FILE} cannot be read ({error}); choose another --out"
+            ) from error
         if not isinstance(values, dict) or values.get("format") != FORMAT:
             raise InputError(f"{self.path} holds something else than a run; choose another --out")
         return values
@@ -150,11 +156,26 @@ class RunFolder:
         return f"{latest} is complete, and the same command resumes from it"
 
     def _named(self, pointer: str) -> Path | None:
+        name = self._content(pointer)
+        return None if name in (None, "", NO_CHECKPOINT) else self.path / str(name)
+
+    def _content(self, pointer: str) -> str | None:
+        """Name in a file; None where the file is missing."""
         try:
-            name = (self.path / pointer).read_text(encoding="utf-8").strip()
+            name = files.read_text(self.path / pointer, largest=_LONGEST_NAME).strip()
         except FileNotFoundError:
             return None
-        return None if name in ("", NO_CHECKPOINT) else self.path / name
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(
+                f"{self.path / pointer} cannot be read ({error}); write the name of a checkpoint "
+                "into it, such as step-001000"
+            ) from error
+        if not name.isprintable() or Path(name).name != name:
+            raise InputError(
+                f"{self.path / pointer} holds {name!r:.200}, which is no name of a folder; write "
+                "that of a checkpoint into it, such as step-001000"
+            )
+        return name
 
     def _checkpoints(self) -> list[Path]:
         """Checkpoints in the folder, the oldest first; incomplete ones too."""
@@ -164,7 +185,7 @@ class RunFolder:
     def _check_latest(self) -> None:
         """Refuse to begin again, in silence, a run that has checkpoints."""
         pointer = self.path / LATEST
-        name = pointer.read_text(encoding="utf-8").strip() if pointer.exists() else None
+        name = self._content(LATEST)
         whole = [path.name for path in self._checkpoints() if checkpoints.is_complete(path)]
         if name in (NO_CHECKPOINT, *whole) or not (name or whole):
             return
@@ -206,7 +227,7 @@ class RunFolder:
         """Fingerprints of the shards at the last start; none in a run of an older version."""
         path = self.path / SHARDS_FILE
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
+            values = read_json(path, largest=LARGEST_ANNOTATIONS)
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:

@@ -1,5 +1,6 @@
 """Architecture inferred from the shapes of the tensors of a model."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from math import isqrt
@@ -9,6 +10,8 @@ from torch import Tensor
 
 from groupvit.errors import InputError
 from groupvit.model.config import (
+    MAX_DEPTH,
+    MAX_STAGES,
     GroupViTConfig,
     ImageEncoderConfig,
     StageConfig,
@@ -77,18 +80,26 @@ def _num_heads(dim: int) -> int:
 
 def _mlp_ratio(tensors: Mapping[str, Tensor], name: str) -> float:
     hidden, dim = _shape(tensors, name, 2)
+    if dim == 0:
+        raise InputError(f"{name} is {(hidden, dim)} and should not be empty")
     return hidden / dim
 
 
-def _count(tensors: Mapping[str, Tensor], prefix: str) -> int:
+def _count(tensors: Mapping[str, Tensor], prefix: str, largest: int = MAX_DEPTH) -> int:
     """Number of numbered parts whose names start with the prefix."""
-    numbers = [name[len(prefix) :].split(".")[0] for name in tensors if name.startswith(prefix)]
-    return 1 + max((int(number) for number in numbers), default=-1)
+    numbers = {name[len(prefix) :].split(".")[0] for name in tensors if name.startswith(prefix)}
+    for number in numbers:
+        if not re.fullmatch(r"[0-9]{1,4}", number) or int(number) >= largest:
+            raise InputError(
+                f"{prefix}{number:.40} is no part of a network; the last one can be "
+                f"{prefix}{largest - 1}"
+            )
+    return 1 + max(map(int, numbers), default=-1)
 
 
 def _stages(tensors: Mapping[str, Tensor]) -> tuple[StageConfig, ...]:
     stages = []
-    for index in range(_count(tensors, "image_encoder.stages.")):
+    for index in range(_count(tensors, "image_encoder.stages.", MAX_STAGES)):
         stage = f"image_encoder.stages.{index}."
         groups = {}
         if any(name.startswith(stage + "group") for name in tensors):

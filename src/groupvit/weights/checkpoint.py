@@ -18,6 +18,7 @@ from groupvit.model.config import GroupViTConfig
 from groupvit.model.groupvit import GroupViT
 from groupvit.model.inference import DEFAULT_INFERENCE, InferenceConfig
 from groupvit.text.background import Background
+from groupvit.values import read_json
 from groupvit.weights.architecture import blank
 from groupvit.weights.layouts import check_names
 
@@ -136,7 +137,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     """Content of the `config.json` of a folder, ours or Hugging Face's."""
     path = folder / CONFIG_FILE
     try:
-        values = json.loads(files.read_text(path))
+        values = read_json(path)
     except FileNotFoundError as error:
         raise InputError(f"{folder} has no {CONFIG_FILE}; it is no model folder") from error
     except (OSError, ValueError) as error:

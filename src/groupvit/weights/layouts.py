@@ -132,7 +132,13 @@ class Layout:
 
 
 def _joined(parts: Mapping[int, Tensor]) -> Tensor:
-    return torch.cat([parts[index] for index in sorted(parts)]) if len(parts) > 1 else parts[0]
+    if len(parts) == 1:
+        return parts[0]
+    try:
+        return torch.cat([parts[index] for index in sorted(parts)])
+    except (RuntimeError, TypeError) as error:
+        shapes = ", ".join(str(tuple(part.shape)) for part in parts.values())
+        raise InputError(f"parts of one tensor do not fit each other: {shapes}") from error
 
 
 def check_names(missing: list[str], left_over: list[str]) -> None:

@@ -8,6 +8,7 @@ that the file names is replaced by an inert stub before it looks.
 import pickle
 import pickletools
 import struct
+import warnings
 import zipfile
 import zlib
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
@@ -18,7 +19,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._weights_only_unpickler import Unpickler
 from torch.serialization import safe_globals
+from torch.storage import TypedStorage
 
 from groupvit.errors import InputError
 
@@ -26,6 +29,8 @@ SYSTEM_MODULES = frozenset({"os", "posix", "nt", "sys"})
 """Modules that torch refuses to replace by stubs; a file that names one is hostile."""
 NUM_LEGACY_PICKLES = 4
 """Files older than torch 1.6 begin with the pickles magic, protocol, system, object."""
+MAX_COMPRESSION = 8
+"""Largest ratio of a compressed archive's content to its size."""
 
 
 # Everything that zip, pickle and torch raise on damaged data.
@@ -68,6 +73,9 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     if not isinstance(content, Mapping):
         raise InputError(f"{path} holds no tensors by name; give a checkpoint of a GroupViT")
     tensors = {name: value for name, value in content.items() if _is_entry(name, value)}
+    for name, tensor in tensors.items():
+        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+            raise InputError(f"{path}: {name} repeats its values, so that it has any size")
     if not tensors:
         raise InputError(f"{path} holds no tensors by name; give a checkpoint of a GroupViT")
     return tensors
@@ -79,12 +87,80 @@ def _is_entry(name: object, value: object) -> bool:
 
 def _load(path: Path) -> Any:
     try:
-        with safe_globals([(Stub, name) for name in _named(path)]):
-            return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about other versions of the format
+            with safe_globals([(Stub, name) for name in _named(path)]):
+                _check_storages(path)
+                return torch.load(path, map_location="cpu", weights_only=True)
     except InputError:
         raise
     except _DAMAGED as error:
         raise InputError(f"{path} is damaged or no file that torch.save wrote") from error
+
+
+def _check_storages(path: Path) -> None:
+    """Check that a file is as large as the storages that it declares, before they are allocated."""
+    size = path.stat().st_size
+    if not zipfile.is_zipfile(path):
+        with path.open("rb") as file:
+            declared = sum(_declared(file, size) for _ in range(NUM_LEGACY_PICKLES))
+        _check_size(path, declared, size)
+        return
+    with zipfile.ZipFile(path) as archive:
+        records = {record.filename: record.file_size for record in archive.infolist()}
+        # torch compresses nothing; others may, and weights shrink little.
+        _check_size(path, sum(one.file_size for one in archive.infolist()), MAX_COMPRESSION * size)
+        for record in records:
+            if record.endswith("/data.pkl"):
+                content = BytesIO(archive.read(record))
+                _declared(content, size, records, record.removesuffix(".pkl"))
+
+
+def _declared(
+    file: BytesIO | BufferedReader,
+    largest: int,
+    records: Mapping[str, int] | None = None,
+    folder: str = "",
+) -> int:
+    """Size of the storages that a pickle declares, each once [bytes].
+
+    Args:
+        file: The pickle, read by torch's own unpickler with storages that hold no memory.
+        largest: Largest size of a storage.
+        records: Sizes of the files in the archive; None: the storages are behind the pickles.
+        folder: Folder of the storages in the archive.
+    """
+    sizes: dict[str, int] = {}
+    storage: Any = TypedStorage  # torch has no types for these three
+    memory: Any = torch.UntypedStorage
+
+    def declare(place: tuple[Any, ...]) -> TypedStorage:
+        kind, storage_type, key, _, number = place[:5]
+        if kind != "storage":
+            raise ValueError(f"no storage but {kind!r:.40}")
+        dtype = torch.uint8 if storage_type is torch.UntypedStorage else storage_type.dtype
+        size = number * dtype.itemsize
+        available = largest if records is None else records[f"{folder}/{key}"]
+        if not 0 <= size <= available:
+            raise ValueError(f"storage {key!r:.40} has {size} bytes, and {available} are there")
+        sizes[key] = size
+        made: TypedStorage = storage(
+            wrap_storage=memory(size, device="meta"), dtype=dtype, _internal=True
+        )
+        return made
+
+    unpickler: Any = Unpickler(file, encoding="utf-8")
+    unpickler.persistent_load = declare
+    unpickler.load()
+    return sum(sizes.values())
+
+
+def _check_size(path: Path, declared: int, largest: int) -> None:
+    if declared > largest:
+        raise InputError(
+            f"{path} declares {declared:,} bytes of weights, more than the file can hold; it is "
+            "damaged"
+        )
 
 
 def _named(path: Path) -> set[str]:

@@ -5,7 +5,6 @@ in COCO) and one of 459 categories. The 59 frequent ones are the classes, painte
 the file; pixels without a region are background (Mottaghi et al. 2014).
 """
 
-import json
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from jaxtyping import UInt8
 
 from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.files import Pair, Read
+from groupvit.values import LARGEST_ANNOTATIONS, read_json
 
 CATEGORIES = (
     *(0, 2, 9, 18, 19, 22, 23, 25, 31, 33, 34, 44, 45, 46, 59, 65, 68, 72, 80, 85, 98, 104),
@@ -62,8 +62,7 @@ Region = tuple[int, dict[str, Any]]
 def _load(file: Path) -> tuple[dict[str, int], dict[int, list[Region]]]:
     """Ids of the validation images by name, and regions by id."""
     try:
-        with file.open(encoding="utf-8-sig") as stream:
-            values = json.load(stream)
+        values = read_json(file, largest=LARGEST_ANNOTATIONS)
         images = {
             image["file_name"]: image["image_id"]
             for image in values["images"]
