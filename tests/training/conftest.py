@@ -21,6 +21,7 @@ last_lr = 1e-3
 warmup_steps = 2
 
 [data]
+nouns = "pattern"
 shards = ["{shards}"]
 batch_size = 4
 num_prompts = 1

@@ -1,9 +1,11 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from groupvit.config import to_values
+from groupvit.data.config import DataConfig
 from groupvit.errors import InputError
 from groupvit.training import recipes
 from groupvit.training.config import TrainingConfig
@@ -39,8 +41,11 @@ def test_a_config_lists_only_what_differs(name, lines):
     assert len([line for line in text.splitlines() if line and line[0] != "#"]) <= lines
 
 
-def test_the_defaults_are_the_recipe_paper():
-    assert recipes.load() == ("paper", TrainingConfig())
+PAPER = TrainingConfig(data=DataConfig(nouns="perceptron"))
+
+
+def test_the_defaults_and_the_released_tagger_are_the_recipe_paper():
+    assert recipes.load() == ("paper", PAPER)
     assert recipes.load(recipe="paper") == recipes.load()
 
 
@@ -51,7 +56,7 @@ def test_a_file_changes_single_settings_of_its_recipe(file):
     assert (settings.steps, settings.optim.lr) == (7000, 2e-3)
     assert settings.optim.beta2 == base.optim.beta2 == 0.98
     assert settings.model == base.model
-    assert recipes.load(file("steps = 20_000")).settings == TrainingConfig(steps=20_000)
+    assert recipes.load(file("steps = 20_000")).settings == replace(PAPER, steps=20_000)
 
 
 def test_a_recipe_may_be_chosen_for_a_file_that_names_none(file):

@@ -30,7 +30,7 @@ from groupvit.errors import InputError
 from groupvit.progress import OnProgress
 from groupvit.text.nouns import NounFinder
 
-VERSION = "1"
+VERSION = "2"
 """Version of the layout and of the content of indexes."""
 
 SUFFIX = ".index"

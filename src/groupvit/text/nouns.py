@@ -15,7 +15,8 @@ _NOUNS: Final = frozenset({"NN", "NNS", "NNP"})
 _PUBLISHED: Final = _NOUNS | {"VBG", "VB", "VBD", "VBN", "VBP", "VBZ"}
 _INSTALL: Final = 'install it with: pip install "groupvit[train]"'
 _DOWNLOAD: Final = (
-    "get them with: python -m nltk.downloader punkt_tab averaged_perceptron_tagger_eng"
+    'set data.nouns to "pattern" (--nouns pattern), which needs none, or get them with: '
+    "python -m nltk.downloader punkt_tab averaged_perceptron_tagger_eng"
 )
 
 _Tagger = Callable[[str], list[tuple[str, str]]]
@@ -28,7 +29,8 @@ class NounFinder:
     nouns are the words tagged NN, NNS and NNP.
 
     "perceptron" uses NLTK's tokenizer and tagger, and includes verbs, as the released models did:
-    NN, NNS, NNP, VBG, VB, VBD, VBN, VBP and VBZ (not NNPS).
+    NN, NNS, NNP, VBG, VB, VBD, VBN, VBP and VBZ (not NNPS). It keeps every word of these tags, such
+    as "t-shirt" and "a4".
 
     Raises:
         InputError: The library or its data are not installed.
@@ -36,19 +38,18 @@ class NounFinder:
 
     def __init__(self, kind: Literal["pattern", "perceptron"]) -> None:
         self._tags = _NOUNS if kind == "pattern" else _PUBLISHED
+        self._keeps_all = kind == "perceptron"
         self._tagger = _pattern() if kind == "pattern" else _perceptron()
 
     def find(self, caption: str) -> list[str]:
         """Nouns in their order and in lower case; a repeated noun is listed each time.
 
-        Words of one letter, and words with other characters than letters, are left out.
+        With "pattern", words of one letter, and words with other characters than letters, are left
+        out.
         """
-        nouns = []
-        for tagged, tag in self._tagger(caption[:LONGEST]):
-            word = tagged.lower()
-            if tag in self._tags and len(word) > 1 and word.isalpha():
-                nouns.append(word)
-        return nouns
+        tagged = self._tagger(caption[:LONGEST])
+        nouns = [word.lower() for word, tag in tagged if tag in self._tags]
+        return nouns if self._keeps_all else [noun for noun in nouns if _is_plain(noun)]
 
 
 @lru_cache(maxsize=2**16)
@@ -66,6 +67,10 @@ def singular(noun: str) -> str:
         ) from error
     result: str = inflect.singularize(noun)
     return result
+
+
+def _is_plain(noun: str) -> bool:
+    return len(noun) > 1 and noun.isalpha()
 
 
 def _pattern() -> _Tagger:
