@@ -48,6 +48,7 @@ ema_decay = 0.9
 
 [data]
 shards = ["SHARD"]
+nouns = "pattern"
 image_size = 64
 batch_size = 12
 num_workers = 0

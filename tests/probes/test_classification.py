@@ -5,6 +5,7 @@ from PIL import Image
 
 from groupvit.distributed import session
 from groupvit.errors import InputError
+from groupvit.probes import classification
 from groupvit.probes.classification import Item, classify, find_items
 from groupvit.segmentation.segmenter import Segmenter
 from tests import lively
@@ -39,9 +40,8 @@ def similarities(segmenter, items, names):
     for item in items:
         image = Image.open(item.path).convert("RGB")
         short = round(side * 256 / 224)
-        factor = short / min(image.size)
-        size = [max(side, round(length * factor)) for length in image.size]
-        left, top = ((length - side) // 2 for length in size)
+        size = [int(short * length / min(image.size)) for length in image.size]
+        left, top = (round((length - side) / 2) for length in size)
         square = np.array(image.resize(size, Image.Resampling.BILINEAR))
         square = square[top : top + side, left : left + side]
         rows.append(segmenter.embed_images(torch.from_numpy(square).movedim(-1, 0)[None])[0])
@@ -132,3 +132,24 @@ def test_two_ranks_count_every_image_once(segmenter, folder, both_ranks):
     names, items = find_items(folder)
     alone = classify(segmenter, items, names)
     assert both_ranks == [repr(alone)] * 2
+
+
+def test_the_square_is_that_of_the_original(tmp_path, monkeypatch):
+    """The longer side is cut off to a whole number, half an offset rounded to even."""
+    cuts = []
+    crop = Image.Image.crop
+
+    def recorded(image, box):
+        cuts.append((image.size, box[:2]))
+        return crop(image, box)
+
+    monkeypatch.setattr(Image.Image, "crop", recorded)
+    for size in ((500, 375), (500, 333), (375, 500), (300, 263)):
+        Image.new("RGB", size).save(tmp_path / "image.png")
+        classification._center(tmp_path / "image.png", 224)
+    assert cuts == [
+        ((341, 256), (58, 16)),  # 341.3, (341 - 224) / 2 = 58.5
+        ((384, 256), (80, 16)),  # 384.4
+        ((256, 341), (16, 58)),
+        ((292, 256), (34, 16)),  # 292.02
+    ]

@@ -67,3 +67,35 @@ def test_normalized_colors_have_the_statistics_of_imagenet():
         torch.tensor([(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225]),
         atol=1e-4,
     )
+
+
+def opencv(image, size):
+    """Bilinear resizing in 11 bits a side, pixel by pixel, after OpenCV's description."""
+
+    def axis(position, length, source):
+        at = np.float32((position + 0.5) * (source / length) - 0.5)
+        at = np.float32(min(max(at, 0), source - 1))
+        first = int(at)
+        share = np.float32(at - first)
+        weights = (int(np.rint((np.float32(1) - share) * 2048)), int(np.rint(share * 2048)))
+        return (first, min(first + 1, source - 1)), weights
+
+    result = np.zeros((*size, 3), dtype=np.uint8)
+    for y, x, channel in np.ndindex(result.shape):
+        rows, down = axis(y, size[0], image.shape[0])
+        columns, across = axis(x, size[1], image.shape[1])
+        mixed = [
+            sum(int(image[row, c, channel]) * w for c, w in zip(columns, across, strict=True)) >> 4
+            for row in rows
+        ]
+        total = sum((value * weight) >> 16 for value, weight in zip(mixed, down, strict=True))
+        result[y, x, channel] = (total + 2) >> 2
+    return result
+
+
+@pytest.mark.parametrize("size", [(12, 17), (40, 31), (1, 64), (10, 14)])
+def test_images_are_resized_in_whole_numbers_of_11_bits(size):
+    image = np.random.default_rng(0).integers(0, 256, (20, 28, 3), dtype=np.uint8)
+    assert np.array_equal(
+        resize(image, size, antialias=False).permute(1, 2, 0), opencv(image, size)
+    )

@@ -36,6 +36,31 @@ def test_the_best_labels_are_those_of_the_dense_scores(height, width, new_h, new
     assert ((scores.best() == dense.argmax(dim=0)) | near_ties(dense)).all()
 
 
+@pytest.mark.parametrize("spread", [0.0, 1e-9, 2e-8, 6e-8, 1e-7, 1e-6, 1e-4, 1.0])
+@pytest.mark.parametrize("size", [(180, 240), (120, 160), (137, 191), (300, 333)])
+def test_the_final_softmax_is_that_of_the_dense_scores_ties_included(spread, size):
+    generator = torch.Generator().manual_seed(0)
+    regions = torch.randint(0, 9, (180, 240), generator=generator)
+    table = torch.rand(9, 1, generator=generator) / 2
+    table = table + spread * torch.rand(9, 6, generator=generator)
+    dense = table[regions].permute(2, 0, 1)[None].contiguous()
+    expected = F.interpolate(dense, size, mode="bilinear")[0].softmax(dim=0)
+    best = ScoreMap(regions=regions, table=table, size=size).best(final_softmax=True)
+    equal = best == expected.argmax(dim=0)
+    # Processors may round a product otherwise, which decides some ties.
+    assert (equal | near_ties(expected)).all()
+    assert equal.float().mean() > 0.999
+
+
+def test_scores_that_a_softmax_makes_equal_give_the_first_label():
+    table = torch.tensor([[0.25, 0.25 + 2**-25], [0.0, 1e-9], [0.25, 0.5], [0.5, 0.25]])
+    scores = ScoreMap(regions=torch.tensor([[0, 1, 2, 3]]), table=table, size=(1, 4))
+    assert scores.best().tolist() == [[1, 1, 1, 0]]
+    assert scores.best(final_softmax=True).tolist() == [[0, 0, 1, 0]]
+    whole = ScoreMap(regions=torch.tensor([[0, 1]]), table=table, size=(3, 6))
+    assert whole.best(final_softmax=True).tolist() == [[0] * 6] * 3
+
+
 def test_the_dense_scores_are_resized_as_torch_does():
     regions = torch.tensor([[0, 1], [1, 0]])
     table = torch.tensor([[1.0, 0.0], [0.0, 1.0]])

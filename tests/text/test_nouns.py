@@ -82,6 +82,12 @@ def test_the_published_way_counts_verbs_too():
     )
 
 
+@pytest.mark.usefixtures("nltk")
+def test_the_published_way_keeps_every_word_of_its_tags():
+    caption = "T-shirt_NN A4_NNP x_NN 's_VBZ 12-year-old_JJ 3_CD"
+    assert NounFinder("perceptron").find(caption) == ["t-shirt", "a4", "x", "'s"]
+
+
 def test_missing_data_of_nltk_are_named_with_the_command(nltk, monkeypatch):
     def missing(text):
         raise LookupError(f"punkt_tab, to split {text!r}")

@@ -19,20 +19,25 @@ def model(tiny_model, tokens, draw):
 
 
 def test_the_learning_rate_rises_in_a_straight_line():
-    assert [optim.lr_at(step, CONFIG, 100) for step in (0, 5)] == [0.1, pytest.approx(0.55)]
+    assert [optim.lr_at(step, CONFIG, 100) for step in (0, 6)] == [0.1, pytest.approx(0.55)]
+
+
+def test_the_schedule_is_one_update_behind_so_that_the_first_two_are_alike():
+    rates = [optim.lr_at(step, CONFIG, 100) for step in range(4)]
+    assert rates == pytest.approx([0.1, 0.1, 0.19, 0.28])
 
 
 def test_the_cosine_begins_at_step_0_and_ends_at_the_last_rate():
-    assert optim.lr_at(10, CONFIG, 100) == pytest.approx(
+    assert optim.lr_at(11, CONFIG, 100) == pytest.approx(
         0.01 + 0.99 * (1 + math.cos(0.1 * math.pi)) / 2
     )
-    assert optim.lr_at(50, CONFIG, 100) == pytest.approx(0.505)
-    assert optim.lr_at(100, CONFIG, 100) == pytest.approx(0.01)
+    assert optim.lr_at(51, CONFIG, 100) == pytest.approx(0.505)
+    assert optim.lr_at(101, CONFIG, 100) == pytest.approx(0.01)
 
 
 def test_the_learning_rate_is_that_of_the_release_after_its_warm_up():
     published = OptimConfig(warmup_steps=2 * 6997)
-    assert optim.lr_at(2 * 6997, published, 209_910) == pytest.approx(1.583e-3, abs=1e-6)
+    assert optim.lr_at(2 * 6997 + 1, published, 209_910) == pytest.approx(1.583e-3, abs=1e-6)
     assert optim.lr_at(0, published, 209_910) == 4e-6
 
 

@@ -102,7 +102,7 @@ def test_a_file_of_the_original_is_read_exactly(tmp_path, wide, suffix, multi_la
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
     else:
         torch.save({"model": tensors, "epoch": 29}, path)
-    loaded, origin, *_ = foreign.load_file(path)
+    loaded, origin, *_ = foreign.load_file(path, heads=1)
     assert loaded.config == replace(wide.config, multi_label=multi_label)
     kept = {n: t for n, t in wide.state_dict().items() if multi_label or "multi" not in n}
     assert all(torch.equal(loaded.state_dict()[name], kept[name]) for name in kept)
@@ -112,7 +112,7 @@ def test_a_file_of_the_original_is_read_exactly(tmp_path, wide, suffix, multi_la
 def test_a_configuration_beside_a_file_of_the_original_is_not_looked_at(tmp_path, wide):
     (tmp_path / "config.json").write_text("of something else")
     torch.save(ORIGINAL.from_ours(wide.state_dict()), tmp_path / "model.pth")
-    assert foreign.load_file(tmp_path / "model.pth").model.config == wide.config
+    assert foreign.load_file(tmp_path / "model.pth", heads=1).model.config == wide.config
 
 
 def test_what_is_read_computes_the_same(folder, model, draw, tokens):
@@ -210,7 +210,7 @@ def test_tensors_that_make_no_groupvit_are_refused_by_path(tmp_path, wide, chang
     change(tensors)
     torch.save({"model": tensors}, tmp_path / "model.pth")
     with pytest.raises(InputError, match=says) as refusal:
-        foreign.load_file(tmp_path / "model.pth")
+        foreign.load_file(tmp_path / "model.pth", heads=1)
     assert str(tmp_path / "model.pth") in str(refusal.value)
 
 
@@ -229,3 +229,38 @@ def test_a_missing_tensor_is_called_by_the_name_it_has_in_the_file(folder):
     save_file(tensors, folder / "model.safetensors")
     with pytest.raises(InputError, match=f"missing: {name}$"):
         foreign.load_folder(folder)
+
+
+@pytest.fixture
+def original(tmp_path, wide):
+    """Writes an original file with these settings of the image encoder."""
+
+    def original(**settings):
+        content = {"model": ORIGINAL.from_ours(wide.state_dict())}
+        content["config"] = {"model": {"img_encoder": settings}}
+        torch.save(content, tmp_path / "model.pth")
+        return tmp_path / "model.pth"
+
+    return original
+
+
+@pytest.mark.parametrize("heads", [4, [4, 4, 4]])
+def test_the_heads_of_an_original_file_are_those_of_its_settings(original, heads):
+    path = original(num_heads=heads, hard_assignment=True, qk_scale=None)
+    assert foreign.load_file(path).model.config.image.num_heads == 4
+    with pytest.raises(InputError, match="--heads is 2, but the settings of the file have 4"):
+        foreign.load_file(path, heads=2)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"hard_assignment": False}, {"qk_scale": 0.5}, {"num_heads": [2, 4]}]
+)
+def test_an_original_that_computes_otherwise_is_refused(original, settings):
+    with pytest.raises(InputError, match=f"img_encoder.{next(iter(settings))} is .*; this network"):
+        foreign.load_file(original(**settings))
+
+
+def test_unknown_heads_of_an_original_file_are_requested(original):
+    with pytest.raises(InputError, match="give their number: groupvit convert --heads"):
+        foreign.load_file(original())
+    assert foreign.load_file(original(), heads=2).model.config.image.num_heads == 2

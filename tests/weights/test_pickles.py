@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from groupvit.errors import InputError
-from groupvit.weights.pickles import read_tensors
+from groupvit.weights.pickles import read, read_tensors, setting
 
 FORMATS = pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
 TENSORS = {"a.weight": torch.arange(6.0).reshape(2, 3), "b": torch.tensor(2.5)}
@@ -246,3 +246,14 @@ def test_a_file_with_a_wrong_byte_is_read_or_refused(write, zipped):
     for position in range(0, len(whole), 17):
         path.write_bytes(whole[:position] + bytes([whole[position] ^ 0x55]) + whole[position + 1 :])
         assert not isinstance(refused_or_read(path), str)
+
+
+@FORMATS
+def test_settings_are_read_from_stubs(write, settings, zipped, monkeypatch):
+    path = write({"model": TENSORS, "config": settings}, zipped=zipped)
+    for name in ("omegaconf", "omegaconf.dictconfig"):
+        monkeypatch.delitem(sys.modules, name)
+    found = read(path).settings
+    assert setting(found, "model") == [1, "two"]
+    assert setting(found, "seed") is None
+    assert setting(found, "model", "img_encoder", "num_heads") is None

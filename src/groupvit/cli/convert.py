@@ -18,6 +18,7 @@ def convert(
     *,
     to: Literal["groupvit", "huggingface"] = "groupvit",
     revision: str | None = None,
+    heads: int | None = None,
     overwrite: Flag = False,
 ) -> int:
     """Write a model as a checkpoint folder, in the layout of this package or of transformers.
@@ -28,12 +29,14 @@ def convert(
         out: Folder to write.
         to: Layout: this package's (config.json, model.safetensors), or that of transformers.
         revision: Branch, tag or commit of a model on the hub.
+        heads: Attention heads of the image encoder, for an original .pth file that does not hold
+            its settings.
         overwrite: Replace the folder if it exists.
     """
     from groupvit.weights import catalogue, checkpoint, hugging_face
 
     console = Console(highlight=False)
-    load = partial(catalogue.load, source, revision=revision)
+    load = partial(catalogue.load, source, revision=revision, heads=heads)
     model, origin, inference, background = load_model(console, source, load)
     if to == "groupvit":
         checkpoint.save(

@@ -148,10 +148,12 @@ def _label_ranks(
 def _center(path: Path, side: int) -> UInt8[np.ndarray, "3 side side"]:
     """Square at the center of an image, at the training size."""
     image = Image.fromarray(imaging.read(path))
-    factor = round(MARGIN * side) / min(image.size)
-    size = tuple(max(side, round(length * factor)) for length in image.size)
+    # As in the original: the longer side is cut off to a whole number, the offset rounded to even.
+    shorter = round(MARGIN * side)
+    shortest = min(image.size)
+    size = tuple(length * shorter // shortest for length in image.size)
     resized = image.resize((size[0], size[1]), Image.Resampling.BILINEAR)
-    left, top = ((length - side) // 2 for length in size)
+    left, top = (round((length - side) / 2) for length in size)
     cut = resized.crop((left, top, left + side, top + side))
     return np.array(cut).transpose(2, 0, 1)
 

@@ -1,9 +1,11 @@
 """Preprocessing of images for the network: resizing and normalization."""
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from einops import rearrange
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -11,6 +13,9 @@ from groupvit.errors import InputError
 from groupvit.imaging import DEVIATION, MEAN
 from groupvit.model.config import ImageEncoderConfig
 from groupvit.segmentation.protocol import Protocol
+
+FIXED_POINT = 1 << 11
+"""Sum of the weights of two pixels where images are resized in whole numbers."""
 
 
 def working_size(
@@ -42,13 +47,58 @@ def _multiple(length: float, patch: int) -> int:
 def resize(
     image: UInt8[np.ndarray, "height width 3"], size: tuple[int, int], *, antialias: bool
 ) -> UInt8[Tensor, "3 new_height new_width"]:
-    """Resize an image to (height, width), bilinear, in whole numbers as the original does."""
-    pixels = rearrange(torch.from_numpy(image), "height width rgb -> 1 rgb height width")
-    if pixels.shape[-2:] != size:
-        pixels = F.interpolate(
-            pixels, size, mode="bilinear", align_corners=False, antialias=antialias
-        )
-    return pixels[0]
+    """Resize an image to (height, width), bilinear.
+
+    Without antialiasing it is done in whole numbers of 11 bits, as by OpenCV, which the original
+    uses.
+    """
+    pixels = rearrange(torch.from_numpy(image), "height width rgb -> rgb height width")
+    if pixels.shape[-2:] == size:
+        return pixels
+    if not antialias:
+        return _resize_in_whole_numbers(pixels, size)
+    return F.interpolate(
+        pixels[None], size, mode="bilinear", align_corners=False, antialias=antialias
+    )[0]
+
+
+class _Mixing(NamedTuple):
+    """Two source positions for each position of a resized axis, and their weights [1/2048]."""
+
+    before: Int[Tensor, " position"]
+    after: Int[Tensor, " position"]
+    weight_before: Int[Tensor, " position"]
+    weight_after: Int[Tensor, " position"]
+
+
+def _resize_in_whole_numbers(
+    pixels: UInt8[Tensor, "3 height width"], size: tuple[int, int]
+) -> UInt8[Tensor, "3 new_height new_width"]:
+    down, across = (
+        _mixing(length, source) for length, source in zip(size, pixels.shape[1:], strict=True)
+    )
+    values = pixels.int()
+    rows = values[..., across.before] * across.weight_before
+    rows += values[..., across.after] * across.weight_after  # (3, height, new_width), 19 bits
+    rows >>= 4
+    upper = (rows[:, down.before] * down.weight_before[:, None]) >> 16
+    lower = (rows[:, down.after] * down.weight_after[:, None]) >> 16
+    return ((upper + lower + 2) >> 2).to(torch.uint8)
+
+
+def _mixing(length: int, source: int) -> _Mixing:
+    """Mixing of an axis that is resized from `source` to `length` positions."""
+    position = (torch.arange(length, dtype=torch.float64) + 0.5) * (source / length) - 0.5
+    position = position.float().clamp(0, source - 1)
+    before = position.floor()
+    weight = position - before
+    first = before.long()
+    return _Mixing(
+        first,
+        (first + 1).clamp(max=source - 1),
+        ((1 - weight) * FIXED_POINT).round().int(),
+        (weight * FIXED_POINT).round().int(),
+    )
 
 
 def normalize(

@@ -79,6 +79,9 @@ class Protocol:
     """Settings for single benchmarks, by their keys."""
     scoring: Literal["softmax", "product"]
     """Softmax over the labels kept, or that times the softmax over all labels (the original)."""
+    final_softmax: bool = False
+    """Compare the labels of a pixel after another softmax over its averaged scores, as the original
+    does: in float32, scores closer than about 6e-8 tie there, and the first label wins."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -131,6 +134,7 @@ GROUPVIT = Protocol(
     resized="scores",
     naming="segments",
     scoring="product",
+    final_softmax=True,
     threshold=0.95,
     benchmarks=MappingProxyType(
         {

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 import torch
 from einops import rearrange
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -15,6 +15,8 @@ from groupvit.segmentation.refinement import Refinement, refine
 
 CHUNK = 1 << 22
 """Largest number of scores that are mixed at once, at pixels between regions."""
+NEAR = 1e-6
+"""Difference of scores above which a softmax in float32 keeps them apart, mixed or not."""
 
 
 class _Neighbors(NamedTuple):
@@ -48,27 +50,38 @@ class ScoreMap:
         scores = rearrange(self.table[self.regions], "height width label -> 1 label height width")
         return F.interpolate(scores, self.size, mode="bilinear", align_corners=False)[0]
 
-    def best(self) -> Int[Tensor, "height width"]:
+    def best(self, *, final_softmax: bool = False) -> Int[Tensor, "height width"]:
         """Label with the highest score at every pixel of the image: the argmax of `dense`.
 
         Where the four neighbors of a pixel have the same best label, so has their mixture; only
         elsewhere the mixture is computed.
+
+        Args:
+            final_softmax: Argmax of the softmax of `dense`: the first of the labels whose scores
+                are equal after it in float32.
         """
-        labels = self.table.argmax(dim=1)[self.regions]
+        winners = _winners(self.table, final_softmax=final_softmax)
         if self.size == tuple(self.regions.shape):
-            return labels
-        down = _neighbors(self.size[0], self.regions.shape[0], self.regions.device)
-        across = _neighbors(self.size[1], self.regions.shape[1], self.regions.device)
+            return winners[self.regions]
+        if final_softmax:  # close scores tie or not as they are rounded, so that they are mixed
+            winners = winners.masked_fill(_has_near_scores(self.table), -1)
+        labels = winners[self.regions]
+        down, across = (
+            _neighbors(length, source, self.regions.device, fused=final_softmax)
+            for length, source in zip(self.size, self.regions.shape, strict=True)
+        )
         above, below = labels[down.before], labels[down.after]
         result = above[:, across.before]
         agree = result == above[:, across.after]
         agree &= result == below[:, across.before]
         agree &= result == below[:, across.after]
+        agree &= result >= 0
         y, x = (~agree).nonzero(as_tuple=True)
         step = max(1, CHUNK // self.table.shape[1])
         for start in range(0, len(y), step):
             some = y[start : start + step], x[start : start + step]
-            result[some] = self._mixture(down, across, *some).argmax(dim=1)
+            mixture = self._mixture(down, across, *some, fused=final_softmax)
+            result[some] = _winners(mixture, final_softmax=final_softmax)
         return result
 
     def _mixture(
@@ -77,21 +90,60 @@ class ScoreMap:
         across: _Neighbors,
         y: Int[Tensor, " pixel"],
         x: Int[Tensor, " pixel"],
+        *,
+        fused: bool,
     ) -> Float[Tensor, "pixel label"]:
         """Bilinear mixture of the scores around some pixels."""
         above, below, lower = down.before[y], down.after[y], down.weight[y, None]
         left, right, further = across.before[x], across.after[x], across.weight[x, None]
-        upper_row = self.table[self.regions[above, left]] * (1 - further)
-        upper_row += self.table[self.regions[above, right]] * further
-        lower_row = self.table[self.regions[below, left]] * (1 - further)
-        lower_row += self.table[self.regions[below, right]] * further
-        return upper_row * (1 - lower) + lower_row * lower
+        upper, upper_right, under, under_right = (
+            self.table[self.regions[row, column]]
+            for row in (above, below)
+            for column in (left, right)
+        )
+        upper_row = _mixed(upper, upper_right, further, fused=fused)
+        lower_row = _mixed(under, under_right, further, fused=fused)
+        return _mixed(upper_row, lower_row, lower, fused=fused)
 
 
-def _neighbors(length: int, source: int, device: torch.device) -> _Neighbors:
-    """Neighbors of an axis that is resized from `source` to `length` positions."""
+def _winners(scores: Float[Tensor, "row label"], *, final_softmax: bool) -> Int[Tensor, " row"]:
+    """First label with the highest score of every row."""
+    if not final_softmax:
+        return scores.argmax(dim=1)
+    # The sums of a softmax are rounded by memory layout: as in the dense map, pixels lie in a row.
+    return scores.mT.contiguous().softmax(dim=0).argmax(dim=0)
+
+
+def _has_near_scores(table: Float[Tensor, "region label"]) -> Bool[Tensor, " region"]:
+    """True for regions whose two highest scores are close to each other."""
+    highest = table.topk(min(2, table.shape[1]), dim=1).values
+    return highest[:, 0] - highest[:, -1] < NEAR
+
+
+def _mixed(
+    first: Float[Tensor, "*axes"],
+    second: Float[Tensor, "*axes"],
+    weight: Float[Tensor, "*#axes"],
+    *,
+    fused: bool,
+) -> Float[Tensor, "*axes"]:
+    """Mixture of two scores; `fused`: one product is not rounded, as in `interpolate` on CPUs."""
+    if not fused:
+        return first * (1 - weight) + second * weight
+    return (first.double() * (1 - weight).double() + (second * weight).double()).float()
+
+
+def _neighbors(length: int, source: int, device: torch.device, *, fused: bool) -> _Neighbors:
+    """Neighbors of an axis that is resized from `source` to `length` positions.
+
+    Positions are rounded after each operation, or once (`fused`), as `interpolate` does.
+    """
     scale = torch.tensor(source / length, dtype=torch.float32, device=device)
-    position = ((torch.arange(length, device=device) + 0.5) * scale - 0.5).clamp(min=0)
+    centers = torch.arange(length, device=device) + 0.5
+    if fused:
+        position = (centers.double() * scale.double() - 0.5).float().clamp(min=0)
+    else:
+        position = (centers * scale - 0.5).clamp(min=0)
     before = position.long().clamp(max=source - 1)
     return _Neighbors(before, (before + 1).clamp(max=source - 1), position - before)
 

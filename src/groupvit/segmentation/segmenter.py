@@ -348,7 +348,8 @@ class Segmenter:
             scores = assemble(grouped, tables, resized=protocol.resized)
             if protocol.refinement is not None:
                 scores = refined(scores, grouped, protocol.refinement)
-            label_map = scores.best().cpu().numpy()
+            best = scores.best(final_softmax=protocol.final_softmax)
+            label_map = best.cpu().numpy()
         return Segmentation(
             labels=parsed.names if background is None else (BACKGROUND, *parsed.names),
             label_map=label_map.astype(np.uint8 if label_map.max() < 256 else np.uint16),

@@ -19,7 +19,8 @@ _LISTED: Final = re.compile(r"(?<=[^\W\d_])[,;](?=[^\W\d_])")
 """Commas and semicolons that join words of a list, which TextBlob would take for one word."""
 _INSTALL: Final = 'install it with: pip install "groupvit[train]"'
 _DOWNLOAD: Final = (
-    "get them with: python -m nltk.downloader punkt_tab averaged_perceptron_tagger_eng"
+    'set data.nouns to "pattern" (--nouns pattern), which needs none, or get them with: '
+    "python -m nltk.downloader punkt_tab averaged_perceptron_tagger_eng"
 )
 
 _Tagger = Callable[[str], list[tuple[str, str]]]
@@ -32,7 +33,8 @@ class NounFinder:
     nouns are the words tagged NN, NNS and NNP.
 
     "perceptron" uses NLTK's tokenizer and tagger, and includes verbs, as the released models did:
-    NN, NNS, NNP, VBG, VB, VBD, VBN, VBP and VBZ (not NNPS).
+    NN, NNS, NNP, VBG, VB, VBD, VBN, VBP and VBZ (not NNPS). It keeps every word of these tags, such
+    as "t-shirt" and "a4".
 
     Raises:
         InputError: The library or its data are not installed.
@@ -40,20 +42,18 @@ class NounFinder:
 
     def __init__(self, kind: Literal["pattern", "perceptron"]) -> None:
         self._tags = _NOUNS if kind == "pattern" else _PUBLISHED
+        self._keeps_all = kind == "perceptron"
         self._tagger = _pattern() if kind == "pattern" else _perceptron()
 
     def find(self, caption: str) -> list[str]:
         """Nouns in their order and in lower case; a repeated noun is listed each time.
 
-        Words of one letter, and words with other characters than letters, are left out. HTML
-        entities are resolved first, twice as in the tokenizer.
+        HTML entities are resolved first, twice as in the tokenizer. With "pattern", words of one
+        letter, and words with other characters than letters, are left out.
         """
-        nouns = []
-        for tagged, tag in self._tagger(_readable(caption)[:LONGEST]):
-            word = tagged.lower()
-            if tag in self._tags and len(word) > 1 and word.isalpha():
-                nouns.append(word)
-        return nouns
+        tagged = self._tagger(_readable(caption)[:LONGEST])
+        nouns = [word.lower() for word, tag in tagged if tag in self._tags]
+        return nouns if self._keeps_all else [noun for noun in nouns if _is_plain(noun)]
 
 
 def _readable(caption: str) -> str:
@@ -78,6 +78,10 @@ def singular(noun: str) -> str:
         ) from error
     result: str = inflect.singularize(noun)
     return result
+
+
+def _is_plain(noun: str) -> bool:
+    return len(noun) > 1 and noun.isalpha()
 
 
 def _pattern() -> _Tagger:

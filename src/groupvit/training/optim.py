@@ -16,8 +16,10 @@ def lr_at(step: int, config: OptimConfig, steps: int) -> float:
     """Learning rate of a step, counted from 0, of a run of `steps` steps.
 
     It rises linearly from `first_lr` and then follows a cosine that starts at step 0, so that it
-    is a little below `lr` after the warm-up, as in the original.
+    is a little below `lr` after the warm-up, as in the original. As there, the schedule advances
+    after the update: the first two steps have the same rate.
     """
+    step = max(0, step - 1)
     if step < config.warmup_steps:
         return config.first_lr + (config.lr - config.first_lr) * step / config.warmup_steps
     share = (1 + math.cos(math.pi * step / steps)) / 2

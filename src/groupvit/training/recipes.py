@@ -20,7 +20,8 @@ from groupvit.model.inference import InferenceConfig
 from groupvit.training.config import ObjectiveConfig, OptimConfig, TrainingConfig
 
 PAPER = TrainingConfig()
-"""The paper and its release, for batches of 4,096 pairs; all defaults are its settings."""
+"""The paper and its release, for batches of 4,096 pairs; all defaults are its settings, but for the
+tagger of nouns, whose released one needs NLTK's data (configs/paper.toml)."""
 
 LEVELS = TrainingConfig(
     steps=3000,

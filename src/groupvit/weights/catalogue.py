@@ -13,7 +13,7 @@ from groupvit.weights import checkpoint, foreign, hub
 from groupvit.weights.checkpoint import LoadedModel, Origin
 
 
-def load(name: str | Path, *, revision: str | None = None) -> LoadedModel:
+def load(name: str | Path, *, revision: str | None = None, heads: int | None = None) -> LoadedModel:
     """The model of this name, in float32 and evaluation mode, on the CPU.
 
     Args:
@@ -21,6 +21,7 @@ def load(name: str | Path, *, revision: str | None = None) -> LoadedModel:
             of `transformers`, a `.safetensors`, `.bin` or `.pth` file, or a hub id such as
             `nvidia/groupvit-gcc-yfcc`. A folder or file of that name goes before the hub.
         revision: Branch, tag or commit; for hub ids only.
+        heads: Attention heads of the image encoder, for an original `.pth` without settings.
 
     Raises:
         InputError: Nothing is found under the name, or what is found is no GroupViT.
@@ -28,12 +29,14 @@ def load(name: str | Path, *, revision: str | None = None) -> LoadedModel:
     path = Path(name).expanduser()
     if revision is not None and (str(name) in BUNDLED or path.exists()):
         raise InputError(f"{name} is not on the hub, so it has no revision {revision!r}")
+    if heads is not None and not path.is_file():
+        raise InputError(f"{name} is no file of the original, so that --heads does not apply")
     if str(name) in BUNDLED:
         return BUNDLED[str(name)]()
     if path.is_dir():
         return load_folder(path)
     if path.is_file():
-        return load_file(path)
+        return load_file(path, heads=heads)
     if not hub.is_hub_id(str(name)):
         raise InputError(
             f"there is no model {str(name)!r}; give a bundled name ({', '.join(BUNDLED)}), "
@@ -73,12 +76,12 @@ def load_folder(folder: Path) -> LoadedModel:
     return checkpoint.load(folder) if ours else foreign.load_folder(folder)
 
 
-def load_file(path: Path) -> LoadedModel:
+def load_file(path: Path, *, heads: int | None = None) -> LoadedModel:
     """A file of weights; the `model.safetensors` of a folder of ours stands for the folder."""
     beside = path.with_name(checkpoint.CONFIG_FILE)
     if path.name == checkpoint.WEIGHTS_FILE and beside.exists():
         return load_folder(path.parent)
-    return foreign.load_file(path)
+    return foreign.load_file(path, heads=heads)
 
 
 def untrained() -> LoadedModel:

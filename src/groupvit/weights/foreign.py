@@ -7,8 +7,8 @@ from typing import Any
 from torch import Tensor
 
 from groupvit.errors import InputError
-from groupvit.model.config import GroupViTConfig
-from groupvit.weights.architecture import infer, with_heads
+from groupvit.model.config import GroupViTConfig, ImageEncoderConfig
+from groupvit.weights.architecture import HEAD_DIM, infer, with_heads
 from groupvit.weights.checkpoint import (
     CONFIG_FILE,
     LoadedModel,
@@ -18,11 +18,13 @@ from groupvit.weights.checkpoint import (
     read_safetensors,
 )
 from groupvit.weights.layouts import HUGGING_FACE, ORIGINAL, Layout
-from groupvit.weights.pickles import read_tensors
+from groupvit.weights.pickles import read, read_tensors, setting
 
 PICKLED = frozenset({".pth", ".pt", ".bin"})
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 """Weight files of a Hugging Face folder; the first that exists is read."""
+RELEASED = ImageEncoderConfig()
+"""Released image encoder, whose heads are known by its width."""
 _ASSUMED = {
     ("vision_config", "hidden_act"): "gelu",
     ("vision_config", "layer_norm_eps"): 1e-5,
@@ -33,17 +35,68 @@ _ASSUMED = {
 """Settings that our network fixes."""
 
 
-def load_file(path: Path) -> LoadedModel:
+def load_file(path: Path, *, heads: int | None = None) -> LoadedModel:
     """Read one file of weights, in whichever layout its names are.
 
+    Args:
+        path: The file.
+        heads: Attention heads of the image encoder of an original file; None: by its settings.
+
     Raises:
-        InputError: The file is damaged, of another kind, or its tensors make no GroupViT.
+        InputError: The file is damaged, of another kind, or its tensors make no GroupViT; or the
+            number of heads is unknown, or another one than in the settings of the file.
     """
-    tensors = _read(path)
+    pickled = read(path) if path.suffix in PICKLED and path.is_file() else None
+    tensors = pickled.tensors if pickled else _read(path)
     layout = ORIGINAL if any(name.startswith("img_encoder.") for name in tensors) else HUGGING_FACE
-    config = path.parent / CONFIG_FILE
-    settings = read_config(path.parent) if layout is HUGGING_FACE and config.exists() else {}
+    if layout is ORIGINAL:
+        return _load_original(path, tensors, pickled and pickled.settings, heads)
+    if heads is not None:
+        raise InputError(f"{path} is no file of the original, so that --heads does not apply")
+    beside = path.parent / CONFIG_FILE
+    settings = read_config(path.parent) if beside.exists() else {}
     return _assemble(tensors, layout, settings, where=str(path))
+
+
+def _load_original(
+    path: Path, tensors: Mapping[str, Tensor], settings: object, heads: int | None
+) -> LoadedModel:
+    try:
+        ours = ORIGINAL.to_ours(tensors)
+        config = infer(ours)
+        image, text = _original_heads(config, settings, heads)
+        config = with_heads(config, image=image, text=text)
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from error
+    model = fill(config, ours, where=str(path), called=ORIGINAL.foreign)
+    return LoadedModel(model, Origin(source=str(path), layout=ORIGINAL.title))
+
+
+def _original_heads(config: GroupViTConfig, settings: object, heads: int | None) -> tuple[int, int]:
+    """Heads of both encoders of an original model, whose text encoder has one for 64 of its width.
+
+    Raises:
+        InputError: The network computes otherwise, or the heads of the image encoder are unknown.
+    """
+    for name, value in (("hard_assignment", True), ("qk_scale", None)):
+        given = setting(settings, "model", "img_encoder", name)
+        if given not in (None, value):
+            raise InputError(f"img_encoder.{name} is {given}; this network has {value}")
+    stated = setting(settings, "model", "img_encoder", "num_heads")
+    if isinstance(stated, list) and stated and all(one == stated[0] for one in stated):
+        stated = stated[0]
+    if stated is not None and not isinstance(stated, int):
+        raise InputError(f"img_encoder.num_heads is {stated}; this network has one for all stages")
+    if heads is not None and stated not in (None, heads):
+        raise InputError(f"--heads is {heads}, but the settings of the file have {stated}")
+    released = RELEASED.num_heads if config.image.dim == RELEASED.dim else None
+    image = next((one for one in (stated, heads, released) if one is not None), None)
+    if image is None:
+        raise InputError(
+            "the file has no settings that state the attention heads of its image encoder, "
+            f"{config.image.dim} wide; give their number: groupvit convert --heads"
+        )
+    return image, max(1, config.text.dim // HEAD_DIM)
 
 
 def load_folder(folder: Path) -> LoadedModel:

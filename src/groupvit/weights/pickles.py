@@ -15,7 +15,7 @@ from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections.abc import Iterator, Mapping
 from io import BufferedReader, BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -27,6 +27,8 @@ from groupvit.errors import InputError
 
 SYSTEM_MODULES = frozenset({"os", "posix", "nt", "sys"})
 """Modules that torch refuses to replace by stubs; a file that names one is hostile."""
+STUBS_IN_A_ROW = 8
+"""Largest number of settings objects that hold one another without a key."""
 NUM_LEGACY_PICKLES = 4
 """Files older than torch 1.6 begin with the pickles magic, protocol, system, object."""
 MAX_COMPRESSION = 8
@@ -58,7 +60,17 @@ class Stub:
     def __init__(self, *_: object, **__: object) -> None:
         """Swallow whatever the file passes."""
 
-    def __setstate__(self, state: object) -> None: ...
+    def __setstate__(self, state: object) -> None:
+        """Keep the state, from which settings are read."""
+        self.state = state
+
+
+class Pickled(NamedTuple):
+    """Content of a file that `torch.save` wrote."""
+
+    tensors: dict[str, Tensor]
+    settings: object
+    """Its `config` entry, whose objects are stubs; None: it has none."""
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -67,7 +79,36 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     Raises:
         InputError: The file is no such file, or holds no tensors by name.
     """
+    return read(path).tensors
+
+
+def setting(settings: object, *keys: str) -> object:
+    """A setting under these keys, of plain containers or of stubs; None: there is none."""
+    for key in keys:
+        settings = _inside(settings)
+        settings = settings.get(key) if isinstance(settings, Mapping) else None
+    found = _inside(settings)
+    return [_inside(one) for one in found] if isinstance(found, (list, tuple)) else found
+
+
+def _inside(value: object) -> object:
+    """Content of a settings object, which OmegaConf keeps in `_content` or `_val`."""
+    for _ in range(STUBS_IN_A_ROW):
+        state = getattr(value, "state", None) if isinstance(value, Stub) else None
+        if not isinstance(state, Mapping):
+            return value
+        value = state.get("_content", state.get("_val"))
+    return None
+
+
+def read(path: Path) -> Pickled:
+    """The tensors and the settings of such a file.
+
+    Raises:
+        InputError: The file is no such file, or holds no tensors by name.
+    """
     content = _load(path)
+    settings = content.get("config") if isinstance(content, Mapping) else None
     if isinstance(content, Mapping) and isinstance(content.get("model"), Mapping):
         content = content["model"]
     if not isinstance(content, Mapping):
@@ -78,7 +119,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             raise InputError(f"{path}: {name} repeats its values, so that it has any size")
     if not tensors:
         raise InputError(f"{path} holds no tensors by name; give a checkpoint of a GroupViT")
-    return tensors
+    return Pickled(tensors, settings)
 
 
 def _is_entry(name: object, value: object) -> bool:
