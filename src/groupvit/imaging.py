@@ -150,6 +150,8 @@ def _from_image(image: Image.Image, name: str) -> UInt8[np.ndarray, "height widt
     try:
         image.load()
     except _DAMAGED as error:
+        if isinstance(error, ValueError) and "closed" in str(error):
+            raise InputError(f"{name} is closed; open it again, or give its path") from None
         raise InputError(f"{name} is damaged ({error}); get a whole copy of it") from None
     upright = _UPRIGHT.get(_orientation(image))
     try:

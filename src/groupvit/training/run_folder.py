@@ -50,6 +50,7 @@ class RunFolder:
         self.path = path
         self.log = path / LOG_FILE
         self.tensorboard = path / "tensorboard"
+        self._made: list[Path] = []
 
     def prepare(self, config: TrainingConfig, *, fresh: bool) -> None:
         """Make the folder, or check that the run in it is this one; write the settings down.
@@ -64,6 +65,7 @@ class RunFolder:
                 shutil.rmtree(self.path)
             if self.path.exists() and any(self.path.glob("[!.]*")):
                 self._check_settings(config)
+            self._made = [one for one in (self.path, *self.path.parents) if not one.exists()]
             self.path.mkdir(parents=True, exist_ok=True)
             files.remove_leftovers(self.path)  # of a run that was killed
             values = {"format": FORMAT, "settings": to_values(config)}
@@ -72,6 +74,17 @@ class RunFolder:
             raise InputError(
                 f"the run folder {self.path} cannot be written: {error.strerror or error}"
             ) from error
+
+    def withdraw(self) -> None:
+        """Remove the folders that `prepare` made, for a run that is refused before its first step.
+
+        A folder that was there before is kept.
+        """
+        for number, folder in enumerate(self._made):
+            if number == 0:
+                shutil.rmtree(folder, ignore_errors=True)
+            elif folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
 
     def settings(self) -> TrainingConfig:
         """The settings that the run was last started with.

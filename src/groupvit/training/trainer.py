@@ -7,6 +7,7 @@ from rich.console import Console
 from groupvit import distributed
 from groupvit.data.loader import Batches, stream
 from groupvit.distributed import Ranks
+from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.folder import read_folder
 from groupvit.model.image_encoder import MakeGrouping, grouping_block
 from groupvit.text.tokenizer import Tokenizer
@@ -44,10 +45,15 @@ def train(
         if ranks.is_main:
             run.prepare(config, fresh=fresh)
         ranks.barrier()
-        if config.evaluate_folder:
-            read_folder(config.evaluate_folder)  # reports mistakes now, not hours later
-        batches = _batches(config, ranks, console)
-        state = TrainingState(config, ranks, run, make_grouping=make_grouping)
+        try:
+            if config.evaluate_folder:
+                read_folder(config.evaluate_folder)  # reports mistakes now, not hours later
+            batches = _batches(config, ranks, console)
+            state = TrainingState(config, ranks, run, make_grouping=make_grouping)
+        except InputError:
+            if ranks.is_main:
+                run.withdraw()
+            raise
         start = state.progress.step
         if start:
             console.print(f"{run.path} resumes after step {start} of {config.steps}", markup=False)
