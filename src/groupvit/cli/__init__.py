@@ -8,6 +8,7 @@ the command's function. Loading torch takes 1.3 s of CPU time, and neither `grou
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
@@ -62,6 +63,7 @@ CLOSED_OUTPUT = 1
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0 done, 1 done but for some images, 2 a mistake."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    warnings.showwarning = _show_warning  # type: ignore[assignment]
     try:
         try:
             return _answer(given)
@@ -72,6 +74,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         silence()
         return CLOSED_OUTPUT
+
+
+def _show_warning(message: Warning | str, *_: object) -> None:
+    sys.stderr.write(f"{_program()}: {message}\n")
 
 
 def _answer(given: Sequence[str]) -> int:
