@@ -119,16 +119,18 @@ def soft_paper(config: ImageEncoderConfig, stage: StageConfig) -> GroupingBlock:
 
 
 def objective(**changes: object) -> Change:
-    """Other losses; the projector of patches and the background go with theirs."""
+    """Other losses; the projector of patches, the background and naming go with theirs."""
 
     def change(config: TrainingConfig) -> TrainingConfig:
         losses = replace(config.objective, **changes)  # type: ignore[arg-type]
+        naming = config.inference.naming if losses.of_segments else "segments"
         model = replace(
             config.model,
             patch_projector=losses.patch_nouns_weight > 0,
             background_layer=losses.background_layer_weight > 0,
         )
-        return replace(config, objective=losses, model=model)
+        inference = replace(config.inference, naming=naming)
+        return replace(config, objective=losses, model=model, inference=inference)
 
     return change
 
@@ -173,6 +175,7 @@ NO_NOUNS = {
     "patch_nouns_weight": 0.0,
     "partial_label_weight": 0.0,
     "segment_distillation_weight": 0.0,
+    "every_stage": False,
 }
 VARIANTS: dict[str, Change] = {
     "ours": both(),
@@ -182,7 +185,10 @@ VARIANTS: dict[str, Change] = {
     "ours, no term of grouping": objective(mutual_information_weight=0.0),
     "ours, no nouns on patches": objective(patch_nouns_weight=0.0, segment_distillation_weight=0.0),
     "ours, no nouns on segments": objective(
-        segment_nouns_weight=0.0, partial_label_weight=0.0, segment_distillation_weight=0.0
+        segment_nouns_weight=0.0,
+        partial_label_weight=0.0,
+        segment_distillation_weight=0.0,
+        every_stage=False,
     ),
     "ours, and a background": objective(background_layer_weight=0.1),
     "ours, no segment distillation": objective(segment_distillation_weight=0.0),
@@ -231,16 +237,16 @@ def measure(name: str, seed: int, steps: int, out: Path) -> dict[str, float]:
         assert train(config, make_grouping=make_grouping(name)) == 0
         model = GroupViT(config.model, make_grouping=make_grouping(name))
         model.load_state_dict(load_file(RunFolder(folder).latest() / "model.safetensors"))
-        measured = scored(model, config.inference)
+        measured = scored(model, config.inference, levels=name.startswith("ours"))
         scores.write_text(json.dumps(measured), encoding="utf-8")
     found: dict[str, float] = json.loads(scores.read_text(encoding="utf-8"))
     return found
 
 
-def scored(model: GroupViT, inference: InferenceConfig) -> dict[str, float]:
-    """Scores of a model on the test scenes."""
+def scored(model: GroupViT, inference: InferenceConfig, *, levels: bool) -> dict[str, float]:
+    """Scores of a model on the test scenes, with naming by all levels too or not."""
     benchmark, found = read_folder(TEST), {}
-    for naming in dict.fromkeys(("segments", inference.naming)):
+    for naming in ("segments", "levels") if levels else ("segments",):
         protocol = replace(OURS, naming=naming)
         segmenter = Segmenter(model, inference=inference, protocol=protocol)
         evaluation = evaluate(segmenter, benchmark, limit=SCENES)

@@ -79,7 +79,7 @@ def to_values(settings: Any) -> dict[str, Any]:
 
 def differences(before: Any, after: Any) -> dict[str, tuple[Any, Any]]:
     """Both values of every setting that differs, by its name with dots, such as `optim.lr`."""
-    old, new = _flat(to_values(before)), _flat(to_values(after))
+    old, new = flat(to_values(before)), flat(to_values(after))
     names = list(old | new)
     return {
         name: (old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)
@@ -91,14 +91,15 @@ def shown_default(value: str) -> str:
     return f"(default: {value or 'none'})"
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Values of nested tables by their names with dots, such as `optim.lr`."""
+    found: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{name}.")
+            found |= flat(value, f"{prefix}{name}.")
         else:
-            flat[prefix + name] = value
-    return flat
+            found[prefix + name] = value
+    return found
 
 
 def _value(kind: Any, value: Any, *, where: str, base: Any = None) -> Any:

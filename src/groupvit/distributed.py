@@ -143,7 +143,12 @@ def session(device: str) -> Iterator[Ranks]:
     if chosen.type not in ("cpu", "cuda"):
         raise InputError(f"several processes cannot share the device {device!r}; try cpu")
     dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    completed = False
     try:
         yield ranks
+        completed = True
     finally:
-        dist.destroy_process_group()
+        # NCCL's orderly end waits for reductions of the other ranks, which a failed rank never
+        # joins; without it, its group is aborted when the process ends.
+        if completed or chosen.type != "cuda":
+            dist.destroy_process_group()

@@ -132,6 +132,19 @@ def flush(path: Path) -> None:
         os.close(descriptor)
 
 
+def remove_folder(path: Path) -> None:
+    """Delete a folder, of which a killed process leaves all or nothing under its name.
+
+    Raises:
+        OSError: It cannot be renamed or deleted.
+    """
+    place = path.resolve()  # the folder itself, if `path` is a link
+    remove_leftovers(place.parent, place.name)
+    beside = _beside(place)
+    place.rename(beside)
+    shutil.rmtree(beside)
+
+
 def remove_leftovers(folder: Path, name: str | None = None) -> None:
     """Delete the temporary files and folders in `folder` whose process was killed.
 

@@ -1,8 +1,11 @@
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -164,6 +167,45 @@ def test_convert_does_not_overwrite(run, model, tmp_path):
     assert code == 2
     assert "exists already" in complaint
     assert run("convert", model, tmp_path / "copy", "--overwrite")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "sigterm"]
+)
+def test_a_signal_ends_a_command_and_leaves_no_temporary_files(tmp_path, number, code):
+    options = ["--num", "100000", "--test", "1", "--out", tmp_path / "book"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "groupvit", "storybook", *options],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        while not list(tmp_path.rglob("*.tar")):
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(number)
+        complaint = process.communicate(timeout=60)[1]
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == code
+    assert complaint == "groupvit: interrupted; files written so far are kept\n"
+    assert [path for path in tmp_path.rglob("*") if path.name != "book"] == []
+
+
+def test_the_handler_of_an_application_is_left_alone(run):
+    seen = []
+    before = signal.signal(signal.SIGTERM, lambda *_: seen.append(1))
+    try:
+        assert run("info", "nothing-of-that-name")[0] == 2
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert seen == [1]
+    assert run("info", "nothing-of-that-name")[0] == 2
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_the_module_runs_as_a_program():

@@ -159,6 +159,7 @@ def test_unwritable_folder(mistake, photos):
         (("--background-thresholds", "cow=0.3"), "'cow', which is no label"),
         (("--window", "0"), "window is 0"),
         (("--stride", "500", "--window", "100"), "stride 500 is larger than window 100"),
+        (("--stride", "100"), "--stride is 100, the step between windows, but there are none"),
         (("--top-labels", "0"), "top_labels is 0"),
         (("--batch-size", "0"), "batch_size is 0"),
         (("--labels-file", "words.txt"), "both --labels and --labels-file"),

@@ -49,6 +49,15 @@ def test_the_same_command_goes_on_and_fresh_begins_anew(run, settings, tmp_path)
     assert written(tmp_path)["seed"] == 9
 
 
+def test_settings_named_by_changed_may_differ(run, settings, tmp_path):
+    run("train", settings, "--steps", "3")
+    other = ("train", settings, "--steps", "4", "--optim.lr", "5e-3")
+    assert "or resume with --changed optim.lr" in run(*other)[2]
+    assert "no setting 'lr'" in run(*other, "--changed", "lr")[2]
+    assert "resumes after step 3 of 4" in run(*other, "--changed", "data.shards", "optim.lr")[1]
+    assert written(tmp_path)["optim"]["lr"] == 5e-3
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -119,8 +128,9 @@ def test_help_shows_the_values_of_the_file_and_no_architecture(run, settings, ca
 def test_options_change_the_file_and_the_file_its_recipe(settings, monkeypatch, run):
     seen = []
 
-    def train(config, *, fresh):
+    def train(config, *, fresh, changed):
         assert not fresh
+        assert changed == ()
         seen.append(config)
         return 0
 

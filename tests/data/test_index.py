@@ -52,6 +52,18 @@ def test_a_sample_is_read_by_its_index(path):
     ]
 
 
+@pytest.mark.parametrize(
+    "captions",
+    [("a dog on grass", "two"), ("two", "a dog on grass"), ("two", "three"), ("two",)],
+)
+def test_captions_without_nouns_are_read_wherever_they_stand(tmp_path, captions):
+    parts = [part for n, text in enumerate(captions) for part in sample(n, captions=[text])]
+    reader = Reader(prepare(write_tar(tmp_path / "a.tar", parts))[0])
+    nouns = {"a dog on grass": ("dog", "grass")}
+    for number, text in enumerate(captions):
+        assert reader.captions(number) == [Caption(text, nouns.get(text, ()))]
+
+
 def test_an_index_that_fits_is_used_again(path, readings):
     first = prepare(path)
     assert prepare(path) == first

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from groupvit.errors import InputError
 from groupvit.training import checkpoints, optim
@@ -78,6 +79,19 @@ def test_a_damaged_file_is_named(make, tmp_path, name):
     (tmp_path / "step-0" / name).write_bytes(b"damaged")
     with pytest.raises(InputError, match=name):
         checkpoints.read(tmp_path / "step-0", make())
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "training.safetensors"])
+def test_a_checkpoint_that_is_not_finite_is_refused(make, tmp_path, name):
+    state = make()
+    learn(state)
+    checkpoints.write(tmp_path / "step-1", state, run="a test")
+    path = tmp_path / "step-1" / name
+    tensors = load_file(path)
+    next(x for x in tensors.values() if x.is_floating_point()).fill_(math.nan)
+    save_file(tensors, path)
+    with pytest.raises(InputError, match=rf"{name}: values that are infinite or no numbers in "):
+        checkpoints.read(tmp_path / "step-1", make())
 
 
 def test_another_global_batch_is_refused(make, tmp_path):

@@ -5,6 +5,7 @@ import pytest
 
 from groupvit.config import from_values, to_values
 from groupvit.errors import InputError
+from groupvit.model.inference import InferenceConfig
 from groupvit.training.config import ObjectiveConfig, OptimConfig, TrainingConfig
 
 
@@ -115,3 +116,59 @@ def test_a_background_comes_with_its_loss_and_that_with_others(config):
         replace(config, objective=ObjectiveConfig(**both))
     with pytest.raises(InputError, match="background_layer_weight needs one of"):
         ObjectiveConfig(background_layer_weight=1.0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"caption_weight": 0.0, "multi_label_weight": 0.0}, "no loss compares images or segments"),
+        (
+            {"caption_weight": 0.0, "multi_label_weight": 0.0, "patch_nouns_weight": 1.0},
+            "no loss compares images or segments",
+        ),
+        ({"every_stage": True}, "objective.every_stage applies to losses of segments"),
+        ({"every_stage": True, "patch_nouns_weight": 1.0}, "every_stage applies to losses of segm"),
+        ({"form": "paper", "caption": "sigmoid"}, "form 'paper' is a form of the contrastive loss"),
+        ({"caption": "sigmoid", "caption_weight": 0.0}, "caption_weight is 0; set both or neither"),
+        (
+            {
+                "form": "paper",
+                "caption_weight": 0.0,
+                "multi_label_weight": 0.0,
+                "segment_nouns_weight": 1.0,
+            },
+            "form 'paper' has no effect",
+        ),
+    ],
+)
+def test_losses_without_effect_are_refused(settings, message):
+    with pytest.raises(InputError, match=message) as mistake:
+        ObjectiveConfig(**settings)
+    assert "\n" not in str(mistake.value)
+
+
+@pytest.mark.parametrize("weight", ["segment_nouns_weight", "partial_label_weight"])
+def test_losses_on_nouns_need_prompts(config, weight):
+    data, losses = replace(config.data, num_prompts=0), ObjectiveConfig(**{weight: 1.0})
+    with pytest.raises(InputError, match=r"data\.num_prompts is 0, so that the losses on nouns"):
+        replace(config, data=data, objective=losses)
+    with pytest.raises(InputError, match=r"data\.num_prompts is 0 and objective\.caption_weight"):
+        replace(config, data=data, objective=ObjectiveConfig(caption_weight=0.0))
+    assert replace(config, data=data).data.num_prompts == 0
+
+
+def test_dilations_are_refused_where_no_convolutions_are(config):
+    image = replace(config.model.image, stem_dilations=(1, 2))
+    with pytest.raises(InputError, match="stem is 'patches', which has none; leave them out"):
+        replace(config, model=replace(config.model, image=image))
+    image = replace(image, stem="convolutions")
+    assert replace(config, model=replace(config.model, image=image)).model.image == image
+
+
+def test_naming_by_levels_needs_segments_that_were_trained(config):
+    levels = InferenceConfig(naming="levels")
+    with pytest.raises(InputError, match=r"no loss trains them; set objective\.every_stage and"):
+        replace(config, inference=levels)
+    assert replace(config, inference=levels, start="models/mine").inference == levels
+    trained = ObjectiveConfig(segment_nouns_weight=1.0, every_stage=True)
+    assert replace(config, inference=levels, objective=trained).inference == levels

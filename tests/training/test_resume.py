@@ -1,7 +1,9 @@
 """A run that was interrupted and goes on is, bit for bit, the run that never stopped."""
 
+import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,10 +14,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from groupvit.data.patterns import expand
 from groupvit.errors import InputError
 from groupvit.training import state
 from groupvit.training.run_folder import RunFolder
 from groupvit.training.trainer import train
+from tests.data.pairs import sample, write_tar
 from tests.training.runs import equal, trace, weights
 
 STEPS = 30
@@ -145,6 +149,47 @@ def test_a_run_with_other_settings_is_not_touched(config):
     with pytest.raises(InputError, match="seed was 3 and is 4"):
         train(replace(config, seed=4))
     assert equal(before, weights(config.out))
+
+
+def test_a_run_goes_on_with_settings_and_shards_that_may_change_by_name(config, tmp_path):
+    train(replace(config, steps=4))
+    paths = expand(config.data.shards)
+    for path in paths:
+        shutil.copy(path, tmp_path / path.name)
+    moved = replace(config.data, shards=tuple(str(tmp_path / path.name) for path in paths))
+    slower = replace(config, data=moved, optim=replace(config.optim, lr=5e-3))
+    with pytest.raises(InputError, match=r"with --changed data\.shards optim\.lr$"):
+        train(slower)
+    assert train(slower, changed=["data.shards", "optim.lr"]) == 0
+    assert [step for step, *_ in trace(config.out)] == list(range(1, 9))
+    one = replace(slower, steps=10, data=replace(moved, shards=moved.shards[:1]))
+    assert train(one, changed=["data"]) == 0
+    recorded = json.loads((Path(config.out) / "config.json").read_text())["changes"]
+    assert [change["after_step"] for change in recorded] == [4, 8]
+    assert recorded[0]["settings"]["optim.lr"] == [0.01, 0.005]
+
+
+def test_a_replaced_shard_stops_the_run(config, tmp_path):
+    path = tmp_path / "some.tar"
+    write_tar(path, [part for number in range(8) for part in sample(number)])
+    config = replace(config, data=replace(config.data, shards=(str(path),)))
+    train(replace(config, steps=4))
+    write_tar(path, [part for number in range(1, 9) for part in sample(number)])
+    with pytest.raises(InputError, match=r"some\.tar was replaced since the run"):
+        train(config)
+    assert len(trace(config.out)) == 4
+    assert train(config, changed=["data.shards"]) == 0
+
+
+def test_a_run_that_lost_its_latest_does_not_begin_again(config):
+    train(config)
+    before = trace(config.out)
+    (Path(config.out) / "latest").unlink()
+    with pytest.raises(InputError, match="latest is missing; write one of step-000006, step-0"):
+        train(replace(config, steps=9))
+    assert trace(config.out) == before
+    (Path(config.out) / "latest").write_text("step-000008")
+    assert train(replace(config, steps=9)) == 0
 
 
 def test_fresh_begins_anew(config):

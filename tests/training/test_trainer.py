@@ -15,12 +15,13 @@ from PIL import Image
 
 from groupvit.config import load_toml, to_values
 from groupvit.errors import InputError
+from groupvit.model.groupvit import GroupViT
 from groupvit.training import state
-from groupvit.training.config import TrainingConfig
+from groupvit.training.config import ObjectiveConfig, TrainingConfig
 from groupvit.training.run_folder import RunFolder
 from groupvit.training.trainer import train
 from groupvit.weights import checkpoint
-from tests.data.pairs import photo, write_shards
+from tests.data.pairs import photo, sample, write_shards, write_tar
 from tests.training.conftest import SETTINGS
 from tests.training.runs import DRAWN, equal, trace, weights
 
@@ -102,6 +103,18 @@ def test_too_many_skipped_steps_end_the_run_and_name_what_is_left(config, at_ste
     at_step({4, 6, 7, 8}, lambda images: images * torch.inf)
     with pytest.raises(InputError, match=r"3 consecutive steps; .* --start .*step-000006$"):
         train(replace(config, max_skipped=2, save_every=2))
+
+
+def test_batches_without_nouns_change_nothing_that_nouns_alone_train(config, tmp_path):
+    parts = [part for n in range(8) for part in sample(n, captions=["two"])]
+    data = replace(config.data, shards=(str(write_tar(tmp_path / "none.tar", parts)),))
+    losses = ObjectiveConfig(caption_weight=0.0, multi_label_weight=0.0, segment_nouns_weight=1.0)
+    stays = replace(config, data=data, objective=losses, ema_decay=0.0, save_every=1, keep_last=9)
+    assert train(stays) == 0
+    assert [loss for _, loss, *_ in trace(config.out)] == [0.0] * 8
+    first, last = weights(config.out, 1), weights(config.out, 8)
+    parameters = dict(GroupViT(config.model).named_parameters())
+    assert all(torch.equal(first[name], last[name]) for name in parameters)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

@@ -7,7 +7,7 @@ from groupvit import distributed
 from groupvit.data.batch import Batch
 from groupvit.distributed import Ranks
 from groupvit.model.groupvit import GroupViT
-from groupvit.training import batch_norm
+from groupvit.training import batch_norm, optim
 from groupvit.training.config import ObjectiveConfig
 from groupvit.training.step import forward_backward, passes_of
 from tests.lively import LIVELY, without_noise
@@ -29,6 +29,7 @@ class Case:
     frozen: tuple[str, ...] = ()
     ours: bool = False
     stem: str = "patches"
+    without_nouns: bool = False
 
 
 PAPER = ObjectiveConfig(form="paper", multi_label_weight=0.5)
@@ -42,6 +43,9 @@ NOUNS = ObjectiveConfig(
     mutual_information_weight=0.2,
     every_stage=True,
 )
+NOUNS_ALONE = ObjectiveConfig(
+    caption_weight=0.0, multi_label_weight=0.0, segment_nouns_weight=1.0, partial_label_weight=0.4
+)
 CASES = {
     "plain": Case(),
     "plain, the paper's form": Case(PAPER),
@@ -53,6 +57,12 @@ CASES = {
     "pooled embeddings": Case(pooling="embeddings", chunk=3),
     "nouns and segments": Case(NOUNS, ours=True, stem="convolutions", pooling="embeddings"),
     "nouns and segments, in pieces": Case(NOUNS, ours=True, pooling="embeddings", chunk=3),
+    "nouns alone": Case(NOUNS_ALONE, stem="convolutions"),
+    "a batch without nouns": Case(NOUNS, ours=True, without_nouns=True),
+    "a batch without nouns, in pieces": Case(NOUNS, ours=True, without_nouns=True, chunk=2),
+    "nouns alone, without nouns": Case(NOUNS_ALONE, without_nouns=True),
+    "nouns alone, without nouns, in pieces": Case(NOUNS_ALONE, without_nouns=True, chunk=2),
+    "captions alone": Case(ObjectiveConfig(multi_label_weight=0.0)),
     "frozen texts": Case(frozen=("text",), chunk=3),
     "frozen heads": Case(
         frozen=("image_projector", "text_projector", "log_scale", "multi_label_log_scale"), chunk=3
@@ -92,6 +102,8 @@ def joint_batch(case):
     tokens[SIZE // 2 :, :, 5:] = 0
     tokens[0, -1] = tokens[6, -1] = tokens[1, 0]
     nouns = torch.randint(0, 6, (SIZE, 16), generator=generator)
+    if case.without_nouns:
+        nouns = torch.zeros_like(nouns)
     batch = Batch(
         torch.zeros(SIZE, 3, 32, 32).byte(), tokens, nouns[:, : case.num_prompts], nouns, 0
     )
@@ -102,8 +114,7 @@ def train(case, ranks):
     """Two steps of plain descent on this rank's share of the joint batch."""
     model = build(case)
     batch_norm.synchronize(model, ranks)
-    if not case.num_prompts:
-        model.multi_label_log_scale.requires_grad_(False)
+    optim.freeze_unused_scales(model, case.config, num_prompts=case.num_prompts)
     passes = passes_of(model, ranks, case.config, chunk=case.chunk)
     images, batch = joint_batch(case)
     share = SIZE // ranks.world_size
@@ -139,10 +150,24 @@ def test_two_ranks_train_as_one_with_the_joint_batch(both_ranks, name):
         torch.testing.assert_close(found["told"], joint["told"])
         torch.testing.assert_close(found["buffers"], joint["buffers"], rtol=1e-5, atol=1e-9)
         assert found["gradients"].keys() == joint["gradients"].keys()
-        largest = max(gradient.norm() for gradient in joint["gradients"].values())
+        largest = max((gradient.norm() for gradient in joint["gradients"].values()), default=0.0)
         for parameter, gradient in joint["gradients"].items():
             away = (found["gradients"][parameter] - gradient).norm()
             assert away <= 1e-5 * (gradient.norm() + 1e-3 * largest), parameter
+
+
+@pytest.mark.parametrize("chunk", [0, 2])
+def test_a_batch_without_nouns_reaches_nothing_that_nouns_alone_train(both_ranks, chunk):
+    suffix = ", in pieces" if chunk else ""
+    for found in both_ranks:
+        assert found[f"nouns alone, without nouns{suffix}"]["gradients"] == {}
+        assert found[f"nouns alone, without nouns{suffix}"]["losses"]["total"] == 0
+        mixed = found[f"a batch without nouns{suffix}"]
+        reached = {name.partition(".")[0] for name in mixed["gradients"]}
+        assert reached == {"image_encoder", "image_projector", "text_encoder", "text_projector"} | {
+            "log_scale"
+        }
+        assert mixed["losses"].keys() == {"caption", "mutual_information", "total"}
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -258,3 +258,29 @@ def test_a_damaged_calibration_is_named(folder, damaged, told):
     edit(folder, lambda values: values.update(background=damaged))
     with pytest.raises(InputError, match=told):
         checkpoint.load(folder)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_weights_that_are_not_finite_are_refused_by_name(folder, value):
+    def change(tensors):
+        tensors["text_projector.fc1.weight"][0, 3] = value
+
+    edit_tensors(folder, change)
+    sentence = (
+        r"model\.safetensors: values .* no numbers in text_projector\.fc1\.weight; the file is"
+    )
+    with pytest.raises(InputError, match=sentence):
+        checkpoint.load(folder)
+
+
+def test_only_some_of_many_broken_tensors_are_named(folder):
+    edit_tensors(
+        folder, lambda t: [x.fill_(torch.nan) for x in t.values() if x.is_floating_point()]
+    )
+    with pytest.raises(InputError, match=r"in \S+, \S+, \S+ and \d+ more; the file is damaged"):
+        checkpoint.load(folder)
+
+
+def test_large_weights_whose_sum_overflows_are_finite():
+    checkpoint.check_finite({"one": torch.full((100,), 3e38)}, where="here")
+    checkpoint.check_finite({"none": torch.zeros(0), "count": torch.tensor(3)}, where="here")

@@ -7,10 +7,14 @@ the command's function. Loading torch takes 1.3 s of CPU time, and neither `grou
 """
 
 import os
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
+from types import FrameType
 from typing import Any
 
 from groupvit import __version__
@@ -55,9 +59,14 @@ GROUPS = {
 COMMANDS = tuple(name for commands in GROUPS.values() for name in commands)
 MISTAKE = 2
 """Exit code of mistakes that the user can correct: a wrong argument, an unreadable file."""
-INTERRUPTED = 130
+INTERRUPTED, TERMINATED = 130, 143
+"""Exit codes after Ctrl-C and SIGTERM."""
 CLOSED_OUTPUT = 1
 """Exit code if the program that reads the output has ended, as `head` does."""
+
+
+class TerminatedError(KeyboardInterrupt):
+    """SIGTERM, which ends a command in the same way as Ctrl-C."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -88,13 +97,36 @@ def _answer(given: Sequence[str]) -> int:
         sys.stdout.write(f"groupvit {__version__}\n")
         return 0
     try:
-        return _run(given[0], given[1:])
+        with _termination_raised():
+            return _run(given[0], given[1:])
     except InputError as error:
         sys.stderr.write(f"{_program()}: {error}\n")
         return MISTAKE
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         sys.stderr.write("groupvit: interrupted; files written so far are kept\n")
-        return INTERRUPTED
+        return TERMINATED if isinstance(interrupt, TerminatedError) else INTERRUPTED
+
+
+@contextmanager
+def _termination_raised() -> Iterator[None]:
+    """Raise an exception at SIGTERM, so that temporary files are deleted and workers end."""
+    process = os.getpid()
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)  # a second signal ends the process at once
+        if os.getpid() != process:  # a forked worker, which has nothing to delete
+            os.kill(os.getpid(), number)
+        raise TerminatedError
+
+    own = threading.current_thread() is threading.main_thread()
+    if not own or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def overview() -> str:

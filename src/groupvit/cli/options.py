@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from groupvit.config import shown_default
+from groupvit.errors import InputError
 
 if TYPE_CHECKING:
     from groupvit.segmentation.segmenter import Segmenter
@@ -62,6 +63,9 @@ class ModelOptions:
         Args:
             benchmark: Key of a benchmark; the protocol may have an image size for it.
             device: Device, instead of `self.device`.
+
+        Raises:
+            InputError: An option has no effect, or the model cannot be loaded.
         """
         from dataclasses import replace
 
@@ -70,6 +74,12 @@ class ModelOptions:
         from groupvit.segmentation.segmenter import Segmenter
         from groupvit.text.templates import load_templates
 
+        protocol = named(self.protocol).resized_for(benchmark)
+        if self.stride is not None and self.window is None and protocol.window is None:
+            raise InputError(
+                f"--stride is {self.stride}, the step between windows, but there are none; give "
+                "--window too"
+            )
         changes: dict[str, object] = {}
         if self.short_side is not None:
             changes["short_side"] = self.short_side
@@ -86,7 +96,7 @@ class ModelOptions:
         return Segmenter.load(
             self.model,
             revision=self.revision,
-            protocol=replace(named(self.protocol).resized_for(benchmark), **changes),  # type: ignore[arg-type]
+            protocol=replace(protocol, **changes),  # type: ignore[arg-type]
             device=device or self.device,
             dtype=self.dtype,
             batch_size=self.batch_size,

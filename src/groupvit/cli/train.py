@@ -8,11 +8,15 @@ import tyro
 
 from groupvit.cli.options import Flag
 from groupvit.cli.settings import RecipeName, SettingsFile, given, page
+from groupvit.config import shown_default
 from groupvit.training.config import TrainingConfig
 
 SUMMARY = """\
 Train a model on images with captions. The same command resumes an interrupted
 run. On several GPUs: torchrun --nproc-per-node 8 -m groupvit train ..."""
+Names = Annotated[
+    tuple[str, ...], tyro.conf.arg(metavar="NAME ...", help_behavior_hint=shown_default)
+]
 
 
 def command(arguments: Sequence[str]) -> Callable[..., int]:
@@ -26,7 +30,10 @@ def command(arguments: Sequence[str]) -> Callable[..., int]:
     """
     found = given(arguments)
     if {"-h", "--help"} & set(arguments):
-        own = {"--fresh": "delete the run in --out, and start anew"}
+        own = {
+            "--changed NAME ...": "settings that may differ from the run's: optim.lr",
+            "--fresh": "delete the run in --out, and start anew",
+        }
         sys.stdout.write(page("train", SUMMARY, found, own=own))
         raise SystemExit(0)
 
@@ -37,6 +44,7 @@ def command(arguments: Sequence[str]) -> Callable[..., int]:
         *,
         recipe: RecipeName = found.run.recipe,  # noqa: ARG001 - it is read before, by given()
         image_size: int = found.run.settings.image_size,
+        changed: Names = (),
         fresh: Flag = False,
     ) -> int:
         """Train a model on images with captions.
@@ -52,10 +60,13 @@ def command(arguments: Sequence[str]) -> Callable[..., int]:
             recipe: Recipe to begin with, in place of a file, or for a file that names none;
                 groupvit recipes lists them.
             image_size: Height and width of images, for data and model [pixels].
+            changed: Settings, such as data.shards and optim.lr, or tables of settings that may
+                differ from those of the run in --out; the change is recorded in its config.json.
             fresh: Delete the run in --out, and start anew.
         """
         from groupvit.training.trainer import train as run
 
-        return run(found.settings(settings, config, image_size), fresh=fresh)
+        chosen = found.settings(settings, config, image_size)
+        return run(chosen, fresh=fresh, changed=changed)
 
     return train

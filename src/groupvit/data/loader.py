@@ -1,8 +1,9 @@
 """Batches by step, and a stream of them prepared by worker processes."""
 
+import multiprocessing
 import random
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -140,12 +141,17 @@ class Batches:
             return _Sample(image, texts, replaced=candidate != sample)
         raise InputError(
             f"{path}: {MOST_DAMAGED} images in a row cannot be decoded ({reason}); "
-            "get a whole copy of this shard, or leave it out"
+            "get a whole copy of this shard, or leave it out (with --changed data.shards)"
         )
 
 
-def stream(batches: Batches, *, start: int, stop: int, num_workers: int) -> Iterator[Batch]:
+def stream(
+    batches: Batches, *, start: int, stop: int, num_workers: int
+) -> Generator[Batch, None, None]:
     """Batches of the steps from `start` to before `stop`, each prepared by one worker.
+
+    The workers end with the iterator. One that may be left early must be closed
+    (`contextlib.closing`): a traceback keeps it alive, and Python would wait for its workers.
 
     Args:
         batches: The batches of this rank.
@@ -167,10 +173,35 @@ def stream(batches: Batches, *, start: int, stop: int, num_workers: int) -> Iter
         # Without one of its own, the loader draws from the generator of the whole process.
         generator=torch.Generator(),
     )
-    for result in loader:
-        if isinstance(result, InputError):
-            raise result
-        yield result
+    others = set(multiprocessing.active_children())
+    coming: Any = None
+    try:
+        coming = iter(loader)
+        for result in coming:
+            if isinstance(result, InputError):
+                raise result
+            yield result
+    finally:
+        if num_workers:
+            _end_workers(coming, others)
+
+
+def _end_workers(iterator: Any, others: set[Any]) -> None:
+    """End the workers of a loader; one that does not finish its batch in seconds is killed.
+
+    Args:
+        iterator: Iterator of the loader; None if not all of its workers could be started.
+        others: Child processes that do not belong to it.
+    """
+    workers = set(multiprocessing.active_children()) - others
+    try:
+        if iterator is not None:
+            workers = set(iterator._workers)
+            iterator._shutdown_workers()
+    finally:
+        for worker in workers:
+            if worker.is_alive():
+                worker.kill()  # they ignore SIGTERM
 
 
 def _prepare(batches: Batches, step: int) -> Batch | InputError:

@@ -110,7 +110,7 @@ def read(folder: Path, state: Snapshot) -> Snapshot:
     Raises:
         InputError: The checkpoint is incomplete or damaged, or its steps had another batch size.
     """
-    if not (folder / COMPLETE_FILE).exists():
+    if not is_complete(folder):
         raise InputError(
             f"{folder} is not a complete checkpoint; write the name of an older one into "
             f"{folder.parent / 'latest'}, or pass --fresh to start again"
@@ -124,11 +124,18 @@ def read(folder: Path, state: Snapshot) -> Snapshot:
         )
     saved = checkpoint.read_safetensors(folder / checkpoint.WEIGHTS_FILE)
     tensors = checkpoint.read_safetensors(folder / TENSORS_FILE)
+    checkpoint.check_finite(saved, where=str(folder / checkpoint.WEIGHTS_FILE))
+    checkpoint.check_finite(tensors, where=str(folder / TENSORS_FILE))
     if state.average:
         state.average.restore(saved)
     state.model.load_state_dict(_below(WEIGHTS, tensors) if state.average else saved)
     optim.restore(state.optimizer, _below(OPTIMIZER, tensors))
     return state._replace(progress=progress)
+
+
+def is_complete(folder: Path) -> bool:
+    """True if the checkpoint was written to its end."""
+    return (folder / COMPLETE_FILE).exists()
 
 
 def read_progress(folder: Path) -> Progress:

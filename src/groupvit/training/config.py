@@ -54,6 +54,16 @@ class ObjectiveConfig:
         """True if a loss applies to single segments."""
         return self.segment_nouns_weight > 0 or self.partial_label_weight > 0
 
+    @property
+    def of_nouns(self) -> bool:
+        """True if a loss compares nouns with segments or patches."""
+        return self.of_segments or self.patch_nouns_weight > 0
+
+    @property
+    def of_multi_label_scale(self) -> bool:
+        """True if a loss uses the temperature of the losses on prompts."""
+        return self.of_nouns or self.multi_label_weight > 0
+
     def __post_init__(self) -> None:
         """Check the weights."""
         for name in [setting.name for setting in fields(self) if setting.name.endswith("_weight")]:
@@ -65,10 +75,39 @@ class ObjectiveConfig:
                 "objective.segment_distillation_weight needs objective.patch_nouns_weight too, and "
                 "objective.segment_nouns_weight or partial_label_weight"
             )
-        if self.background_layer_weight and not (self.patch_nouns_weight or self.of_segments):
+        if self.background_layer_weight and not self.of_nouns:
             raise InputError(
                 "objective.background_layer_weight needs one of objective.segment_nouns_weight, "
                 "partial_label_weight and patch_nouns_weight too"
+            )
+        if not (self.caption_weight or self.multi_label_weight or self.of_segments):
+            raise InputError(
+                "no loss compares images or segments with texts; give objective.caption_weight, "
+                "multi_label_weight, segment_nouns_weight or partial_label_weight"
+            )
+        self._check_uses()
+
+    def _check_uses(self) -> None:
+        """Refuse settings without effect."""
+        if self.every_stage and not self.of_segments:
+            raise InputError(
+                "objective.every_stage applies to losses of segments; give "
+                "objective.segment_nouns_weight or partial_label_weight, or leave it out"
+            )
+        if self.caption == "sigmoid" and not self.caption_weight:
+            raise InputError(
+                "objective.caption is 'sigmoid', but objective.caption_weight is 0; set both or "
+                "neither"
+            )
+        if self.form == "paper" and self.caption == "sigmoid":
+            raise InputError(
+                "objective.form 'paper' is a form of the contrastive loss, and objective.caption "
+                "is 'sigmoid'; leave one of them out"
+            )
+        if self.form == "paper" and not (self.caption_weight or self.multi_label_weight):
+            raise InputError(
+                "objective.form 'paper' has no effect, as objective.caption_weight and "
+                "multi_label_weight are 0; leave it out"
             )
 
 
@@ -190,6 +229,37 @@ class TrainingConfig:
                 "objective.background_layer_weight is "
                 f"{self.objective.background_layer_weight} and "
                 f"model.background_layer {self.model.background_layer}; set both or neither"
+            )
+        self._check_uses()
+
+    def _check_uses(self) -> None:
+        """Refuse settings without effect."""
+        losses, image = self.objective, self.model.image
+        if not self.data.num_prompts and losses.of_nouns:
+            raise InputError(
+                "data.num_prompts is 0, so that the losses on nouns have no prompts; give at least "
+                "1, or set objective.segment_nouns_weight, partial_label_weight and "
+                "patch_nouns_weight to 0"
+            )
+        if not self.data.num_prompts and not losses.caption_weight:
+            raise InputError(
+                "data.num_prompts is 0 and objective.caption_weight too, so that no loss compares "
+                "images with texts; set one of them"
+            )
+        if image.stem == "patches" and any(dilation != 1 for dilation in image.stem_dilations):
+            raise InputError(
+                f"model.image.stem_dilations are {list(image.stem_dilations)}, but "
+                "model.image.stem is 'patches', which has none; leave them out or take stem "
+                "'convolutions'"
+            )
+        every_stage = losses.every_stage or len(image.stages) <= 2
+        if self.inference.naming == "levels" and not (
+            self.start or (losses.of_segments and every_stage)
+        ):
+            raise InputError(
+                "inference.naming is 'levels', which compares the segments of every stage with "
+                "labels, but no loss trains them; set objective.every_stage and "
+                "segment_nouns_weight, or take naming 'segments'"
             )
 
     @property

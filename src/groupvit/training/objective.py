@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from groupvit.data.batch import Batch
 from groupvit.distributed import Ranks
@@ -13,6 +14,9 @@ from groupvit.model.features import Embedded
 from groupvit.model.groupvit import EmbeddedPairs
 from groupvit.training import losses, noun_losses
 from groupvit.training.config import ObjectiveConfig
+
+NOUN_LOSSES = frozenset({"segment_nouns", "partial_label", "patch_nouns"})
+"""Losses on nouns; a batch with nouns has at least one of them."""
 
 
 class Losses(NamedTuple):
@@ -25,7 +29,10 @@ class Losses(NamedTuple):
 
 
 def objective(pairs: EmbeddedPairs, batch: Batch, config: ObjectiveConfig, ranks: Ranks) -> Losses:
-    """Losses of the rows of this rank; their mean over ranks is that of the joint batch."""
+    """Losses of the rows of this rank; their mean over ranks is that of the joint batch.
+
+    A joint batch without nouns has no losses on nouns.
+    """
     parts: dict[str, Tensor] = {}
     if config.caption_weight:
         parts["caption"] = _caption(pairs, config, ranks)
@@ -40,10 +47,24 @@ def objective(pairs: EmbeddedPairs, batch: Batch, config: ObjectiveConfig, ranks
         )
     if config.mutual_information_weight:
         parts["mutual_information"] = _mutual_information(pairs.image)
-    if (config.of_segments or config.patch_nouns_weight) and batch.prompt_nouns.shape[1]:
+    if config.of_nouns:
         parts |= _nouns(pairs, batch, config, ranks)
     weighted = [getattr(config, f"{name}_weight") * part for name, part in parts.items()]
-    return Losses(torch.stack(weighted).sum(), parts)
+    total = torch.stack(weighted).sum() if weighted else _zero(pairs)
+    if ranks.world_size > 1:
+        total = total + _zero(pairs)
+    return Losses(total, parts)
+
+
+def _zero(pairs: EmbeddedPairs) -> Float[Tensor, ""]:
+    """0, with a gradient of 0 for all that is embedded.
+
+    Ranks wait for a gradient of every parameter, even in a step whose losses do not reach it.
+    """
+    image = pairs.image
+    tensors = tree_leaves((image.image, image.segments, image.patches, *pairs[1:]))
+    trained = [tensor for tensor in tensors if tensor is not None and tensor.requires_grad]
+    return torch.stack([0 * tensor.sum() for tensor in trained]).sum()
 
 
 def _mutual_information(image: Embedded) -> Float[Tensor, ""]:

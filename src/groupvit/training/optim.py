@@ -9,7 +9,7 @@ from torch.optim import AdamW
 
 from groupvit.model.groupvit import GroupViT
 from groupvit.model.image_encoder import GroupingStage
-from groupvit.training.config import Frozen, OptimConfig
+from groupvit.training.config import Frozen, ObjectiveConfig, OptimConfig
 
 
 def lr_at(step: int, config: OptimConfig, steps: int) -> float:
@@ -35,6 +35,18 @@ def freeze(model: GroupViT, parts: Iterable[Frozen]) -> None:
             for parameter in model.parameters():
                 if id(parameter) not in grouping:
                     parameter.requires_grad = False
+
+
+def freeze_unused_scales(model: GroupViT, losses: ObjectiveConfig, *, num_prompts: int) -> None:
+    """Exclude the temperatures that no loss uses: they would decay where ranks train together."""
+    of_captions = losses.caption_weight > 0
+    of_prompts = num_prompts > 0 and losses.of_multi_label_scale
+    if model.multi_label_log_scale is None:
+        of_captions = of_captions or of_prompts
+    elif not of_prompts:
+        model.multi_label_log_scale.requires_grad = False
+    if not of_captions:
+        model.log_scale.requires_grad = False
 
 
 def _grouping_parameters(model: GroupViT) -> set[int]:

@@ -5,42 +5,28 @@ every archive, and a text file can be moved into place in one step, and mended b
 """
 
 import json
-import shutil
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from groupvit import files
 from groupvit.config import differences, from_values, to_values
+from groupvit.data.fingerprint import Fingerprint, fingerprint, unchanged
 from groupvit.errors import InputError
-from groupvit.training import checkpoints
+from groupvit.training import changes, checkpoints
 from groupvit.training.checkpoints import Snapshot
 from groupvit.training.config import TrainingConfig
 from groupvit.weights.checkpoint import as_json
 
-CONFIG_FILE, LOG_FILE = "config.json", "log.jsonl"
+CONFIG_FILE, LOG_FILE, SHARDS_FILE = "config.json", "log.jsonl", "shards.json"
 LATEST, BEST = "latest", "best"
 FORMAT = "groupvit-run-2"
 """Value of `format` in the `config.json` of a run."""
-CHANGEABLE = frozenset(
-    {
-        "out",
-        "steps",
-        "device",
-        "compile",
-        "chunk",
-        "log_every",
-        "evaluate_every",
-        "evaluate_folder",
-        "evaluate_limit",
-        "save_every",
-        "keep_last",
-        "max_skipped",
-        "tensorboard",
-        "data.batch_size",  # the trainer compares the global batch
-        "data.num_workers",
-    }
-)
-"""Settings that may differ when a run is resumed."""
+_CHECKPOINT = re.compile(r"step-(\d+)")
+"""Name of a checkpoint of the run; others, such as copies, are left alone."""
+NO_CHECKPOINT = "none"
+"""Content of `latest` until the first checkpoint is complete."""
 
 
 class RunFolder:
@@ -52,23 +38,34 @@ class RunFolder:
         self.tensorboard = path / "tensorboard"
         self._made: list[Path] = []
 
-    def prepare(self, config: TrainingConfig, *, fresh: bool) -> None:
+    def prepare(self, config: TrainingConfig, *, fresh: bool, changed: Sequence[str] = ()) -> None:
         """Make the folder, or check that the run in it is this one; write the settings down.
 
+        Args:
+            config: Settings.
+            fresh: Delete the run in the folder.
+            changed: Settings, or tables of settings, that may differ from those of the run. Their
+                values before and after are recorded in `config.json`.
+
         Raises:
-            InputError: The folder holds something else or a run with other settings, or cannot be
-                written.
+            InputError: The folder holds something else, a run with other settings or a run without
+                its `latest`, or cannot be written.
         """
+        changes.check_names(changed, config)
         try:
             if fresh and self.path.exists():
                 self._values()  # refuses what is no run
-                shutil.rmtree(self.path)
+                files.remove_folder(self.path)
+            history: list[Any] = []
             if self.path.exists() and any(self.path.glob("[!.]*")):
-                self._check_settings(config)
-            self._made = [one for one in (self.path, *self.path.parents) if not one.exists()]
-            self.path.mkdir(parents=True, exist_ok=True)
+                self._values()
+                self._check_latest()
+                history = self._history(config, changed)
+            folder = self.path.resolve()
+            self._made = [one for one in (folder, *folder.parents) if not one.exists()]
+            folder.mkdir(parents=True, exist_ok=True)
             files.remove_leftovers(self.path)  # of a run that was killed
-            values = {"format": FORMAT, "settings": to_values(config)}
+            values = {"format": FORMAT, "settings": to_values(config), "changes": history}
             files.write_text(self.path / CONFIG_FILE, as_json(values))
         except OSError as error:
             raise InputError(
@@ -82,9 +79,35 @@ class RunFolder:
         """
         for number, folder in enumerate(self._made):
             if number == 0:
-                shutil.rmtree(folder, ignore_errors=True)
+                files.remove_folder(folder)
             elif folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
+
+    def check_shards(self, paths: Sequence[Path], *, changed: Sequence[str] = ()) -> None:
+        """Check that no shard was replaced since the run began; write their fingerprints down.
+
+        Args:
+            paths: Shards of the run.
+            changed: See `prepare`; `data.shards` allows replaced ones.
+
+        Raises:
+            InputError: A shard was replaced, or cannot be read.
+        """
+        before = self._fingerprints()
+        kept = {
+            str(path): before[str(path)]
+            for path in paths
+            if str(path) in before and unchanged(path, before[str(path)])
+        }
+        replaced = [path for path in paths if str(path) in before and str(path) not in kept]
+        if replaced and not changes.covers(changed, changes.SHARDS):
+            raise InputError(
+                f"{replaced[0]} was replaced since the run {self.path} began; put the old file "
+                f"back, choose another --out, or pass --changed {changes.SHARDS}"
+            )
+        found = {str(path): kept.get(str(path)) or fingerprint(path) for path in paths}
+        values = {name: to_values(one) for name, one in found.items()}
+        files.write_text(self.path / SHARDS_FILE, as_json(values))
 
     def settings(self) -> TrainingConfig:
         """The settings that the run was last started with.
@@ -120,6 +143,10 @@ class RunFolder:
         """
         folder = self.path / f"step-{state.progress.step:06d}"
         try:
+            if not (
+                self.path / LATEST
+            ).exists():  # the run may be killed before it is written below
+                files.write_text(self.path / LATEST, f"{NO_CHECKPOINT}\n")
             checkpoints.write(folder, state, run=self.path.name)
             files.write_text(self.path / LATEST, f"{folder.name}\n")
             if best:
@@ -141,23 +168,66 @@ class RunFolder:
             name = (self.path / pointer).read_text(encoding="utf-8").strip()
         except FileNotFoundError:
             return None
-        return self.path / name
+        return None if name in ("", NO_CHECKPOINT) else self.path / name
+
+    def _checkpoints(self) -> list[Path]:
+        """Checkpoints in the folder, the oldest first; incomplete ones too."""
+        found = [path for path in self.path.glob("step-*") if _CHECKPOINT.fullmatch(path.name)]
+        return sorted(found, key=lambda path: int(path.name[5:]))
+
+    def _check_latest(self) -> None:
+        """Refuse to begin again, in silence, a run that has checkpoints."""
+        pointer = self.path / LATEST
+        name = pointer.read_text(encoding="utf-8").strip() if pointer.exists() else None
+        whole = [path.name for path in self._checkpoints() if checkpoints.is_complete(path)]
+        if name in (NO_CHECKPOINT, *whole) or not (name or whole):
+            return
+        state = {None: "is missing", "": "is empty"}.get(
+            name, f"names {name!r}, which is not a complete checkpoint"
+        )
+        remedy = "pass --fresh to delete the run"
+        if whole:
+            remedy = f"write one of {', '.join(whole)} into it to resume from there, or {remedy}"
+        raise InputError(f"{pointer} {state}; {remedy}")
 
     def _thin_out(self, keep: int) -> None:
         """Delete all checkpoints but the newest ones and those that a file names."""
-        folders = sorted(self.path.glob("step-*"), key=lambda folder: int(folder.name[5:]))
-        for folder in folders[:-keep]:
+        for folder in self._checkpoints()[:-keep]:
             if folder not in (self.latest(), self.best()):
                 checkpoints.remove(folder)
 
-    def _check_settings(self, config: TrainingConfig) -> None:
-        changed = [
-            f"{name} was {before!r} and is {after!r}"
-            for name, (before, after) in differences(self.settings(), config).items()
-            if name not in CHANGEABLE
-        ]
-        if changed:
+    def _history(self, config: TrainingConfig, changed: Sequence[str]) -> list[Any]:
+        """Recorded changes of settings, those of this start included."""
+        found = differences(self.settings(), config)
+        refused = changes.refused(found, changed)
+        if refused:
+            listed = "; ".join(f"{name} was {a!r} and is {b!r}" for name, (a, b) in refused.items())
+            names = " ".join(name for name in refused if not changes.covers(changes.FIXED, name))
+            named = f", or resume with --changed {names}" if names else ""
             raise InputError(
-                f"{self.path} holds a run with other settings: {'; '.join(changed)}; choose "
-                "another --out, or pass --fresh to delete that run"
+                f"{self.path} holds a run with other settings: {listed}; choose another --out, or "
+                f"pass --fresh to delete that run{named}"
             )
+        history: list[Any] = self._values().get("changes", [])
+        new = changes.named(found, changed)
+        if not new:
+            return history
+        latest = self.latest()
+        step = 0 if latest is None else checkpoints.read_progress(latest).step
+        return [*history, {"after_step": step, "settings": new}]
+
+    def _fingerprints(self) -> dict[str, Fingerprint]:
+        """Fingerprints of the shards at the last start; none in a run of an older version."""
+        path = self.path / SHARDS_FILE
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path} cannot be read: {error}; delete it") from error
+        if not isinstance(values, dict):
+            raise InputError(f"{path} holds no fingerprints; delete it")
+        return {
+            name: from_values(Fingerprint, one, where=f"{path}: {name}")
+            for name, one in values.items()
+        }

@@ -74,9 +74,7 @@ class TrainingState:
         model = model.to(ranks.device)
         batch_norm.synchronize(model, ranks)
         optim.freeze(model, config.freeze)
-        if model.multi_label_log_scale is not None and not config.data.num_prompts:
-            # No loss uses it, so that no gradient would arrive, for which ranks would wait.
-            model.multi_label_log_scale.requires_grad = False
+        optim.freeze_unused_scales(model, config.objective, num_prompts=config.data.num_prompts)
         self.state = Snapshot(
             model,
             optim.optimizer_of(model, config.optim),

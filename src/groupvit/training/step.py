@@ -17,7 +17,7 @@ from groupvit.model.groupvit import EmbeddedPairs, GroupViT
 from groupvit.training.config import ObjectiveConfig
 from groupvit.training.group_usage import GroupUsage, group_usage
 from groupvit.training.losses import accuracy
-from groupvit.training.objective import objective
+from groupvit.training.objective import NOUN_LOSSES, objective
 
 
 class StepResult(NamedTuple):
@@ -47,7 +47,8 @@ class WholeBatch:
     """
 
     def __init__(self, model: GroupViT, ranks: Ranks, *, num_stages: int) -> None:
-        self._model = ranks.wrap(model)
+        self.model = model
+        self._wrapped = ranks.wrap(model)
         self._num_stages = num_stages
 
     def __call__(
@@ -55,7 +56,7 @@ class WholeBatch:
     ) -> StepResult:
         """Add the gradients of the batch to those of the parameters."""
         with _mixed(images, autocast):
-            pairs = self._model(images, tokens, num_stages=self._num_stages)
+            pairs = self._wrapped(images, tokens, num_stages=self._num_stages)
         return backward(pairs)
 
 
@@ -79,6 +80,7 @@ class GradientCaching:
     """
 
     def __init__(self, model: GroupViT, ranks: Ranks, *, num_stages: int, chunk: int) -> None:
+        self.model = model
         self._encoders = ranks.wrap(_Encoders(model, num_stages))
         self._heads = ranks.wrap(_Heads(model, num_stages))
         self._chunk = chunk
@@ -159,7 +161,17 @@ def forward_backward(
             group_usage(pairs.image.assignments),
         )
 
-    return passes(images, batch.tokens, backward, autocast)
+    result = passes(images, batch.tokens, backward, autocast)
+    if config.of_nouns and not NOUN_LOSSES & result.losses.keys():
+        _remove_zero_gradients(passes.model)
+    return result
+
+
+def _remove_zero_gradients(model: nn.Module) -> None:
+    """Leave parameters that no loss reaches as they are, without weight decay or momentum."""
+    for parameter in model.parameters():
+        if parameter.grad is not None and not parameter.grad.any():
+            parameter.grad = None
 
 
 _Encoded = tuple[Features, Float[Tensor, "batch text text_dim"]]

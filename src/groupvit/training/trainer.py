@@ -1,5 +1,7 @@
 """The training loop: one function, in one process or, under torchrun, on all ranks alike."""
 
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from rich.console import Console
@@ -11,6 +13,7 @@ from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.folder import read_folder
 from groupvit.model.image_encoder import MakeGrouping, grouping_block
 from groupvit.text.tokenizer import Tokenizer
+from groupvit.training import agreement
 from groupvit.training.config import TrainingConfig
 from groupvit.training.log import Log, Meter, Record
 from groupvit.training.run_folder import RunFolder
@@ -22,6 +25,7 @@ def train(
     config: TrainingConfig,
     *,
     fresh: bool = False,
+    changed: Sequence[str] = (),
     make_grouping: MakeGrouping = grouping_block,
 ) -> int:
     """Train until the end, or until a signal requests a stop.
@@ -29,6 +33,7 @@ def train(
     Args:
         config: Settings. A run in `config.out` resumes from its latest checkpoint.
         fresh: Delete that run and begin again.
+        changed: Settings, such as `optim.lr`, that may differ from those of that run.
         make_grouping: Maker of the grouping blocks, for blocks of your own.
 
     Returns:
@@ -36,19 +41,22 @@ def train(
         (torchrun passes such signals on to all ranks and ends with a code of its own.)
 
     Raises:
-        InputError: A setting does not fit what it meets, the disk is full, or the loss stays
-            not finite.
+        InputError: A setting does not fit what it meets, ranks differ in settings or checkpoint,
+            the disk is full, or the loss stays not finite.
     """
     with distributed.session(config.device) as ranks, StopRequest() as stop:
         console = Console(quiet=not ranks.is_main, highlight=False, soft_wrap=True)
         run = RunFolder(Path(config.out))
         if ranks.is_main:
-            run.prepare(config, fresh=fresh)
+            run.prepare(config, fresh=fresh, changed=changed)
         ranks.barrier()
         try:
             if config.evaluate_folder:
                 read_folder(config.evaluate_folder)  # reports mistakes now, not hours later
             batches = _batches(config, ranks, console)
+            if ranks.is_main:
+                run.check_shards([shard.path for shard in batches.shards], changed=changed)
+            agreement.check(config, batches, run, ranks)
             state = TrainingState(config, ranks, run, make_grouping=make_grouping)
         except InputError:
             if ranks.is_main:
@@ -72,31 +80,31 @@ def train(
 def _loop(state: TrainingState, batches: Batches, log: Log, stop: StopRequest) -> bool:
     """Run the remaining steps; returns True if a stop was requested."""
     config, progress, meter = state.config, state.progress, Meter()
-    coming = stream(
-        batches, start=progress.step, stop=config.steps, num_workers=config.data.num_workers
-    )
-    for batch in meter.timed(coming):
-        done = state.step(batch, stop)
-        meter.count(config.data.batch_size * state.ranks.world_size)
-        log.advance(progress.step)
-        if done.skipped:
-            log.print(f"step {progress.step} is skipped: its loss or gradient is not finite")
-            state.check_skipped()
-        record: Record = {}
-        if progress.step % config.log_every == 0:
-            record |= state.record(done) | meter.read(state.ranks.device)
-        improved = False
-        if config.evaluate_folder and state.due(config.evaluate_every):
-            scores, improved = state.evaluate()
-            record |= scores
-            meter.restart()
-        if record:
-            log.write(progress.step, record)
-        if improved or done.stopping or state.due(config.save_every):
-            state.save(best=improved)
-            meter.restart()
-        if done.stopping:
-            return True
+    num_workers = config.data.num_workers
+    coming = stream(batches, start=progress.step, stop=config.steps, num_workers=num_workers)
+    with closing(coming):
+        for batch in meter.timed(coming):
+            done = state.step(batch, stop)
+            meter.count(config.data.batch_size * state.ranks.world_size)
+            log.advance(progress.step)
+            if done.skipped:
+                log.print(f"step {progress.step} is skipped: its loss or gradient is not finite")
+                state.check_skipped()
+            record: Record = {}
+            if progress.step % config.log_every == 0:
+                record |= state.record(done) | meter.read(state.ranks.device)
+            improved = False
+            if config.evaluate_folder and state.due(config.evaluate_every):
+                scores, improved = state.evaluate()
+                record |= scores
+                meter.restart()
+            if record:
+                log.write(progress.step, record)
+            if improved or done.stopping or state.due(config.save_every):
+                state.save(best=improved)
+                meter.restart()
+            if done.stopping:
+                return True
     return False
 
 

@@ -56,6 +56,12 @@ def load_folder(folder: Path) -> LoadedModel:
     if latest.is_file():
         folder = folder / Path(latest.read_text(encoding="utf-8").strip()).name
     written = checkpoint.read_config(folder).get("format")
+    if str(written).startswith("groupvit-run"):
+        names = ", ".join(sorted(path.name for path in folder.glob("step-*"))) or "none"
+        raise InputError(
+            f"{folder} is a training run without a file latest that names a checkpoint; give one "
+            f"of its checkpoints: {names}"
+        )
     if written == checkpoint.EXPORTED:
         raise InputError(
             f"{folder} is an exported model, which segments and can be evaluated; for anything "

@@ -191,7 +191,8 @@ def fill(
         called: Names in the place of the parts of a tensor of ours.
 
     Raises:
-        InputError: A tensor is missing, left over or of the wrong shape; the message lists them.
+        InputError: A tensor is missing, left over, of the wrong shape or not finite; the message
+            lists them.
     """
     model = blank(config)
     expected = model.state_dict()
@@ -208,5 +209,26 @@ def fill(
     if wrong:
         raise InputError(f"{where}: tensors of the wrong shape: {'; '.join(wrong)}")
     values = {name: tensors[name].to(wanted.dtype) for name, wanted in expected.items()}
+    check_finite(values, where=where)
     model.load_state_dict(values, assign=True)
     return model.eval()
+
+
+def check_finite(tensors: Mapping[str, Tensor], *, where: str) -> None:
+    """Refuse values that are infinite or no numbers, with which every result would be nonsense.
+
+    Raises:
+        InputError: Names the place and some tensors.
+    """
+    # A sum is four times as fast as a test of every value, and not finite if any of them is not.
+    broken = [
+        name
+        for name, tensor in tensors.items()
+        if not (tensor.sum().isfinite() or tensor.isfinite().all())
+    ]
+    if broken:
+        rest = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
+        raise InputError(
+            f"{where}: values that are infinite or no numbers in {', '.join(broken[:3])}{rest}; "
+            "the file is damaged or its training failed, choose another checkpoint"
+        )
