@@ -48,13 +48,34 @@ class Function:
                 yield annotation.mask(index, encode_mask(mask))
 
     def _polygons(self, result: Segmentation) -> Iterator[cvat_sdk.models.LabeledShapeRequest]:
-        """Outer outlines: polygons in CVAT have no holes."""
-        for feature in result.to_geojson()["features"]:
-            name = feature["properties"]["label"]
-            if name in self._names:
-                for outline, *_ in feature["geometry"]["coordinates"]:
-                    points = np.array(outline[:-1], float).ravel().tolist()
-                    yield annotation.polygon(self._names.index(name), points)
+        """Outlines with seams to their holes, the largest first: CVAT draws later ones above."""
+        polygons = [
+            (self._names.index(name), rings)
+            for feature in result.to_geojson()["features"]
+            if (name := feature["properties"]["label"]) in self._names
+            for rings in feature["geometry"]["coordinates"]
+        ]
+        for index, rings in sorted(polygons, key=lambda one: -_area(one[1][0])):
+            points = np.array(_joined(rings), float).ravel().tolist()
+            yield annotation.polygon(index, points)
+
+
+def _area(ring: list[list[int]]) -> float:
+    """Area of a closed outline [pixels]."""
+    x, y = np.array(ring).T
+    return float(abs((x[:-1] * y[1:] - x[1:] * y[:-1]).sum()) / 2)
+
+
+def _joined(rings: list[list[list[int]]]) -> list[list[int]]:
+    """One outline of an outer ring and its holes, since polygons in CVAT have none.
+
+    Each hole is entered and left along the same seam, which covers no pixels.
+    """
+    outer, *holes = rings
+    points = list(outer)
+    for hole in holes:
+        points += [*hole, outer[0]]
+    return points[:-1]
 
 
 def create(

@@ -4,6 +4,7 @@ import io
 import itertools
 import json
 from contextlib import redirect_stdout
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -128,7 +129,13 @@ def test_a_square_is_named_by_its_four_corners():
                 "type": "MultiPolygon",
                 "coordinates": [[[[2, 1], [5, 1], [5, 3], [2, 3], [2, 1]]]],
             },
-            "properties": {"label": "kite", "label_index": 1, "pixels": 6},
+            "properties": {
+                "label": "kite",
+                "label_index": 1,
+                "pixels": 6,
+                "name": "kite",
+                "classification": {"name": "kite"},
+            },
         }
     ]
 
@@ -175,6 +182,8 @@ def test_pycocotools_reads_the_masks_and_boxes_back():
     reader.dataset = json.loads(json.dumps(dataset.to_values()))
     with redirect_stdout(io.StringIO()):
         reader.createIndex()
+        reader.info()
+        assert reader.loadRes(deepcopy(reader.dataset["annotations"])).dataset["info"]
     for image_id, label_map in enumerate(maps, start=1):
         annotations = reader.loadAnns(reader.getAnnIds(imgIds=[image_id]))
         repainted = np.zeros_like(label_map)

@@ -279,6 +279,17 @@ def test_what_is_no_file_is_refused(tmp_path, monkeypatch, given, sentence):
         read(given)
 
 
+@pytest.mark.parametrize("from_file", [False, True])
+def test_a_closed_image_is_named_as_such(tmp_path, from_file):
+    closed = Image.fromarray(image())
+    if from_file:
+        closed.save(tmp_path / "a.png")
+        closed = Image.open(tmp_path / "a.png")
+    closed.close()
+    with pytest.raises(InputError, match="the image is closed; open it again, or give its path"):
+        read(closed)
+
+
 def test_a_file_that_may_not_be_read_is_refused(tmp_path, monkeypatch):
     def forbid(*_, **__):
         raise PermissionError

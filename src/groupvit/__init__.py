@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from groupvit.segmentation.segmenter import Segmenter
     from groupvit.text.background import Background
 
-__all__ = ["Background", "GroupViT", "InputError", "Segmentation", "Segmenter"]
+__version__ = "0.1.0"
+
+__all__ = ["Background", "GroupViT", "InputError", "Segmentation", "Segmenter", "__version__"]
 
 _HOMES = {
     "Background": "groupvit.text.background",

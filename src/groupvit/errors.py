@@ -1,5 +1,8 @@
 """Exception for invalid input: its message names the input and the remedy."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class InputError(ValueError):
     """Invalid input; the message names it and the remedy.
@@ -7,3 +10,14 @@ class InputError(ValueError):
     The command line prints the message and ends with exit code 2. Every other exception is a bug
     and keeps its traceback.
     """
+
+
+def suggestion(name: object, known: Iterable[str]) -> str:
+    """Question to end a message with, `; did you mean 'segment'?`; empty if nothing is close.
+
+    Args:
+        name: Name that does not exist.
+        known: Names that exist.
+    """
+    close = get_close_matches(str(name), list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

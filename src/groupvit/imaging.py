@@ -7,6 +7,7 @@ import struct
 import threading
 import warnings
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,7 +15,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from groupvit import files
+from groupvit import files, jpeg, png
 from groupvit.errors import InputError
 
 FORMATS = ("JPEG", "PNG", "WEBP")
@@ -22,6 +23,9 @@ FORMATS = ("JPEG", "PNG", "WEBP")
 
 MAX_PIXELS = 128_000_000
 """Largest image that is read; larger ones are refused from their header."""
+
+MAX_SIDE = 1_000_000
+"""Longest side of an image that is read [pixels]."""
 
 MEAN = (123.675, 116.28, 103.53)
 """Mean of ImageNet's red, green and blue, 0 to 255, which is subtracted for the network."""
@@ -32,8 +36,16 @@ DEVIATION = (58.395, 57.12, 57.375)
 # All that Pillow's three decoders raise on damaged data.
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, LookupError, struct.error, zlib.error)
 
+_TRUNCATED = "truncated"
+"""Word in Pillow's messages about files that lack bytes."""
+
 # `warnings.catch_warnings` acts on the whole process: one thread at a time.
 _QUIET = threading.Lock()
+
+
+class IncompleteImageWarning(UserWarning):
+    """An image lacks its last bytes, and was read all the same."""
+
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -51,9 +63,10 @@ def read(
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Read an image into a new array: RGB, 0 to 255.
 
-    The EXIF orientation is applied. Transparent pixels are blended with white. Of an animation the
-    first frame is read, of a Pillow image the current one. 16-bit gray is scaled so that 65535
-    becomes 255. Color profiles are ignored: values are taken as sRGB.
+    A JPEG file that lacks its last bytes is read, with an `IncompleteImageWarning`, if at most 5 %
+    of its rows (or 16) are lost. The EXIF orientation is applied. Transparent pixels are blended
+    with white. Of an animation the first frame is read, of a Pillow image the current one. 16-bit
+    gray is scaled so that 65535 becomes 255. Color profiles are ignored: values are taken as sRGB.
 
     Args:
         source: A JPEG, PNG or WebP file; a Pillow image; or an array of uint8, 0 to 255, of shape
@@ -86,11 +99,30 @@ def decode(
     Raises:
         InputError: It is damaged, in another format, or too large.
     """
-    with _open(io.BytesIO(data), name) as image:
-        pixels = image.width * image.height
-        if pixels > max_pixels:
-            _refuse_large(pixels, name, max_pixels)
-        return _from_image(image, name)
+    return _from_stream(io.BytesIO(data), name, max_pixels)
+
+
+def file_orientation(path: Path) -> int:
+    """EXIF orientation of an image file, 1 to 8; 1 for a file that is no image."""
+    try:
+        with path.open("rb") as file, _open(png.without_metadata(file), str(path)) as image:
+            return _orientation(image)
+    except (OSError, InputError):
+        return 1
+
+
+def upright(array: np.ndarray, orientation: int) -> np.ndarray:
+    """Array "height width" in the orientation of a file, turned as `read` turns its image."""
+    operations: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+        2: np.fliplr,
+        3: lambda turned: np.rot90(turned, 2),
+        4: np.flipud,
+        5: np.transpose,
+        6: lambda turned: np.rot90(turned, 3),
+        7: lambda turned: np.rot90(turned.T, 2),
+        8: np.rot90,
+    }
+    return operations[orientation](array) if orientation in operations else array
 
 
 def missing(path: str | Path) -> InputError:
@@ -119,14 +151,42 @@ def _from_file(given: str | Path) -> UInt8[np.ndarray, "height width 3"]:
             raise InputError(f"{path} is a folder; name an image in it")
         if path.exists():
             files.check_readable(path)
-        with path.open("rb") as file, _open(file, name=str(given)) as image:
-            return _from_image(image, name=str(given))
+        with path.open("rb") as file:
+            return _from_stream(file, str(given))
     except FileNotFoundError:
         raise missing(given) from None
     except PermissionError:
         raise InputError(f"no permission to read {given}; change its permissions") from None
     except OSError as error:
         raise InputError(f"{given} cannot be read: {error.strerror or error}") from None
+
+
+def _from_stream(
+    given: io.BytesIO | io.BufferedReader, name: str, max_pixels: int = MAX_PIXELS
+) -> UInt8[np.ndarray, "height width 3"]:
+    scans = jpeg.num_scans(given)
+    if scans > jpeg.MAX_SCANS:
+        raise InputError(
+            f"{name} has {scans:,} scans; at most {jpeg.MAX_SCANS} are read, so save it again"
+        )
+    file = png.without_metadata(given)
+    with _open(file, name) as image:
+        pixels = image.width * image.height
+        if pixels > max_pixels:
+            _refuse_large(pixels, name, max_pixels)
+        try:
+            return _from_image(image, name)
+        except InputError as error:
+            whole = jpeg.completed(file) if _TRUNCATED in str(error) else None
+            if whole is None:
+                raise
+    warnings.warn(
+        f"{name} lacks its last bytes; {whole[1]} of its rows of pixels are incomplete",
+        IncompleteImageWarning,
+        stacklevel=2,
+    )
+    with _open(whole[0], name) as image:
+        return _from_image(image, name)
 
 
 def _open(file: io.BytesIO | io.BufferedReader, name: str) -> Image.Image:
@@ -152,7 +212,13 @@ def _from_image(image: Image.Image, name: str) -> UInt8[np.ndarray, "height widt
     _check_size(image.height, image.width, name)
     try:
         image.load()
+        if image.mode == "P" and image.palette is None:
+            raise ValueError("no palette")
+    except MemoryError:
+        raise InputError(f"{name} needs more memory than there is; make it smaller first") from None
     except _DAMAGED as error:
+        if isinstance(error, ValueError) and "closed" in str(error):
+            raise InputError(f"{name} is closed; open it again, or give its path") from None
         raise InputError(f"{name} is damaged ({error}); get a whole copy of it") from None
     upright = _UPRIGHT.get(_orientation(image))
     try:
@@ -200,6 +266,11 @@ def _from_16_bit(image: Image.Image) -> Image.Image:
 def _check_size(height: int, width: int, name: str) -> None:
     if width == 0 or height == 0:
         raise InputError(f"{name} has no pixels ({width} x {height}); give an image that has some")
+    if max(width, height) > MAX_SIDE:
+        raise InputError(
+            f"{name} has {width:,} x {height:,} pixels; a side may have at most {MAX_SIDE:,}, "
+            "so cut it into pieces first"
+        )
     if width * height > MAX_PIXELS:
         _refuse_large(width * height, name)
 

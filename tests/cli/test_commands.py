@@ -4,12 +4,14 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import torch
 
+import groupvit
 from groupvit import cli
 from groupvit.cli import COMMANDS
 from groupvit.weights import catalogue
@@ -58,6 +60,54 @@ def test_without_a_command_the_help_page_goes_to_stderr(run):
     code, printed, complaint = run()
     assert (code, printed) == (2, "")
     assert complaint.startswith("usage: groupvit COMMAND")
+
+
+def test_the_version_is_that_of_the_package(run):
+    settings = tomllib.loads(Path("pyproject.toml").read_text())
+    assert groupvit.__version__ == settings["project"]["version"]
+    assert run("--version") == (0, f"groupvit {groupvit.__version__}\n", "")
+
+
+def test_a_command_that_is_nearly_known_is_suggested(run):
+    assert run("segmnt")[2].endswith("; did you mean 'segment'?\n")
+    assert "did you mean" not in run("xyzzy")[2]
+
+
+@pytest.mark.parametrize("line", [["--help"], ["segment", "--help"], ["recipes"], ["evaluate"]])
+def test_output_that_nobody_reads_ends_the_program_quietly(line):
+    """As `groupvit recipes | true` does."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "groupvit", *line, *["--list"] * (line == ["evaluate"])]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize("line", [["segment", "--help"], ["segment"]])
+def test_no_color_is_heeded(line):
+    import pty
+
+    shown = {}
+    for setting in ("", "1"):
+        main, terminal = pty.openpty()
+        environment = {**os.environ, "NO_COLOR": setting, "TERM": "xterm"}
+        command = [sys.executable, "-m", "groupvit", *line]
+        running = subprocess.Popen(
+            command, stdin=terminal, stdout=terminal, stderr=terminal, env=environment
+        )
+        os.close(terminal)
+        shown[setting] = b""
+        try:
+            while piece := os.read(main, 4096):
+                shown[setting] += piece
+        except OSError:  # Linux's way to end
+            pass
+        running.wait()
+        os.close(main)
+    assert b"\x1b[" in shown[""]
+    assert b"\x1b[" not in shown["1"]
 
 
 def test_an_unknown_command_is_named(run):

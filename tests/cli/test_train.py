@@ -79,6 +79,17 @@ def test_a_mistake_in_the_file_is_one_sentence(run, settings, tmp_path, monkeypa
     code, _, complaint = run("train", settings)
     assert (code, complaint.count("\n")) == (2, 1)
     assert says in complaint
+    assert not (tmp_path / "run").exists()
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_refused_run_leaves_the_folder_that_was_there(run, settings, tmp_path):
+    (tmp_path / "run").mkdir()
+    assert run("train", settings, "--start", "groupvit-large")[0] == 2
+    assert (tmp_path / "run").is_dir()
+    out = tmp_path / "new" / "run"
+    assert run("train", settings, "--start", "groupvit-large", "--out", out)[0] == 2
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_missing_file_is_named(run):

@@ -126,6 +126,32 @@ def test_wrong_labels_are_refused(segmenter, street, labels, message):
         segmenter(street(20, 20), labels)
 
 
+@pytest.mark.parametrize("kind", [tuple, np.array, iter, dict.fromkeys])
+@pytest.mark.parametrize("background", [None, 0.4, "auto", Background(words=("sky",))])
+def test_labels_may_come_in_any_collection(segmenter, street, kind, background):
+    expected = segmenter(street(20, 20), ["dog", "cat"], background=background)
+    result = segmenter(street(20, 20), kind(["dog", "cat"]), background=background)
+    assert result.labels == expected.labels
+    np.testing.assert_array_equal(result.label_map, expected.label_map)
+
+
+def test_a_number_or_auto_is_a_background(segmenter, street):
+    image, labels = street(20, 20), ["dog", "cat"]
+    usual = segmenter.default_background(labels)
+    for given, meant in ((0.4, Background(threshold=0.4)), ("auto", usual)):
+        np.testing.assert_array_equal(
+            segmenter(image, labels, background=given).label_map,
+            segmenter(image, labels, background=meant).label_map,
+        )
+
+
+def test_names_that_are_nearly_known_are_suggested(lively_model):
+    with pytest.raises(InputError, match="did you mean 'storybook'"):
+        Segmenter.load("storybok")
+    with pytest.raises(InputError, match="did you mean 'groupvit'"):
+        Segmenter(lively_model, protocol="grupvit")
+
+
 def test_wrong_labels_are_refused_before_many_images_are_read(segmenter):
     with pytest.raises(InputError, match="labels is empty"):
         segmenter(["missing.jpg"], [])

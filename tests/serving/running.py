@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import uvicorn
 
+from groupvit.serving.server import Connection
+
 
 class Reply(NamedTuple):
     status: int
@@ -24,7 +26,7 @@ class Running:
 
     def __init__(self, make):
         """Start what is made within the loop that runs it; Gradio would leave others open."""
-        config = uvicorn.Config(make, factory=True, port=0, log_level="error")
+        config = uvicorn.Config(make, factory=True, port=0, http=Connection, log_level="error")
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run)
         self._thread.start()

@@ -1,5 +1,6 @@
 """The program answers over HTTP, and goes on answering whatever comes."""
 
+import contextlib
 import io
 import socket
 import time
@@ -15,6 +16,7 @@ from groupvit.errors import InputError
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.serving.application import application
 from groupvit.serving.limits import RequestLimits
+from groupvit.serving.server import Connection
 from groupvit.serving.worker import Worker
 from tests.serving.running import Running, form
 
@@ -302,3 +304,79 @@ def test_commas_separate_labels_and_words_of_a_request(server, image):
     }
     refused = server.post("/v1/segment", asked(image, ",".join(f"a{n}" for n in range(201))))
     assert (refused.status, "201 labels" in refused.body.decode()) == (422, True)
+
+
+def test_odd_headers_are_refused_and_no_fault_of_the_server(serve, image):
+    server = serve(token="secret")
+    headers = {"Authorization": "Bearer secret"}
+    reply = server.post("/v1/segment", asked(image), Origin="[", **headers)
+    assert reply.status == 403
+    for value in ("Basic \xe9\xe9", "Basic ====", "Bearer \xe9", "Basic"):
+        assert server.get("/v1/models", Authorization=value).status == 401
+
+
+def test_health_has_a_head(server):
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(b"HEAD /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+
+
+def test_a_background_may_be_automatic(server, image, segmenter):
+    usual = segmenter.default_background(LABELS)
+    expected = segmenter(IMAGE, LABELS, background=usual)
+    reply = server.post("/v1/segment", [*asked(image), ("background", "auto")])
+    assert reply.values()["shares"] == pytest.approx(expected.shares())
+    assert server.post("/v1/segment", [*asked(image), ("background", "aut")]).status == 422
+
+
+def test_the_description_of_the_api_names_files_and_the_token(serve):
+    server = serve(token="secret")
+    found = server.get("/openapi.json", Authorization="Bearer secret").values()
+    schemas = found["components"]["schemas"]
+    segment = schemas["Body_segment_v1_segment_post"]["properties"]
+    embed = schemas["Body_embed_v1_embed_post"]["properties"]
+    assert (segment["image"]["type"], segment["image"]["format"]) == ("string", "binary")
+    assert embed["image"]["anyOf"][0]["format"] == "binary"
+    assert found["components"]["securitySchemes"] == {"token": {"type": "http", "scheme": "bearer"}}
+    assert found["security"] == [{"token": []}]
+    assert found["paths"]["/healthz"]["get"]["security"] == []
+    assert "security" not in serve().get("/openapi.json").values()
+
+
+def test_headers_that_never_end_lose_their_connection(server, monkeypatch):
+    monkeypatch.setattr(Connection, "header_seconds", 0.3)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"200" in connection.recv(4096)
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nX-Endless: ")
+        start = time.monotonic()
+        with contextlib.suppress(ConnectionError):
+            while time.monotonic() < start + 10:
+                connection.sendall(b"x")
+                time.sleep(0.05)
+        assert time.monotonic() < start + 5
+
+
+def test_slow_uploads_leave_places_to_others(serve, image):
+    server = serve(limits=RequestLimits(max_requests=2, upload_seconds=30.0))
+    slow = []
+    try:
+        for _ in range(6):
+            slow.append(socket.create_connection(("127.0.0.1", server.port), timeout=30))
+            slow[-1].sendall(
+                b"POST /v1/segment HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n"
+                b"Content-Type: multipart/form-data; boundary=edge\r\n\r\n--edge"
+            )
+        time.sleep(0.3)
+        assert server.post("/v1/segment", asked(image)).status == 200
+    finally:
+        for one in slow:
+            one.close()
+
+
+def test_a_port_in_use_is_one_sentence(server, capsys):
+    assert main(["serve", "--model", "storybook", "--port", str(server.port)]) == 2
+    assert capsys.readouterr().err == (
+        f"groupvit: port {server.port} is in use by another program; "
+        "give another --port, or 0 for a free one\n"
+    )

@@ -10,14 +10,17 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from types import FrameType
 from typing import Any
 
+from groupvit import __version__
 from groupvit.cli.arguments import refuse_swallowed
-from groupvit.errors import InputError
+from groupvit.cli.streams import is_closed, silence
+from groupvit.errors import InputError, suggestion
 
 GROUPS = {
     "Segment": {
@@ -58,6 +61,8 @@ MISTAKE = 2
 """Exit code of mistakes that the user can correct: a wrong argument, an unreadable file."""
 INTERRUPTED, TERMINATED = 130, 143
 """Exit codes after Ctrl-C and SIGTERM."""
+CLOSED_OUTPUT = 1
+"""Exit code if the program that reads the output has ended, as `head` does."""
 
 
 class TerminatedError(KeyboardInterrupt):
@@ -67,9 +72,30 @@ class TerminatedError(KeyboardInterrupt):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0 done, 1 done but for some images, 2 a mistake."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    warnings.showwarning = _show_warning  # type: ignore[assignment]
+    try:
+        try:
+            return _answer(given)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        if not is_closed(sys.stdout) and not is_closed(sys.stderr):
+            raise
+        silence()
+        return CLOSED_OUTPUT
+
+
+def _show_warning(message: Warning | str, *_: object) -> None:
+    sys.stderr.write(f"{_program()}: {message}\n")
+
+
+def _answer(given: Sequence[str]) -> int:
     if not given or given[0] in ("-h", "--help"):
         (sys.stdout if given else sys.stderr).write(overview())
         return 0 if given else MISTAKE
+    if given[0] == "--version":
+        sys.stdout.write(f"groupvit {__version__}\n")
+        return 0
     try:
         with _termination_raised():
             return _run(given[0], given[1:])
@@ -115,10 +141,15 @@ def overview() -> str:
 
 def _run(command: str, options: Sequence[str]) -> int:
     if command not in COMMANDS:
-        raise InputError(f"there is no command {command!r}; groupvit --help lists the commands")
+        raise InputError(
+            f"there is no command {command!r}; groupvit --help lists the commands"
+            + suggestion(command, COMMANDS)
+        )
     function = _function(command, options)
     import tyro  # 0.05 s, which the help page does not need
 
+    if os.environ.get("NO_COLOR"):  # rich reads it by itself
+        tyro._experimental_options["ansi_codes"] = False
     refuse_swallowed(function, options)
     given = ["--help" if option == "--help-all" else option for option in options]
     code: int = tyro.cli(

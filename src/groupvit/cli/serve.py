@@ -1,6 +1,8 @@
 """`groupvit serve`: an HTTP server with a web page and an API."""
 
+import errno
 import os
+import socket
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Annotated
@@ -66,6 +68,7 @@ def serve(
     """
     token = os.environ.get(TOKEN) or None
     _check(host, port, token)
+    _check_free(host, port)
     try:
         from groupvit.serving.application import application
         from groupvit.serving.server import Server
@@ -102,6 +105,28 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _check_free(host: str, port: int) -> None:
+    """Refuse an address that cannot be listened on, before the model is loaded."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as tried:
+            if os.name == "posix":  # as asyncio does; elsewhere it would share a port in use
+                tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind(address)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise InputError(
+                f"port {port} is in use by another program; "
+                "give another --port, or 0 for a free one"
+            ) from None
+        raise InputError(
+            f"the server cannot listen on {host}, port {port}: {error.strerror or error}; "
+            "give another --host or --port"
+        ) from None
 
 
 def _check(host: str, port: int, token: str | None) -> None:

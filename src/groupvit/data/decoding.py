@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import ExifTags, Image
 
+from groupvit import jpeg, png
 from groupvit.data.config import DataConfig
 from groupvit.imaging import FORMATS, MAX_PIXELS, read
 
@@ -30,6 +31,8 @@ _DAMAGED = (
     TypeError,
     struct.error,
     zlib.error,
+    AssertionError,  # a palette is missing
+    MemoryError,
     Image.DecompressionBombError,
 )
 
@@ -59,7 +62,10 @@ def opened(data: bytes) -> Iterator[Image.Image]:
         with warnings.catch_warnings():
             # Minor damage, and Pillow's own limit of pixels, which is below ours.
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            file = png.without_metadata(io.BytesIO(data))
+            if jpeg.num_scans(file) > jpeg.MAX_SCANS:
+                raise DamagedError("too many scans")
+            with Image.open(file, formats=FORMATS) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise DamagedError(f"{image.width} x {image.height} pixels are too many")
                 yield image

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
+from groupvit import __version__
 from groupvit.formats.label_maps import LabelMap, category, check
 
 
@@ -47,6 +48,7 @@ class CocoDataset:
             if number := category(index, self._labels):
                 categories.append({"id": number, "name": label, "supercategory": ""})
         return {
+            "info": {"description": "groupvit", "version": __version__},  # pycocotools needs it
             "images": self._images,
             "categories": categories,
             "annotations": self._annotations,

@@ -31,7 +31,8 @@ def geojson(
     the image. Outlines run along the edges of pixels, and only their corners are kept. Regions that
     touch only at a corner are separate polygons. As numbers, outer rings turn counter-clockwise and
     holes clockwise (RFC 7946); in the image, where y points down, outer rings turn clockwise. The
-    properties are `label`, `label_index` and the number of `pixels`.
+    properties are `label`, `label_index`, the number of `pixels`, and those that QuPath reads:
+    `name`, and `classification` with a `name`.
 
     Args:
         label_map: Index of the label of every pixel.
@@ -48,7 +49,13 @@ def geojson(
         {
             "type": "Feature",
             "geometry": {"type": "MultiPolygon", "coordinates": polygons[index]},
-            "properties": {"label": labels[index], "label_index": index, "pixels": pixels[index]},
+            "properties": {
+                "label": labels[index],
+                "label_index": index,
+                "pixels": pixels[index],
+                "name": labels[index],
+                "classification": {"name": labels[index]},
+            },
         }
         for index in sorted(polygons)
         if background or category(index, labels)

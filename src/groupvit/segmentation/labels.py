@@ -1,11 +1,11 @@
 """Labels of a segmentation, parsed once: names, synonyms, and words of the background."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from groupvit.errors import InputError
 from groupvit.text.background import Background
-from groupvit.text.prompts import parse_labels
+from groupvit.text.prompts import list_of_texts, parse_labels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +22,7 @@ class Labels:
     """Index of the label that each word belongs to, in `names` and then `background`."""
 
 
-def parse(labels: "Sequence[str] | Labels", background: Background | None = None) -> Labels:
+def parse(labels: "Iterable[str] | Labels", background: Background | None = None) -> Labels:
     """Parse labels such as `car|automobile|taxi`, and the words of the background.
 
     Args:
@@ -35,10 +35,11 @@ def parse(labels: "Sequence[str] | Labels", background: Background | None = None
     """
     if isinstance(labels, Labels):
         return labels
-    parsed = parse_labels(labels)
+    texts = list_of_texts(labels, name="labels")
+    parsed = parse_labels(texts)
     count = len(parsed)
     if background is not None and background.words:  # a mistake in the labels is named before
-        parsed = parse_labels([*labels, *background.words])
+        parsed = parse_labels([*texts, *background.words])
     names: list[str] = []
     words: list[str] = []
     owners: list[int] = []
@@ -55,6 +56,11 @@ def parse(labels: "Sequence[str] | Labels", background: Background | None = None
     if background is not None and background.thresholds:
         _check_thresholds(background, result.names)
     return result
+
+
+def held(labels: Iterable[str] | Labels) -> list[str] | Labels:
+    """Labels that can be read more than once, as those of a generator cannot."""
+    return labels if isinstance(labels, Labels) else list_of_texts(labels, name="labels")
 
 
 def _check_thresholds(background: Background, names: Sequence[str]) -> None:

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 from types import MappingProxyType
 from typing import Literal
 
-from groupvit.errors import InputError
+from groupvit.errors import InputError, suggestion
 from groupvit.model.config import GroupViTConfig
 from groupvit.model.inference import InferenceConfig, Naming
 from groupvit.segmentation.refinement import Refinement
@@ -87,8 +88,8 @@ class Protocol:
         """Check the ranges."""
         for name in ("short_side", "long_side", "window", "stride", "top_labels"):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"{name} is {value}; give at least 1")
+            if value is not None and not (isinstance(value, Integral) and int(value) >= 1):
+                raise InputError(f"{name} is {value!r}; give an integer, at least 1")
         if self.window is not None and self.stride > self.window:
             raise InputError(
                 f"stride {self.stride} is larger than window {self.window}; "
@@ -231,6 +232,9 @@ def named(name: str) -> Protocol:
     Raises:
         InputError: It does not exist.
     """
-    if name not in PROTOCOLS:
-        raise InputError(f"there is no protocol {name!r}; known are {', '.join(PROTOCOLS)}")
+    if name not in tuple(PROTOCOLS):  # a user may give any value
+        raise InputError(
+            f"there is no protocol {name!r}; known are {', '.join(PROTOCOLS)}"
+            + suggestion(name, PROTOCOLS)
+        )
     return PROTOCOLS[name]

@@ -1,6 +1,6 @@
 """The segmenter: a model that is loaded once and labels the pixels of images."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
@@ -25,7 +25,7 @@ from groupvit.model.precision import with_matrices_in
 from groupvit.segmentation import encoding
 from groupvit.segmentation import protocol as protocols
 from groupvit.segmentation.groups import GroupedImage, GroupedWindow
-from groupvit.segmentation.labels import Labels, parse
+from groupvit.segmentation.labels import Labels, held, parse
 from groupvit.segmentation.network import Network
 from groupvit.segmentation.preparation import normalize
 from groupvit.segmentation.protocol import OURS, THRESHOLDS, Protocol
@@ -33,13 +33,15 @@ from groupvit.segmentation.result import Segmentation
 from groupvit.segmentation.score_map import assemble, refined
 from groupvit.segmentation.scoring import score
 from groupvit.segmentation.word_embeddings import WordEmbeddings
-from groupvit.text.background import Background, Certainty
-from groupvit.text.prompts import BACKGROUND
+from groupvit.text.background import Background, Certainty, as_background
+from groupvit.text.prompts import BACKGROUND, list_of_texts
 from groupvit.weights import catalogue
 from groupvit.weights.checkpoint import Origin
 
 ImageInput = str | Path | Image.Image | np.ndarray
 """A file, a Pillow image, or an array of uint8 "height width 3" or "height width"."""
+BackgroundInput = Background | float | Literal["auto"] | None
+"""Settings of the background, a threshold, or `auto` for those of the model."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -87,8 +89,8 @@ class Segmenter:
         """
         if dtype not in DTYPES:
             raise InputError(f"dtype is {dtype!r}; known are {', '.join(DTYPES)}")
-        if batch_size < 1:
-            raise InputError(f"batch_size is {batch_size}; give at least 1")
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise InputError(f"batch_size is {batch_size!r}; give at least 1")
         self.device = usable(device)
         if isinstance(network, GroupViT):
             network = network.to(self.device).eval()
@@ -96,7 +98,7 @@ class Segmenter:
         self.origin = origin
         self.calibrated = background
         self.inference = inference
-        chosen = protocols.named(protocol) if isinstance(protocol, str) else protocol
+        chosen = protocol if isinstance(protocol, Protocol) else protocols.named(protocol)
         self.protocol = chosen.for_model(inference)
         self.naming: Naming = self.protocol.naming or inference.naming
         """Parts that labels are assigned to."""
@@ -139,7 +141,7 @@ class Segmenter:
             batch_size: Number of windows in a batch.
             runtime: Runtime of an exported model, `onnxruntime` or `openvino`; None: the first.
         """
-        folder = Path(name).expanduser()
+        folder = Path(str(name)).expanduser()
         if is_exported(folder):
             if str(device) not in ("auto", "cpu"):
                 raise InputError(f"an exported model runs on the CPU, not on {device}; try cpu")
@@ -185,7 +187,7 @@ class Segmenter:
             )
         return self.network
 
-    def default_background(self, labels: Sequence[str] | Labels) -> Background:
+    def default_background(self, labels: Iterable[str] | Labels) -> Background:
         """Background thresholds to use where none are given.
 
         These are the ones that the model was calibrated to, if that was done for the same
@@ -199,6 +201,15 @@ class Segmenter:
             return Background(threshold=THRESHOLDS[self.certainty], certainty=self.certainty)
         return found.among(parse(labels).names)
 
+    def _background(
+        self, given: BackgroundInput, labels: Iterable[str] | Labels
+    ) -> Background | None:
+        return (
+            self.default_background(labels)
+            if isinstance(given, str) and given == "auto"
+            else as_background(given)
+        )
+
     def learned_thresholds(self, parts: Float[Tensor, "*axes embedding"]) -> Float[Tensor, "*axes"]:
         """Cosine threshold of each part that the model has learned; 0 unless margins are used."""
         if self.network.background_layer is None or self.certainty != "margin":
@@ -211,26 +222,26 @@ class Segmenter:
     def __call__(
         self,
         images: ImageInput,
-        labels: Sequence[str] | Labels,
+        labels: Iterable[str] | Labels,
         *,
-        background: Background | None = None,
+        background: BackgroundInput = None,
         top_labels: int | Literal["all"] | None = None,
     ) -> Segmentation: ...
     @overload
     def __call__(
         self,
         images: list[ImageInput] | tuple[ImageInput, ...],
-        labels: Sequence[str] | Labels,
+        labels: Iterable[str] | Labels,
         *,
-        background: Background | None = None,
+        background: BackgroundInput = None,
         top_labels: int | Literal["all"] | None = None,
     ) -> list[Segmentation]: ...
     def __call__(
         self,
         images: ImageInput | list[ImageInput] | tuple[ImageInput, ...],
-        labels: Sequence[str] | Labels,
+        labels: Iterable[str] | Labels,
         *,
-        background: Background | None = None,
+        background: BackgroundInput = None,
         top_labels: int | Literal["all"] | None = None,
     ) -> Segmentation | list[Segmentation]:
         """Segment an image, or several in one batch, by labels.
@@ -245,7 +256,8 @@ class Segmenter:
                 "height width" (gray); or a list or tuple of them, of any sizes.
             labels: Free text. Synonyms share a label: `car|automobile|taxi`. Commas separate labels
                 within a text; quotation marks keep one: `"salt, pepper"`.
-            background: Thresholds and words of the background; None: every pixel has a label.
+            background: Thresholds and words of the background; a number: a threshold; `auto`: that
+                of `default_background`; None: every pixel has a label.
             top_labels: Number of labels that may be used in a window, those that fit the whole of
                 it best, or `all`; None: as the protocol is set.
 
@@ -255,7 +267,8 @@ class Segmenter:
         Raises:
             InputError: An image cannot be read, or the labels are empty, doubled or too long.
         """
-        parsed = parse(labels, background)  # mistakes in labels are found before the work on images
+        background = self._background(background, texts := held(labels))
+        parsed = parse(texts, background)  # mistakes in labels are found before the work on images
         several = list(images) if isinstance(images, (list, tuple)) else [images]
         results = [
             self.label(grouped, parsed, background=background, top_labels=top_labels)
@@ -300,9 +313,9 @@ class Segmenter:
     def label(
         self,
         grouped: GroupedImage,
-        labels: Sequence[str] | Labels,
+        labels: Iterable[str] | Labels,
         *,
-        background: Background | None = None,
+        background: BackgroundInput = None,
         top_labels: int | Literal["all"] | None = None,
     ) -> Segmentation:
         """Assign labels to the groups of an image; see `__call__`.
@@ -313,7 +326,8 @@ class Segmenter:
         protocol = self.protocol
         if top_labels is not None:
             protocol = replace(protocol, top_labels=None if top_labels == "all" else top_labels)
-        parsed = parse(labels, background)
+        background = self._background(background, texts := held(labels))
+        parsed = parse(texts, background)
         if background and background.certainty not in (None, self.certainty):
             raise InputError(
                 f"these background thresholds are of the kind {background.certainty!r}, but this "
@@ -364,8 +378,11 @@ class Segmenter:
         The embeddings are L2-normalized.
 
         Raises:
-            InputError: A word is too long for the text encoder.
+            InputError: There are no words, or one is no text or too long for the text encoder.
         """
+        words = list_of_texts(words, name="words")
+        if not words:
+            raise InputError("words is empty; give at least one word, such as dog")
         with self._inference():
             return self._words.embed(words, self.protocol.templates)
 

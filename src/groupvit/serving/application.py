@@ -1,15 +1,19 @@
 """ASGI application: API, page and middleware."""
 
+from functools import partial
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
+from groupvit import __version__
 from groupvit.errors import InputError
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.serving.guard import Guard
 from groupvit.serving.limits import RequestLimits
 from groupvit.serving.metrics import Metrics
 from groupvit.serving.routes import Routes
+from groupvit.serving.schema import schema
 from groupvit.serving.service import Service
 
 
@@ -34,11 +38,18 @@ def application(
     """
     limits, metrics = limits or RequestLimits(), Metrics()
     service = Service(segmenter, name, limits, metrics)
-    app = FastAPI(title="groupvit", lifespan=service.lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="groupvit",
+        version=__version__,
+        lifespan=service.lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
     app.state.is_stopping = False
     Routes(service).add_to(app)
     app.add_exception_handler(InputError, _invalid_input)
     app.add_exception_handler(RequestValidationError, _invalid_form)
+    app.openapi = partial(schema, app, has_token=token is not None)  # type: ignore[method-assign]
     if page:
         from groupvit.serving.page.mount import mount
 
@@ -53,7 +64,8 @@ async def _invalid_input(_: Request, error: Exception) -> JSONResponse:
 
 async def _invalid_form(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    messages = [
-        f"{one['loc'][-1]}: {one['msg'][0].lower()}{one['msg'][1:]}" for one in error.errors()
-    ]
-    return JSONResponse({"detail": "; ".join(messages)}, status_code=422)
+    messages: dict[str, str] = {}  # of a field with several types only the first message
+    for one in error.errors():
+        field = str(one["loc"][min(1, len(one["loc"]) - 1)])
+        messages.setdefault(field, f"{field}: {one['msg'][0].lower()}{one['msg'][1:]}")
+    return JSONResponse({"detail": "; ".join(messages.values())}, status_code=422)

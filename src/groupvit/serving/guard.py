@@ -2,10 +2,9 @@
 
 import asyncio
 import base64
-import binascii
 import hmac
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 from fastapi import HTTPException
@@ -20,6 +19,10 @@ PUBLIC_PATHS = ("/healthz",)
 """Paths that need no token."""
 CHALLENGE = {"WWW-Authenticate": 'Bearer, Basic realm="groupvit", charset="UTF-8"'}
 """Programs send the token as Bearer; browsers prompt for it, as the password of any user."""
+
+
+RETRY = {"Retry-After": "1"}
+"""Header of responses to requests that find no place [s]."""
 
 
 class Guard:
@@ -62,14 +65,19 @@ class Guard:
             if refusal is not None:
                 await refusal(scope, receive, recording_send)
                 return
-            await self._app(scope, self._limited(receive), recording_send)
+            place = _Place(self._limits, self._metrics)
+            on_arrival = place.take if scope["method"] == "POST" else place.ignore
+            try:
+                await self._app(scope, self._limited(receive, on_arrival), recording_send)
+            finally:
+                place.free()
 
     def _refusal(self, path: str, method: str, headers: Headers) -> JSONResponse | None:
         host = _host(headers.get("host", ""))
         if self._hosts is not None and host not in self._hosts:
             return _refuse(403, f"{host!r} is no name of this server; use {min(self._hosts)}")
         origin = headers.get("origin")
-        if method != "GET" and origin is not None and _host(urlsplit(origin).netloc) != host:
+        if method != "GET" and origin is not None and _origin_host(origin) != host:
             return _refuse(403, f"pages of {origin!r} may not call this server")
         needed = None if path in PUBLIC_PATHS else self._token
         if needed is not None and not hmac.compare_digest(_token(headers), needed):
@@ -77,16 +85,20 @@ class Guard:
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length) > self._limits.max_upload_bytes:
             return _refuse(413, self._too_large())
-        if method == "POST" and self._metrics.in_progress > self._limits.max_requests:
-            busy = f"{self._limits.max_requests} requests are in progress; try again in a second"
-            return _refuse(429, busy, {"Retry-After": "1"})
+        if method == "POST" and self._metrics.in_progress >= self._limits.max_requests:
+            return _refuse(429, _busy(self._limits), RETRY)
         return None
 
     def _too_large(self) -> str:
         return f"the request is too large; the limit is {self._limits.max_upload_bytes:,} bytes"
 
-    def _limited(self, receive: Receive) -> Receive:
-        """Limit the size and the time of a body, which comes in several messages."""
+    def _limited(self, receive: Receive, on_arrival: Callable[[], object]) -> Receive:
+        """Limit the size and the time of a body, which comes in several messages.
+
+        Args:
+            receive: Receives a message.
+            on_arrival: Called when the body is complete.
+        """
         end = time.monotonic() + self._limits.upload_seconds
         size, is_complete = 0, False
 
@@ -103,9 +115,46 @@ class Guard:
             is_complete = not message.get("more_body", False)
             if size > self._limits.max_upload_bytes:
                 raise HTTPException(413, self._too_large())
+            if is_complete:
+                on_arrival()
             return message
 
         return limited_receive
+
+
+class _Place:
+    """Place of a POST request among those in progress, taken once its body has arrived.
+
+    Slow uploads take none, so that they keep nobody out.
+    """
+
+    def __init__(self, limits: RequestLimits, metrics: Metrics) -> None:
+        self._limits, self._metrics, self._is_taken = limits, metrics, False
+
+    def take(self) -> None:
+        if self._metrics.in_progress >= self._limits.max_requests:
+            raise HTTPException(429, _busy(self._limits), RETRY)
+        self._metrics.count_in_progress(1)
+        self._is_taken = True
+
+    def ignore(self) -> None:
+        """Take no place."""
+
+    def free(self) -> None:
+        if self._is_taken:
+            self._metrics.count_in_progress(-1)
+
+
+def _busy(limits: RequestLimits) -> str:
+    return f"{limits.max_requests} requests are in progress; try again in a second"
+
+
+def _origin_host(origin: str) -> str:
+    """Host name of an origin; empty if it is no address."""
+    try:
+        return _host(urlsplit(origin).netloc)
+    except ValueError:
+        return ""
 
 
 def _host(address: str) -> str:
@@ -123,7 +172,7 @@ def _token(headers: Headers) -> bytes:
         return value.strip().encode() if kind.lower() == "bearer" else b""
     try:
         return base64.b64decode(value, validate=True).partition(b":")[2]
-    except binascii.Error:
+    except ValueError:  # characters that are no ASCII, or no base64
         return b""
 
 

@@ -46,7 +46,7 @@ class Metrics:
             registry=self._registry,
         )
         self.in_progress = 0
-        """POST requests in progress."""
+        """POST requests in progress, which have arrived."""
 
     @contextmanager
     def request(self, method: str, path: str) -> Iterator[Outcome]:
@@ -55,18 +55,18 @@ class Metrics:
         Only requests to the API are timed: a page holds a connection as long as it is open.
         """
         outcome, start = Outcome(), time.perf_counter()
-        count = int(method == "POST")
-        self.in_progress += count
-        self._gauge.set(self.in_progress)
         try:
             yield outcome
         finally:
-            self.in_progress -= count
-            self._gauge.set(self.in_progress)
             if path.startswith("/v1/"):
                 self._seconds.observe(time.perf_counter() - start)
             label = method if method in METHODS else "other"
             self._requests.labels(label, outcome.status).inc()
+
+    def count_in_progress(self, change: int) -> None:
+        """Add to the number of POST requests in progress."""
+        self.in_progress += change
+        self._gauge.set(self.in_progress)
 
     def text(self) -> bytes:
         """All metrics in Prometheus's text format."""

@@ -1,6 +1,7 @@
 """Routes of the API."""
 
 import io
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import torch
@@ -29,7 +30,10 @@ View = Annotated[
     Form(description="Image of the response, if the client accepts image/png."),
 ]
 Threshold = Annotated[
-    float | None, Form(description="Background threshold: labels below it are left out.")
+    float | Literal["auto"] | None,
+    Form(
+        description="Background threshold: pixels below it get no label; `auto`: that of the model."
+    ),
 ]
 TopLabels = Annotated[
     int | None, Form(ge=1, description="Number of labels that are used, the best of the image.")
@@ -63,7 +67,8 @@ class Routes:
         )
         app.add_api_route("/v1/embed", self.embed, methods=["POST"], responses=REFUSALS)
         app.add_api_route("/v1/models", self.models)
-        app.add_api_route("/healthz", self.health)
+        app.add_api_route("/healthz", self.health, methods=["GET"])
+        app.add_api_route("/healthz", self.health, methods=["HEAD"], include_in_schema=False)
         app.add_api_route("/metrics", self.metrics, response_class=Response)
 
     async def segment(
@@ -81,9 +86,12 @@ class Routes:
         The response is JSON with COCO run lengths, or a PNG if the client accepts image/png.
         """
         background_settings = None
-        if background is not None or background_words:
-            background_settings = Background(threshold=background, words=tuple(background_words))
         self._service.limits.check_labels([*labels, *background_words])
+        if background == "auto":
+            usual = self._service.segmenter.default_background(labels)
+            background_settings = replace(usual, words=tuple(background_words))
+        elif background is not None or background_words:
+            background_settings = Background(threshold=background, words=tuple(background_words))
         parsed = parse(
             labels, background_settings
         )  # invalid labels are refused before any work on the image

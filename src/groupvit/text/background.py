@@ -2,9 +2,11 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import Literal
 
 from groupvit.errors import InputError
+from groupvit.text.prompts import list_of_texts
 
 Certainty = Literal["score", "similarity", "margin"]
 """Quantity that thresholds apply to: the score of the best label, the cosine of its embedding, or
@@ -30,14 +32,40 @@ class Background:
 
     def __post_init__(self) -> None:
         """Refuse settings without a condition, and thresholds outside the range of cosines."""
+        words = tuple(list_of_texts(self.words, name="background words"))
+        object.__setattr__(self, "words", words)
+        if not isinstance(self.thresholds, Mapping):
+            raise InputError(
+                f"background thresholds are {self.thresholds!r}; "
+                "give a dict, such as {'dog': 0.5}"
+            )
         if self.threshold is None and not self.words and not self.thresholds:
             raise InputError("this background is empty; give a threshold, words or thresholds")
         named = {f"threshold of {name!r}": value for name, value in self.thresholds.items()}
         for name, value in {"threshold": self.threshold, **named}.items():
-            if value is not None and not -1 <= value <= 1:
-                raise InputError(f"the background {name} is {value}; give a number from -1 to 1")
+            if value is not None and not (_is_number(value) and -1 <= value <= 1):
+                raise InputError(f"the background {name} is {value!r}; give a number from -1 to 1")
 
     def among(self, names: Collection[str]) -> "Background":
         """A copy with the separate thresholds of these labels only."""
         kept = {name: value for name, value in self.thresholds.items() if name in names}
         return replace(self, thresholds=kept)
+
+
+def as_background(given: object) -> Background | None:
+    """Background settings of what a user gives: a threshold stands for one without words.
+
+    Raises:
+        InputError: It is neither settings nor a number from -1 to 1 nor None.
+    """
+    if given is None or isinstance(given, Background):
+        return given
+    if _is_number(given):
+        return Background(threshold=float(given))  # type: ignore[arg-type]
+    raise InputError(
+        f"background is {given!r}; give a threshold, such as 0.2, 'auto', or Background(...)"
+    )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)

@@ -5,7 +5,7 @@ quotation marks around a word keep the commas and bars in it: sky, car|taxi, "sa
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import chain
@@ -29,6 +29,30 @@ class Label:
 
     words: tuple[str, ...]
     """Synonyms, at least one; the score of a label is that of its best word."""
+
+
+def list_of_texts(texts: Iterable[str], *, name: str) -> list[str]:
+    """Texts of a list, tuple, array or generator, which may not be one text.
+
+    Args:
+        texts: Labels or words, as a user gives them.
+        name: Name of the argument in error messages.
+
+    Raises:
+        InputError: It is a single text, nothing that holds texts, or holds something else.
+    """
+    if isinstance(texts, str):
+        raise InputError(f"{name} is the single string {texts!r}; give a list, such as ['dog']")
+    if not isinstance(texts, Iterable) or isinstance(texts, bytes):
+        raise InputError(f"{name} is {texts!r}; give a list of texts, such as ['dog']")
+    try:
+        found = list(texts)
+    except TypeError:  # an array without axes
+        raise InputError(f"{name} is {texts!r}; give a list of texts, such as ['dog']") from None
+    for text in found:
+        if not isinstance(text, str):
+            raise InputError(f"{name} holds {text!r}, which is no text; give texts, such as 'dog'")
+    return found
 
 
 def imagenet_classes() -> tuple[str, ...]:
@@ -106,7 +130,7 @@ def parse_label(text: str) -> Label:
     return Label(name=words[0], words=words)
 
 
-def parse_labels(texts: Sequence[str]) -> tuple[Label, ...]:
+def parse_labels(texts: Iterable[str]) -> tuple[Label, ...]:
     """Labels of several texts in their order; a text may hold several, separated by commas.
 
     See `split_labels`, and `parse_label` for one label.
@@ -115,8 +139,7 @@ def parse_labels(texts: Sequence[str]) -> tuple[Label, ...]:
         InputError: There are no texts, one of them is no label, or two share a word (regardless of
             case).
     """
-    if isinstance(texts, str):
-        raise InputError(f"labels is the single string {texts!r}; give a list, such as ['dog']")
+    texts = list_of_texts(texts, name="labels")
     if not texts:
         raise InputError("labels is empty; give at least one word, such as dog")
     single = split_labels(texts)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from groupvit.config import from_values, read_toml
 from groupvit.data.config import AugmentationConfig, DataConfig
-from groupvit.errors import InputError
+from groupvit.errors import InputError, suggestion
 from groupvit.model.config import (
     GroupViTConfig,
     ImageEncoderConfig,
@@ -152,6 +152,9 @@ def load(file: Path | None = None, *, recipe: str | None = None) -> Run:
     name = next(one for one in (named, recipe, DEFAULT) if one is not None)
     if name not in tuple(RECIPES):  # a file may hold any value
         where = "" if named is None else f"{file}: "
-        raise InputError(f"{where}there is no recipe {name!r}; known are {', '.join(RECIPES)}")
+        raise InputError(
+            f"{where}there is no recipe {name!r}; known are {', '.join(RECIPES)}"
+            + suggestion(name, RECIPES)
+        )
     base = RECIPES[name].settings
     return Run(name, from_values(TrainingConfig, values, where=str(file), base=base))

@@ -38,6 +38,7 @@ class RunFolder:
         self.path = path
         self.log = path / LOG_FILE
         self.tensorboard = path / "tensorboard"
+        self._made: list[Path] = []
 
     def prepare(self, config: TrainingConfig, *, fresh: bool, changed: Sequence[str] = ()) -> None:
         """Make the folder, or check that the run in it is this one; write the settings down.
@@ -62,7 +63,9 @@ class RunFolder:
                 self._values()
                 self._check_latest()
                 history = self._history(config, changed)
-            self.path.resolve().mkdir(parents=True, exist_ok=True)
+            folder = self.path.resolve()
+            self._made = [one for one in (folder, *folder.parents) if not one.exists()]
+            folder.mkdir(parents=True, exist_ok=True)
             files.remove_leftovers(self.path)  # of a run that was killed
             values = {"format": FORMAT, "settings": to_values(config), "changes": history}
             files.write_text(self.path / CONFIG_FILE, as_json(values))
@@ -70,6 +73,17 @@ class RunFolder:
             raise InputError(
                 f"the run folder {self.path} cannot be written: {error.strerror or error}"
             ) from error
+
+    def withdraw(self) -> None:
+        """Remove the folders that `prepare` made, for a run that is refused before its first step.
+
+        A folder that was there before is kept.
+        """
+        for number, folder in enumerate(self._made):
+            if number == 0:
+                files.remove_folder(folder)
+            elif folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
 
     def check_shards(self, paths: Sequence[Path], *, changed: Sequence[str] = ()) -> None:
         """Check that no shard was replaced since the run began; write their fingerprints down.

@@ -9,6 +9,7 @@ from rich.console import Console
 from groupvit import distributed
 from groupvit.data.loader import Batches, stream
 from groupvit.distributed import Ranks
+from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.folder import read_folder
 from groupvit.model.image_encoder import MakeGrouping, grouping_block
 from groupvit.text.tokenizer import Tokenizer
@@ -49,13 +50,18 @@ def train(
         if ranks.is_main:
             run.prepare(config, fresh=fresh, changed=changed)
         ranks.barrier()
-        if config.evaluate_folder:
-            read_folder(config.evaluate_folder)  # reports mistakes now, not hours later
-        batches = _batches(config, ranks, console)
-        if ranks.is_main:
-            run.check_shards([shard.path for shard in batches.shards], changed=changed)
-        agreement.check(config, batches, run, ranks)
-        state = TrainingState(config, ranks, run, make_grouping=make_grouping)
+        try:
+            if config.evaluate_folder:
+                read_folder(config.evaluate_folder)  # reports mistakes now, not hours later
+            batches = _batches(config, ranks, console)
+            if ranks.is_main:
+                run.check_shards([shard.path for shard in batches.shards], changed=changed)
+            agreement.check(config, batches, run, ranks)
+            state = TrainingState(config, ranks, run, make_grouping=make_grouping)
+        except InputError:
+            if ranks.is_main:
+                run.withdraw()
+            raise
         start = state.progress.step
         if start:
             console.print(f"{run.path} resumes after step {start} of {config.steps}", markup=False)

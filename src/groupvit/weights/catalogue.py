@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from groupvit.errors import InputError
+from groupvit.errors import InputError, suggestion
 from groupvit.model.config import GroupViTConfig
 from groupvit.model.groupvit import GroupViT
 from groupvit.weights import checkpoint, foreign, hub
@@ -26,6 +26,8 @@ def load(name: str | Path, *, revision: str | None = None, heads: int | None = N
     Raises:
         InputError: Nothing is found under the name, or what is found is no GroupViT.
     """
+    if not isinstance(name, str | Path):
+        raise InputError(f"a model cannot be a {type(name).__name__}; give its name or a path")
     path = Path(name).expanduser()
     if revision is not None and (str(name) in BUNDLED or path.exists()):
         raise InputError(f"{name} is not on the hub, so it has no revision {revision!r}")
@@ -41,6 +43,7 @@ def load(name: str | Path, *, revision: str | None = None, heads: int | None = N
         raise InputError(
             f"there is no model {str(name)!r}; give a bundled name ({', '.join(BUNDLED)}), "
             "a folder, a file of weights, or a hub id such as nvidia/groupvit-gcc-yfcc"
+            + suggestion(name, BUNDLED)
         )
     loaded = load_folder(hub.fetch(str(name), revision))
     source = f"{name}@{revision}" if revision else str(name)

@@ -161,3 +161,18 @@ def test_a_line_that_is_no_single_class_is_refused(folder, text, complaint):
     (folder / "classes.txt").write_text(text)
     with pytest.raises(InputError, match=f"classes.txt, {complaint}"):
         read_folder(folder)
+
+
+def test_a_mask_in_the_orientation_of_the_file_is_turned_with_its_image(folder):
+    whole = scene(0, split="test", size=SIZE)
+    image, mask = whole.image[:-8], whole.mask[:-8]
+    exif = Image.Exif()
+    exif[0x0112] = 6  # upright after a quarter turn clockwise
+    path = next((folder / "images").glob("000.*"))
+    path.unlink()
+    Image.fromarray(np.rot90(image)).save(path.with_suffix(".png"), exif=exif)
+    for written in (mask, np.rot90(mask)):  # upright, or as in the file
+        Image.fromarray(written).save(folder / "masks/000.png")
+        sample = read_folder(folder)[0]
+        np.testing.assert_array_equal(sample.image, image)
+        np.testing.assert_array_equal(sample.mask, mask)

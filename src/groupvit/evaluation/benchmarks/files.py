@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8, UInt16
 from PIL import Image, UnidentifiedImageError
 
-from groupvit import imaging
+from groupvit import imaging, png
 from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.benchmark import Sample
 from groupvit.evaluation.scores import IGNORED
@@ -20,7 +20,7 @@ from groupvit.text.prompts import BACKGROUND
 
 UNKNOWN = -1
 """In a table of values: the value must not occur."""
-_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, MemoryError)
 
 Values = Int64[np.ndarray, " value"]
 """Class of every mask value; 255 for pixels that do not count, -1 for values that must not be."""
@@ -70,7 +70,10 @@ def opened_mask(
         InputError: It is no PNG of this size and one of these modes, or is damaged.
     """
     try:
-        with Image.open(path, formats=["PNG"]) as image:
+        with (
+            path.open("rb") as file,
+            Image.open(png.without_metadata(file), formats=["PNG"]) as image,
+        ):
             if (image.height, image.width) != size:
                 raise InputError(
                     f"the mask {path} has {image.width} x {image.height} pixels, its image "
@@ -89,6 +92,18 @@ def opened_mask(
         raise InputError(f"the mask {path} is no PNG image; save it as one") from None
     except (*_DAMAGED, Image.DecompressionBombError) as error:
         raise InputError(f"the mask {path} cannot be read: {error}") from None
+
+
+def mask_size(mask: Path) -> tuple[int, int]:
+    """Height and width; zeros for a file that is no image, which `Files.read` refuses."""
+    try:
+        with (
+            mask.open("rb") as file,
+            Image.open(png.without_metadata(file), formats=["PNG"]) as image,
+        ):
+            return image.height, image.width
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return 0, 0
 
 
 Read = Callable[[Pair, tuple[int, int]], Mask]
@@ -142,7 +157,12 @@ class Files:
         pair = self.pairs[index]
         image = imaging.read(pair.image)
         height, width, _ = image.shape
-        found = self.read(pair, (height, width))
+        orientation = imaging.file_orientation(pair.image)
+        if orientation >= 5 and mask_size(pair.mask) == (width, height) != (height, width):
+            # The mask has the orientation of the file, as programs draw it that ignore EXIF.
+            found = imaging.upright(self.read(pair, (width, height)), orientation)
+        else:
+            found = self.read(pair, (height, width))
         classes = self.values[found]
         if (classes == UNKNOWN).any():
             self._refuse(pair, int(found[classes == UNKNOWN].min()))

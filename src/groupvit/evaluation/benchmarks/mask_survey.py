@@ -1,14 +1,12 @@
 """Survey of the masks of a benchmark: values that occur, classes without pixels, ignored share."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int64
-from PIL import Image
 
 from groupvit.errors import InputError
-from groupvit.evaluation.benchmarks.files import UNKNOWN, Files
+from groupvit.evaluation.benchmarks.files import UNKNOWN, Files, mask_size
 from groupvit.evaluation.scores import IGNORED
 from groupvit.progress import OnProgress
 
@@ -113,20 +111,11 @@ def survey(files: Files, *, on_progress: OnProgress | None = None) -> MaskSurvey
     """
     pixels = np.zeros(len(files.values), np.int64)
     for done, pair in enumerate(files.pairs, start=1):
-        found = files.read(pair, _size(pair.mask))
+        found = files.read(pair, mask_size(pair.mask))
         pixels += np.bincount(found.ravel(), minlength=len(pixels))
         if on_progress is not None:
             on_progress(done, len(files.pairs))
     return MaskSurvey(files=files, pixels=pixels)
-
-
-def _size(mask: Path) -> tuple[int, int]:
-    """Height and width; zeros for a file that is no image, which `Files.read` refuses."""
-    try:
-        with Image.open(mask, formats=["PNG"]) as image:
-            return image.height, image.width
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return 0, 0
 
 
 def _more(count: int) -> str:
