@@ -6,6 +6,8 @@ The names below are imported on first access, so that `groupvit --help` does not
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from groupvit.version import VERSION
+
 if TYPE_CHECKING:
     from groupvit.errors import InputError
     from groupvit.model.groupvit import GroupViT
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from groupvit.segmentation.segmenter import Segmenter
     from groupvit.text.background import Background
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = ["Background", "GroupViT", "InputError", "Segmentation", "Segmenter", "__version__"]
 

@@ -17,10 +17,10 @@ from importlib import import_module
 from types import FrameType
 from typing import Any
 
-from groupvit import __version__
 from groupvit.cli.arguments import refuse_swallowed
 from groupvit.cli.streams import is_closed, silence
 from groupvit.errors import InputError, suggestion
+from groupvit.version import VERSION
 
 GROUPS = {
     "Segment": {
@@ -94,7 +94,7 @@ def _answer(given: Sequence[str]) -> int:
         (sys.stdout if given else sys.stderr).write(overview())
         return 0 if given else MISTAKE
     if given[0] == "--version":
-        sys.stdout.write(f"groupvit {__version__}\n")
+        sys.stdout.write(f"groupvit {VERSION}\n")
         return 0
     try:
         with _termination_raised():

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
-from groupvit import __version__
 from groupvit.formats.label_maps import LabelMap, category, check
+from groupvit.version import VERSION
 
 
 class CocoDataset:
@@ -48,7 +48,7 @@ class CocoDataset:
             if number := category(index, self._labels):
                 categories.append({"id": number, "name": label, "supercategory": ""})
         return {
-            "info": {"description": "groupvit", "version": __version__},  # pycocotools needs it
+            "info": {"description": "groupvit", "version": VERSION},  # pycocotools needs it
             "images": self._images,
             "categories": categories,
             "annotations": self._annotations,

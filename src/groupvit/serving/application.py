@@ -6,7 +6,6 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
-from groupvit import __version__
 from groupvit.errors import InputError
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.serving.guard import Guard
@@ -15,6 +14,7 @@ from groupvit.serving.metrics import Metrics
 from groupvit.serving.routes import Routes
 from groupvit.serving.schema import schema
 from groupvit.serving.service import Service
+from groupvit.version import VERSION
 
 
 def application(
@@ -40,7 +40,7 @@ def application(
     service = Service(segmenter, name, limits, metrics)
     app = FastAPI(
         title="groupvit",
-        version=__version__,
+        version=VERSION,
         lifespan=service.lifespan,
         docs_url=None,
         redoc_url=None,
