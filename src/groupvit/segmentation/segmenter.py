@@ -70,17 +70,14 @@ class Segmenter:
         """Make a segmenter of a model.
 
         Args:
-            network: Model, which is moved to the device and set to evaluation mode, or an exported
-                model.
+            network: Model, which is moved to the device and to evaluation mode, or an exported one.
             origin: Source of its weights.
             inference: Settings that suit the model, used where the protocol leaves them open.
             background: Background thresholds that the model was calibrated to, if it was.
-            protocol: Settings of resizing, windows and scoring: a name such as `ours` or
-                `groupvit`, or your own.
+            protocol: Protocol, or its name: `ours`, `groupvit`, `tcl`, `sclip`.
             device: Device to compute on, such as `cpu`, `cuda`, or `auto`: a GPU if there is one.
             dtype: `float32`, or `bfloat16`: encoders run under autocast, with a copy of the present
-                weights. This is faster on hardware with bfloat16 arithmetic; borders differ
-                slightly.
+                weights; faster on hardware with bfloat16 arithmetic, with slightly other borders.
             batch_size: Number of windows in a batch.
 
         Raises:
@@ -373,9 +370,7 @@ class Segmenter:
         )
 
     def embed_words(self, words: Sequence[str]) -> Float[Tensor, "word embedding"]:
-        """Embed words in the space shared with images, with the protocol's templates.
-
-        The embeddings are L2-normalized.
+        """Embed words in the space shared with images, by the protocol's templates; L2-normalized.
 
         Raises:
             InputError: There are no words, or one is no text or too long for the text encoder.
