@@ -77,10 +77,10 @@ def cues(taps: Taps, coarse: Float[Tensor, "batch coarse_dim height width"], bas
         coarse: Last map of the upper half.
         bases: Linear maps of the three maps; their means need not be subtracted.
     """
-    size = taps.fine.shape[-2:]
+    height, width = taps.fine.shape[-2:]
     maps = (
         *(
-            _resized(_projected(features.float(), basis), size)
+            _resized(_projected(features.float(), basis), (height, width))
             for features, basis in zip((taps.fine, taps.middle, coarse), bases, strict=True)
         ),
         lab(taps.colors.float()),
