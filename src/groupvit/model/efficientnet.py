@@ -99,6 +99,12 @@ class Taps(NamedTuple):
     """Mean red, green and blue of each cell of 8 x 8 pixels, [0, 1]."""
 
 
+class Middle(NamedTuple):
+    """Images as the middle maps of the lower half, which is what the upper half takes."""
+
+    map: Float[Tensor, "batch middle_dim middle_height middle_width"]
+
+
 class Upper(NamedTuple):
     """Maps of the upper half, channels first: of stride 32, or of stride 16 if it is dilated."""
 
