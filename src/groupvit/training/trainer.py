@@ -57,7 +57,9 @@ def train(
             if ranks.is_main:
                 run.check_shards([shard.path for shard in batches.shards], changed=changed)
             agreement.check(config, batches, run, ranks)
-            state = TrainingState(config, ranks, run, make_grouping=make_grouping)
+            state = TrainingState(
+                config, ranks, run, make_grouping=make_grouping, shards=batches.shards
+            )
         except InputError:
             if ranks.is_main:
                 run.withdraw()
