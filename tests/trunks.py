@@ -33,42 +33,6 @@ TRUNK_CONFIG = GroupViTConfig(
     centered=True,
     patch_projector=True,
 )
-SETTINGS = """
-[model]
-embedding_dim = 8
-projector_dim = 16
-centered = true
-patch_projector = true
-
-[model.image]
-image_size = 64
-patch_size = 8
-dim = 16
-stem = "efficientnet-lite0"
-grouping = "rounds"
-pooling = "patches"
-positions = false
-
-[[model.image.stages]]
-depth = 0
-num_group_tokens = 9
-num_groups = 9
-
-[[model.image.stages]]
-depth = 0
-num_group_tokens = 4
-num_groups = 4
-
-[[model.image.stages]]
-depth = 0
-
-[model.text]
-vocabulary_size = 600
-dim = 16
-num_heads = 2
-depth = 1
-"""
-"""The same as lines of a settings file."""
 
 
 @cache
