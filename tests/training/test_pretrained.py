@@ -7,15 +7,19 @@ import pytest
 import torch
 
 from groupvit.data import index, patterns
+from groupvit.data.batch import Batch
 from groupvit.data.config import DataConfig
 from groupvit.data.first_images import first_images
+from groupvit.distributed import Ranks
 from groupvit.errors import InputError
 from groupvit.model.cues import AXES
+from groupvit.model.efficientnet import Middle
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.training import optim
 from groupvit.training.config import ObjectiveConfig, OptimConfig, TrainingConfig
 from groupvit.training.pretrained import bases_of
 from groupvit.training.run_folder import RunFolder
+from groupvit.training.step import forward_backward, passes_of
 from groupvit.training.trainer import train
 from groupvit.weights import catalogue, efficientnet
 from groupvit.weights.efficientnet import Pretrained, package
@@ -196,3 +200,22 @@ def test_settings_without_effect_behind_a_trunk_are_refused(changes, complaint):
 def test_a_rate_of_a_trunk_that_is_not_there_is_refused():
     with pytest.raises(InputError, match="is no pretrained trunk"):
         TrainingConfig(optim=OptimConfig(trunk_lr=1e-3))
+
+
+def test_a_step_takes_middle_maps_in_place_of_images():
+    model, config = trunk_model().train(), ObjectiveConfig(patch_nouns_weight=1.0)
+    passes = passes_of(model, Ranks(), config, chunk=0)
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(4, 3, 64, 64, generator=generator)
+    tokens = torch.randint(1, 500, (4, 3, 6), generator=generator)
+    nouns = torch.randint(1, 5, (4, 16), generator=generator)
+    batch = Batch(torch.zeros(4, 3, 64, 64).byte(), tokens, nouns[:, :2], nouns, 0)
+    middle = Middle(model.image_encoder.trunk.lower(images).middle.detach())
+    gradients = []
+    for given in (images, middle):
+        model.zero_grad()
+        result = forward_backward(passes, given, batch, config, Ranks(), autocast=None)
+        assert not result.group_usage.groups_used.numel()
+        gradients.append([p.grad.clone() for p in model.parameters() if p.grad is not None])
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other)

@@ -120,7 +120,8 @@ class PartEncoder(nn.Module):
         head: Float[Tensor, "batch 1280 head_height head_width"],
     ) -> Float[Tensor, "batch dim height width"]:
         """Patch tokens on the grid of the middle map."""
-        mixed = resized(self.of_head(head), tuple(middle.shape[-2:])) + self.of_middle(middle)
+        height, width = middle.shape[-2:]
+        mixed = resized(self.of_head(head), (height, width)) + self.of_middle(middle)
         return F.gelu(self.norm(mixed))
 
     @torch.no_grad()

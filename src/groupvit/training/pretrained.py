@@ -49,7 +49,7 @@ def start_from_trunk(model: GroupViT, shards: Sequence[Shard], config: DataConfi
 @torch.no_grad()
 def bases_of(trunk: EfficientNetLite, images: UInt8[Tensor, "image 3 height width"]) -> Bases:
     """Bases of the cues that are fitted to the maps of these images (RGB, 0 to 255)."""
-    found = [_maps(trunk, normalize(some)) for some in images.split(AT_ONCE)]
+    found = [_maps(trunk, normalize(some)) for some in torch.split(images, AT_ONCE)]
     taps, coarse = zip(*found, strict=True)
     return fit_bases(Taps(*map(torch.cat, zip(*taps, strict=True))), torch.cat(coarse))
 
