@@ -116,6 +116,10 @@ class GroupViT(nn.Module):
         """Device of the weights."""
         return self.log_scale.device
 
+    def patch_grid(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns of the embedded patches of an image of this size [pixels]."""
+        return self.image_encoder.patch_grid(height, width)
+
     def forward(
         self,
         images: Float[Tensor, "batch 3 height width"],
