@@ -5,7 +5,9 @@ import pytest
 from PIL import Image
 
 from groupvit.evaluation.benchmarks.published import PUBLISHED
+from groupvit.model.inference import InferenceConfig
 from groupvit.storybook.scene import CLASSES
+from groupvit.weights import catalogue
 from tests.evaluation.benchmarks import layouts
 from tests.evaluation.folders import with_background, write_folder
 

@@ -126,7 +126,8 @@ def certainties(
     """Best label of every pixel, and the certainty that is compared with its threshold.
 
     The certainty is the score of the label, its cosine, or its margin over the background layer:
-    see `groupvit.text.background.Certainty`.
+    see `groupvit.text.background.Certainty`. The best label is the one with the highest certainty,
+    also where scores of synonyms add.
     """
     if segmenter.certainty == "score":
         dense = torch.from_numpy(segmenter.label(grouped, labels).scores)

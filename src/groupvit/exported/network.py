@@ -51,8 +51,7 @@ class ExportedNetwork:
 
     def patch_grid(self, height: int, width: int) -> tuple[int, int]:
         """See `GroupViT.patch_grid`."""
-        patch = self.config.image.patch_size
-        return -(-height // patch), -(-width // patch)
+        return self.config.image.patch_grid(height, width)
 
     def embed_image(
         self, images: Float[Tensor, "batch 3 height width"], *, num_stages: int | None = None

@@ -135,6 +135,19 @@ class ImageEncoderConfig:
         return self.image_size // self.patch_size
 
     @property
+    def embedded_patch_size(self) -> int:
+        """Side of the squares that patch embeddings stand for [pixels].
+
+        A stem may embed larger squares than those that the first stage groups.
+        """
+        return self.patch_size
+
+    def patch_grid(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns of the embedded patches of an image of this size [pixels]."""
+        size = self.embedded_patch_size
+        return -(-height // size), -(-width // size)
+
+    @property
     def num_weights(self) -> int:
         """Weights of the patches, positions and group tokens, and of the matrices of the blocks."""
         block = self.dim**2 * (4 + 2 * self.mlp_ratio)

@@ -118,7 +118,7 @@ class GroupViT(nn.Module):
 
     def patch_grid(self, height: int, width: int) -> tuple[int, int]:
         """Rows and columns of the embedded patches of an image of this size [pixels]."""
-        return self.image_encoder.patch_grid(height, width)
+        return self.config.image.patch_grid(height, width)
 
     def forward(
         self,

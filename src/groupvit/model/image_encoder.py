@@ -201,10 +201,6 @@ class ImageEncoder(nn.Module):
         """Rows and columns of patches in an image of this size [pixels], padding included."""
         return self.patches.grid(height, width)
 
-    def patch_grid(self, height: int, width: int) -> tuple[int, int]:
-        """Rows and columns of `Features.patches`, which may be coarser than `grid`."""
-        return self.grid(height, width)
-
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Features:
         """Group the pixels of normalized images, of any size, in one pass."""
         tokens = self.positions(self.patches(images), *self.grid(*images.shape[-2:]))
