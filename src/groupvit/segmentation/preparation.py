@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from groupvit.errors import InputError
-from groupvit.imaging import DEVIATION, MEAN
 from groupvit.model.config import ImageEncoderConfig
+from groupvit.normalization import DEVIATION, MEAN
 from groupvit.segmentation.protocol import Protocol
 from groupvit.segmentation.windows import Box
 
