@@ -58,6 +58,12 @@ def _table(loaded: "LoadedModel") -> Table:
         table.add_row(*row)
     table.add_row("grouping block", image.grouping)
     table.add_row("naming", inference.naming)
+    if inference.scale is not None:
+        table.add_row("scale", f"scores are a softmax of cosine x {inference.scale:g}")
+    if inference.other_sides:
+        table.add_row("other sizes", ", ".join(f"{side} px" for side in inference.other_sides))
+    if inference.refinement:
+        table.add_row("refinement", "of borders, as by --refine")
     table.add_row("text", f"{text.depth} blocks of width {text.dim}, {text.context_length} tokens")
     table.add_row("embedding", f"{model.config.embedding_dim} numbers")
     if model.background_layer is not None:

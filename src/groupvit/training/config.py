@@ -267,6 +267,12 @@ class TrainingConfig:
                 "labels, but no loss trains them; set objective.every_stage and "
                 "segment_nouns_weight, or take naming 'segments'"
             )
+        if self.inference.naming == "parts" and not self.model.patch_projector:
+            raise InputError(
+                "inference.naming is 'parts', which compares patches with labels, but "
+                "model.patch_projector is False; set it and objective.patch_nouns_weight, or take "
+                "naming 'segments'"
+            )
 
     def _check_trunk(self) -> None:
         """Refuse settings that a pretrained trunk with grouping by rounds leaves without effect."""
