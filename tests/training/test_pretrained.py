@@ -219,3 +219,22 @@ def test_a_step_takes_middle_maps_in_place_of_images():
         gradients.append([p.grad.clone() for p in model.parameters() if p.grad is not None])
     for one, other in zip(*gradients, strict=True):
         torch.testing.assert_close(one, other)
+
+
+@pytest.mark.usefixtures("drawn")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_run_starts_from_another_with_its_trunk_and_bases(config, tmp_path, precision):
+    assert train(replace(config, steps=2, precision=precision, ema_decay=0.5)) == 0
+    before = weights(config.out)
+    after = replace(
+        config,
+        out=str(tmp_path / "after"),
+        start=config.out,
+        steps=2,
+        optim=replace(config.optim, trunk_lr=0.0),
+    )
+    assert train(after) == 0
+    found = weights(after.out)
+    fixed = [name for name in found if ".trunk." in name or ".basis_" in name]
+    assert len(fixed) > 3
+    assert all(torch.equal(found[name], before[name]) for name in fixed)
