@@ -37,10 +37,16 @@ def convert(
 
     console = Console(highlight=False)
     load = partial(catalogue.load, source, revision=revision, heads=heads)
-    model, origin, inference, background = load_model(console, source, load)
+    model, origin, inference, background, coverage = load_model(console, source, load)
     if to == "groupvit":
         checkpoint.save(
-            out, model, origin, inference=inference, background=background, overwrite=overwrite
+            out,
+            model,
+            origin,
+            inference=inference,
+            background=background,
+            coverage=coverage,
+            overwrite=overwrite,
         )
     else:
         for name in hugging_face.save(out, model, overwrite=overwrite):
