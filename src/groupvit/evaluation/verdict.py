@@ -53,13 +53,14 @@ class Floor:
     @property
     def claim(self) -> str:
         """Claim about the groups, such as `more than color and place by 6.1 ± 1.2`."""
+        floor = f"a {self.kind}" if self.kind == GRID else self.kind
         if self.error is None:
-            return f"nothing that one image could prove beside {self.kind} ({self._signed})"
+            return f"nothing that one image could prove beside {floor} ({self._signed})"
         if abs(self.gain) <= _CERTAIN * self.error:
-            return f"nothing certain beyond {self.kind} ({self._signed} ± {100 * self.error:.1f})"
+            return f"nothing certain beyond {floor} ({self._signed} ± {100 * self.error:.1f})"
         more = "more" if self.gain > 0 else "less"
         by = f"{100 * abs(self.gain):.1f} ± {100 * self.error:.1f}"
-        return f"{more} than {'a ' * (self.kind == GRID)}{self.kind} by {by}"
+        return f"{more} than {floor} by {by}"
 
     @property
     def _signed(self) -> str:
