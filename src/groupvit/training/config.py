@@ -9,7 +9,7 @@ import tyro
 from groupvit.config import shown_default
 from groupvit.data.config import DataConfig
 from groupvit.errors import InputError
-from groupvit.model.config import GroupViTConfig
+from groupvit.model.config import TRUNKS, GroupViTConfig
 from groupvit.model.inference import InferenceConfig
 
 Frozen = Literal["text", "all-but-groups"]
@@ -253,6 +253,8 @@ class TrainingConfig:
                 "model.image.stem is 'patches', which has none; leave them out or take stem "
                 "'convolutions'"
             )
+        if self.data.cached_crops:
+            self._check_cache()
         every_stage = losses.every_stage or len(image.stages) <= 2
         if self.inference.naming == "levels" and not (
             self.start or (losses.of_segments and every_stage)
@@ -261,6 +263,22 @@ class TrainingConfig:
                 "inference.naming is 'levels', which compares the segments of every stage with "
                 "labels, but no loss trains them; set objective.every_stage and "
                 "segment_nouns_weight, or take naming 'segments'"
+            )
+
+    def _check_cache(self) -> None:
+        """Refuse stored features without a trunk, and settings that they leave without effect."""
+        if self.model.image.stem not in TRUNKS:
+            raise InputError(
+                f"data.cached_crops is {self.data.cached_crops}, but model.image.stem "
+                f"{self.model.image.stem!r} is no pretrained trunk whose features could be stored; "
+                f"leave it at 0 or take stem {TRUNKS[0]!r}"
+            )
+        augmentation = self.data.augmentation
+        if augmentation.rand_augment_ops or augmentation.erasing:
+            raise InputError(
+                "data.augmentation.rand_augment_ops and erasing change images in every step, but "
+                f"data.cached_crops is {self.data.cached_crops}, so that features are stored "
+                "before; set both to 0, or data.cached_crops"
             )
 
     @property

@@ -211,8 +211,7 @@ def _state(config: TrainingConfig, ranks: Ranks) -> TrainingState:
 def _first(batch: Batch, count: int) -> Batch:
     """First `count` pairs, repeated from the first if there are fewer."""
     which = torch.arange(count) % len(batch.images)
-    images, tokens, prompt_nouns, caption_nouns = (tensor[which] for tensor in batch[:4])
-    return Batch(images, tokens, prompt_nouns, caption_nouns, 0)
+    return batch.rows(which)
 
 
 def _operations(state: TrainingState, batch: Batch) -> int:

@@ -18,6 +18,7 @@ from groupvit.data.batch import Batch
 from groupvit.distributed import Ranks
 from groupvit.errors import InputError
 from groupvit.evaluation.during_training import quick_scores
+from groupvit.model.efficientnet import Middle
 from groupvit.model.groupvit import GroupViT
 from groupvit.model.image_encoder import MakeGrouping, grouping_block
 from groupvit.training import batch_norm, checkpoints, optim
@@ -180,23 +181,22 @@ class TrainingState:
         torch.manual_seed(seed_of(self.config.seed, 1 + step, self.ranks.rank, 0))
         self._generator.manual_seed(seed_of(self.config.seed, 1 + step, self.ranks.rank, 1))
 
+    def _inputs(self, batch: Batch) -> Float[Tensor, "batch 3 height width"] | Middle:
+        """Input of the image encoder: augmented images, or stored maps as they are."""
+        if batch.features is not None:
+            return Middle(batch.features.middle.float())
+        return augment(batch.images, self.config.data.augmentation, generator=self._generator)
+
     def _forward_backward(self, batch: Batch) -> StepResult:
-        moved = _on(self.ranks.device, batch)
+        moved = batch.to(self.ranks.device)
         return forward_backward(
             self._passes,
-            augment(moved.images, self.config.data.augmentation, generator=self._generator),
+            self._inputs(moved),
             moved,
             self.config.objective,
             self.ranks,
             autocast=torch.bfloat16 if self.config.precision == "bfloat16" else None,
         )
-
-
-def _on(device: torch.device, batch: Batch) -> Batch:
-    images, tokens, prompt_nouns, caption_nouns = (
-        tensor.to(device, non_blocking=True) for tensor in batch[:4]
-    )
-    return Batch(images, tokens, prompt_nouns, caption_nouns, batch.damaged)
 
 
 def seed_of(*keys: int) -> int:
