@@ -9,7 +9,7 @@ import torch
 from groupvit.config import load_toml
 from groupvit.errors import InputError
 from groupvit.model.efficientnet import Classifier, EfficientNetLite
-from groupvit.training import state
+from groupvit.training import planning, state
 from groupvit.training.config import TrainingConfig
 from groupvit.training.trainer import train
 from groupvit.weights import efficientnet
@@ -137,3 +137,16 @@ def test_features_of_other_settings_are_replaced_only_if_named(config):
     with pytest.raises(InputError, match=r"of other settings \(crops was 2 and is 1\)"):
         train(other, changed=["data.cached_crops"])
     assert train(other, changed=["data.cached_crops", "data.cache"]) == 0
+
+
+@pytest.mark.parametrize("found", [True, False])
+def test_a_plan_states_the_size_of_stored_features(config, found, tmp_path):
+    if not found:
+        config = replace(config, data=replace(config.data, shards=(str(tmp_path / "no.tar"),)))
+    data = planning.data_of(config)
+    assert data.batch.features.middle.shape == (4, 112, 4, 4)
+    middle, classes = 112 * 4 * 4, 16 * 2 * 2
+    expected = 21 * 2 * 2 * (middle + 2 * classes + 1)
+    assert data.stored == (expected if found else None)
+    assert planning.seconds_here(config, data.batch, steps=1) > 0
+    assert planning.work_of(config, data.batch).operations > 0

@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from rich.console import Console
 
 from groupvit.data import feature_writing, features
+from groupvit.data.batch import TrunkFeatures
 from groupvit.data.features import FeatureCache, Manifest
 from groupvit.data.loader import Batches
 from groupvit.distributed import Ranks
@@ -39,10 +41,8 @@ def checked(config: TrainingConfig, batches: Batches, *, rebuild: bool) -> Cache
     """
     if not config.data.cached_crops:
         return None
-    variant = VARIANTS[config.model.image.stem]
-    pretrained = efficientnet.load(variant)
-    weights, size = features.digest(pretrained), config.image_size
-    manifest = Manifest.of(config.data, variant, weights, seed=config.seed, image_size=size)
+    pretrained = efficientnet.load(VARIANTS[config.model.image.stem])
+    manifest = _manifest(config, features.digest(pretrained))
     cache = FeatureCache(folder(config), manifest, batches.shards)
     cache.check(rebuild=rebuild)
     return Cached(cache, pretrained)
@@ -51,6 +51,23 @@ def checked(config: TrainingConfig, batches: Batches, *, rebuild: bool) -> Cache
 def folder(config: TrainingConfig) -> Path:
     """Folder of the cache of a run."""
     return Path(config.data.cache) if config.data.cache else Path(config.out) / FOLDER
+
+
+def num_bytes(config: TrainingConfig, num_images: int) -> int:
+    """Size of the features of so many images [bytes]."""
+    return num_images * config.data.cached_crops * _manifest(config, "").record.itemsize
+
+
+def empty(config: TrainingConfig, num_images: int) -> TrunkFeatures:
+    """Features of a batch, all zero."""
+    return features.features_of(np.zeros(num_images, _manifest(config, "").record))
+
+
+def _manifest(config: TrainingConfig, weights: str) -> Manifest:
+    variant = VARIANTS[config.model.image.stem]
+    return Manifest.of(
+        config.data, variant, weights, seed=config.seed, image_size=config.image_size
+    )
 
 
 def complete(
