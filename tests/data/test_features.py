@@ -187,8 +187,13 @@ def test_another_folder_is_left_alone(config, cached):
     cache = cached(config)
     cache.folder.mkdir()
     (cache.folder / MANIFEST).write_text(json.dumps({"format": "other"}))
-    with pytest.raises(InputError, match="is no manifest of features"):
-        cache.check(rebuild=False)
+    for rebuild in (False, True):
+        with pytest.raises(InputError, match="is no manifest of features"):
+            cache.check(rebuild=rebuild)
+    (cache.folder / MANIFEST).rename(cache.folder / "mine.npy")
+    for rebuild in (False, True):
+        with pytest.raises(InputError, match="holds something else than features; name another"):
+            cache.check(rebuild=rebuild)
 
 
 def test_a_damaged_image_is_replaced_by_the_next_and_counted(tmp_path, config, written):

@@ -196,13 +196,15 @@ class FeatureCache:
             rebuild: True to let other features be replaced.
 
         Raises:
-            InputError: It holds other features, or cannot be read.
+            InputError: It holds other features, something else, or cannot be read.
         """
-        if rebuild:
-            return
         stored = self._stored()
+        if stored is None and self.folder.exists() and any(self.folder.glob("[!.]*")):
+            raise InputError(
+                f"{self.folder} holds something else than features; name another data.cache"
+            )
         found = differences(stored, self.manifest) if stored else {}
-        if found:
+        if found and not rebuild:
             name, (before, now) = next(iter(found.items()))
             raise InputError(
                 f"{self.folder} holds features of other settings ({name} was {before!r} and is "
@@ -217,12 +219,8 @@ class FeatureCache:
         """
         files.make_folder(self.folder)
         files.remove_leftovers(self.folder)
-        try:
-            stored = self._stored()
-        except InputError:
-            stored = None  # `check` let it pass only to be replaced
-        if stored != self.manifest:
-            for path in self.folder.glob("*.npy"):
+        if self._stored() not in (None, self.manifest):
+            for path in self.folder.glob(f"*-{'[0-9a-f]' * 32}.npy"):
                 path.unlink()
         needed, free = self.num_bytes(self.missing()), shutil.disk_usage(self.folder).free
         if needed and needed + _MARGIN > free:
