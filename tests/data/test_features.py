@@ -226,7 +226,7 @@ def test_a_cache_states_its_contents(config, written):
     cache = written(config)
     size = sum(path.stat().st_size for path in cache.folder.glob("*.npy"))
     assert 0 <= size - cache.num_bytes() < 3 * 1000
-    assert "features of 2 crops of 9 images, 0.00 GB" in cache.summary()
+    assert "features of 2 crops of 9 images, 0.0 MB" in cache.summary()
 
 
 def test_a_folder_without_crops_is_refused():

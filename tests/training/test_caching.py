@@ -104,7 +104,7 @@ def test_a_resumed_run_on_stored_features_is_the_uninterrupted_one(
     config, tmp_path, monkeypatch, capsys
 ):
     train(replace(config, out=str(tmp_path / "whole")))
-    assert re.search(r"features of 2 crops of 21 images, 0\.\d\d GB", capsys.readouterr().out)
+    assert re.search(r"features of 2 crops of 21 images, 0\.\d MB", capsys.readouterr().out)
     step, passed = state.TrainingState.step, iter(range(100))
 
     def cut(self, batch, stop):

@@ -249,7 +249,7 @@ class FeatureCache:
         num_images = sum(shard.num_samples for shard in self.shards)
         return (
             f"{self.folder}: features of {self.manifest.crops} crops of {num_images:,} images, "
-            f"{self.num_bytes() / 1e9:,.2f} GB"
+            f"{self.num_bytes() / 1e6:,.1f} MB"
         )
 
 
