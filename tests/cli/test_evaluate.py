@@ -5,7 +5,9 @@ import pytest
 from PIL import Image
 
 from groupvit.evaluation.benchmarks.published import PUBLISHED
+from groupvit.model.inference import InferenceConfig
 from groupvit.storybook.scene import CLASSES
+from groupvit.weights import catalogue
 from tests.evaluation.benchmarks import layouts
 from tests.evaluation.folders import with_background, write_folder
 
@@ -147,6 +149,21 @@ def test_refinement_and_naming_are_told_and_written(evaluate, tmp_path):
     refinement = {"steps": 10, "dilations": [1, 2, 4, 8, 12, 24], "contrast": 0.1}
     found = values["deviations"][1]
     assert (found["name"], found["value"], found["original"]) == ("refinement", refinement, None)
+
+
+def test_refinement_that_a_model_recommends_can_be_turned_off(evaluate, monkeypatch):
+    recommended = InferenceConfig(refinement=True)
+    load = catalogue.load
+    monkeypatch.setattr(
+        catalogue, "load", lambda *a, **k: load(*a, **k)._replace(inference=recommended)
+    )
+    assert "refinement" not in evaluate("--limit", 1)[1]
+    printed = evaluate("--no-refine", "--limit", 1)[1]
+    assert "refinement none instead of PAMR (10 steps, up to 24 pixels)" in printed
+    code, _, complaint = evaluate("--no-refine", "--refine")
+    assert code == 2
+    assert "--refine and --no-refine exclude each other" in complaint
+    assert "protocol quick" in evaluate("--protocol", "quick", "--limit", 1)[1]
 
 
 def test_a_background_may_take_another_threshold(evaluate, folder, tmp_path):

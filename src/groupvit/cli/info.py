@@ -1,5 +1,6 @@
 """`groupvit info`: architecture, number of parameters and origin of a model."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
@@ -7,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from groupvit.model.config import ImageEncoderConfig
     from groupvit.weights.checkpoint import LoadedModel
 
 
@@ -29,6 +31,19 @@ def info(
     return 0
 
 
+def _encoder(image: "ImageEncoderConfig") -> Iterator[tuple[str, str]]:
+    """Rows about the stages of an image encoder."""
+    if image.grouping == "rounds":
+        yield "stem", f"{image.stem}, pretrained; tokens of width {image.dim}"
+        for number, stage in enumerate(image.stages[:-1], start=1):
+            yield f"stage {number}", f"{stage.num_groups} groups, found in each image"
+        return
+    for number, stage in enumerate(image.stages, start=1):
+        grouped = f", {stage.num_group_tokens} group tokens, {stage.num_groups} groups"
+        ends = grouped if stage.num_groups else ""
+        yield f"stage {number}", f"{stage.depth} blocks of width {image.dim}{ends}"
+
+
 def _table(loaded: "LoadedModel") -> Table:
     model, origin, inference, background = loaded
     image, text = model.config.image, model.config.text
@@ -37,13 +52,18 @@ def _table(loaded: "LoadedModel") -> Table:
     table.add_row("layout", origin.layout)
     if not origin.trained:
         table.add_row("", "[yellow]untrained: its results are meaningless[/]")
-    table.add_row("images", f"{image.image_size} px in training, patches of {image.patch_size}")
-    for number, stage in enumerate(image.stages, start=1):
-        grouped = f", {stage.num_group_tokens} group tokens, {stage.num_groups} groups"
-        ends = grouped if stage.num_groups else ""
-        table.add_row(f"stage {number}", f"{stage.depth} blocks of width {image.dim}{ends}")
+    patch = image.embedded_patch_size
+    table.add_row("images", f"{image.image_size} px in training, patches of {patch}")
+    for row in _encoder(image):
+        table.add_row(*row)
     table.add_row("grouping block", image.grouping)
     table.add_row("naming", inference.naming)
+    if inference.scale is not None:
+        table.add_row("scale", f"scores are a softmax of cosine x {inference.scale:g}")
+    if inference.other_sides:
+        table.add_row("other sizes", ", ".join(f"{side} px" for side in inference.other_sides))
+    if inference.refinement:
+        table.add_row("refinement", "of borders, as by --refine")
     table.add_row("text", f"{text.depth} blocks of width {text.dim}, {text.context_length} tokens")
     table.add_row("embedding", f"{model.config.embedding_dim} numbers")
     if model.background_layer is not None:
@@ -60,7 +80,7 @@ def _table(loaded: "LoadedModel") -> Table:
         "projectors": None,
         "all": model,
     }.items():
-        parts = [part] if part else [model.image_projector, model.text_projector]
+        parts = [part] if part else [model.segment_projector, model.text_projector]
         count = sum(p.numel() for one in parts for p in one.parameters())
         table.add_row(f"parameters, {name}", f"{count:,}")
     return table

@@ -118,9 +118,8 @@ class Batches:
         size, side = self._config.batch_size, self._image_size
         first = (step * self._world_size + self._rank) * size
         shards, samples = self._order.locate(epoch, range(first, first + size))
-        if self._cache is None:
-            crops = np.empty((size, side, side, 3), dtype=np.uint8)
-        else:
+        crops: np.ndarray = np.empty((size, side, side, 3), dtype=np.uint8)
+        if self._cache is not None:
             crops = np.empty(size, self._cache.manifest.record)
         texts: list[str] = []
         prompt_nouns, caption_nouns, log_priors, damaged = [], [], [], 0

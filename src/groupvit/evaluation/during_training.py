@@ -20,7 +20,7 @@ def quick_scores(
     limit: int,
     device: str | torch.device,
 ) -> dict[str, float]:
-    """Scores on the first images of a folder, by the protocol `ours`.
+    """Scores on the first images of a folder, by the protocol `quick`.
 
     Training or evaluation mode of every module and all random states stay as they were.
 
@@ -42,7 +42,7 @@ def quick_scores(
     increment_version(model.parameters())
     modes = {module: module.training for module in model.modules()}
     try:
-        segmenter = Segmenter(model, inference=inference, device=device)
+        segmenter = Segmenter(model, inference=inference, protocol="quick", device=device)
         found = evaluate(segmenter, benchmark, limit=limit or None)
     finally:
         for module, training in modes.items():

@@ -112,9 +112,10 @@ def _principal(
 ) -> Float[Tensor, "dim axis"]:
     rows = rearrange(features, "batch dim height width -> (batch height width) dim").double()
     centered = rows - rows.mean(dim=0)
-    axes = torch.linalg.eigh(centered.mT @ centered).eigenvectors.flip(1)[:, :num_axes]
+    axes: Tensor = torch.linalg.eigh(centered.mT @ centered).eigenvectors.flip(1)[:, :num_axes]
     largest = axes.gather(0, axes.abs().max(dim=0, keepdim=True).indices)
-    return (axes * largest.sign()).float().contiguous()
+    exact: Tensor = axes * largest.sign()
+    return exact.float().contiguous()
 
 
 def _projected(

@@ -36,7 +36,7 @@ VARIANTS: Mapping[Stem, Variant] = {
 """Trunk of each stem."""
 
 
-class Reduction(nn.Sequential):
+def _reduction(dim: int, out_dim: int, dropout: float) -> nn.Sequential:
     """Map of a trunk, normalized over the batch, in fewer channels.
 
     Args:
@@ -44,13 +44,11 @@ class Reduction(nn.Sequential):
         out_dim: Channels of the result.
         dropout: Probability to leave out a channel in training.
     """
-
-    def __init__(self, dim: int, out_dim: int, dropout: float) -> None:
-        super().__init__(
-            nn.BatchNorm2d(dim, affine=False),
-            nn.Dropout2d(dropout),
-            nn.Conv2d(dim, out_dim, 1, bias=False),
-        )
+    return nn.Sequential(
+        nn.BatchNorm2d(dim, affine=False),
+        nn.Dropout2d(dropout),
+        nn.Conv2d(dim, out_dim, 1, bias=False),
+    )
 
 
 class PartEncoder(nn.Module):
@@ -69,8 +67,8 @@ class PartEncoder(nn.Module):
         self.config = config
         self.trunk = EfficientNetLite(VARIANTS[config.stem])
         self.trunk.lower.requires_grad_(requires_grad=False)
-        self.of_head = Reduction(HEAD_DIM, config.dim, config.trunk_dropout)
-        self.of_middle = Reduction(self.trunk.middle_dim, config.dim, config.trunk_dropout)
+        self.of_head = _reduction(HEAD_DIM, config.dim, config.trunk_dropout)
+        self.of_middle = _reduction(self.trunk.middle_dim, config.dim, config.trunk_dropout)
         self.norm = nn.BatchNorm2d(config.dim)
         dims = self.trunk.fine_dim, self.trunk.middle_dim, self.trunk.coarse_dim
         for name, dim, num_axes in zip(Bases._fields, dims, AXES, strict=True):
@@ -122,7 +120,8 @@ class PartEncoder(nn.Module):
         head: Float[Tensor, "batch 1280 head_height head_width"],
     ) -> Float[Tensor, "batch dim height width"]:
         """Patch tokens on the grid of the middle map."""
-        mixed = resized(self.of_head(head), tuple(middle.shape[-2:])) + self.of_middle(middle)
+        height, width = middle.shape[-2:]
+        mixed = resized(self.of_head(head), (height, width)) + self.of_middle(middle)
         return F.gelu(self.norm(mixed))
 
     @torch.no_grad()

@@ -92,6 +92,7 @@ def _clustered(window: GroupedWindow, clustering: Clustering) -> GroupedWindow:
         segments=segments,
         naming="segments",
         naming_embeddings=segments,
+        naming_grids=(),
     )
 
 

@@ -24,14 +24,15 @@ from groupvit.model.inference import DEFAULT_INFERENCE, InferenceConfig, Naming
 from groupvit.model.precision import with_matrices_in
 from groupvit.segmentation import encoding
 from groupvit.segmentation import protocol as protocols
-from groupvit.segmentation.groups import GroupedImage, GroupedWindow
+from groupvit.segmentation.groups import GroupedImage
 from groupvit.segmentation.labels import Labels, held, parse
 from groupvit.segmentation.network import Network
 from groupvit.segmentation.preparation import normalize
 from groupvit.segmentation.protocol import OURS, THRESHOLDS, Protocol
+from groupvit.segmentation.refinement import Refinement
 from groupvit.segmentation.result import Segmentation
 from groupvit.segmentation.score_map import assemble, refined
-from groupvit.segmentation.scoring import score
+from groupvit.segmentation.tables import Scorer
 from groupvit.segmentation.word_embeddings import WordEmbeddings
 from groupvit.text.background import Background, Certainty, as_background
 from groupvit.text.prompts import BACKGROUND, list_of_texts
@@ -74,7 +75,7 @@ class Segmenter:
             origin: Source of its weights.
             inference: Settings that suit the model, used where the protocol leaves them open.
             background: Background thresholds that the model was calibrated to, if it was.
-            protocol: Protocol, or its name: `ours`, `groupvit`, `tcl`, `sclip`.
+            protocol: Protocol, or its name: `ours`, `quick`, `groupvit`, `tcl`, `sclip`.
             device: Device to compute on, such as `cpu`, `cuda`, or `auto`: a GPU if there is one.
             dtype: `float32`, or `bfloat16`: encoders run under autocast, with a copy of the present
                 weights; faster on hardware with bfloat16 arithmetic, with slightly other borders.
@@ -98,7 +99,11 @@ class Segmenter:
         chosen = protocol if isinstance(protocol, Protocol) else protocols.named(protocol)
         self.protocol = chosen.for_model(inference)
         self.naming: Naming = self.protocol.naming or inference.naming
-        """Parts that labels are assigned to."""
+        """Embeddings that are compared with labels."""
+        encoding.check_naming(network, self.naming)
+        refinement = self.protocol.refinement
+        self.refinement = refinement if isinstance(refinement, Refinement) else None
+        """Refinement of borders; None: none."""
         self.certainty: Certainty = self.protocol.certainty_of(network.config)
         """Value that background thresholds are compared with."""
         if self.certainty == "margin" and network.background_layer is None:
@@ -292,6 +297,7 @@ class Segmenter:
                 self._network,
                 crops,
                 naming=self.naming,
+                naming_stage=self.inference.parts_stage,
                 border=self.protocol.border,
                 batch_size=self.batch_size,
             )
@@ -302,7 +308,7 @@ class Segmenter:
                 image=array,
                 working_size=size,
                 windows=tuple(islice(rest, count)),
-                refinement=self.protocol.refinement,
+                refinement=self.refinement,
             )
             results.append(grouped)
         return results
@@ -331,34 +337,20 @@ class Segmenter:
                 f"model, with this protocol, uses {self.certainty!r}; calibrate them for it"
             )
         with self._inference():
-            words = self._words.embed(parsed.words, protocol.templates)
-            logit_scale = self.network.logit_scale
-
-        def score_parts(parts: Tensor, window: GroupedWindow) -> Tensor:
-            learned = None if background is None else self.learned_thresholds(parts)
-            return score(
-                parts,
-                window.embedding,
-                words,
-                parsed,
-                logit_scale=logit_scale,
+            scorer = Scorer(
+                words=self._words.embed(parsed.words, protocol.templates),
+                labels=parsed,
+                logit_scale=self.network.logit_scale,
                 protocol=protocol,
                 background=background,
                 certainty=self.certainty,
-                learned_thresholds=learned,
+                learned_thresholds=self.learned_thresholds,
             )
-
         with torch.inference_mode():
-            tables, group_tables = [], []
-            for window in grouped.windows:
-                table = score_parts(window.segments, window)
-                group_tables.append(table)
-                if window.naming == "levels":
-                    table = score_parts(window.naming_embeddings, window)
-                tables.append(table)
+            tables, group_tables = zip(*map(scorer.of_both, grouped.windows), strict=True)
             scores = assemble(grouped, tables, resized=protocol.resized)
-            if protocol.refinement is not None:
-                scores = refined(scores, grouped, protocol.refinement)
+            if self.refinement is not None:
+                scores = refined(scores, grouped, self.refinement)
             best = scores.best(final_softmax=protocol.final_softmax)
             label_map = best.cpu().numpy()
         return Segmentation(
@@ -366,7 +358,7 @@ class Segmenter:
             label_map=label_map.astype(np.uint8 if label_map.max() < 256 else np.uint16),
             groups=grouped,
             score_map=scores,
-            group_scores=tuple(group_tables),
+            group_scores=group_tables,
         )
 
     def embed_words(self, words: Sequence[str]) -> Float[Tensor, "word embedding"]:

@@ -117,6 +117,9 @@ class OptimConfig:
 
     lr: float = 1.6e-3
     """Peak learning rate; the default suits a global batch of 4,096."""
+    trunk_lr: float = 0.0
+    """Peak learning rate of the upper half of a pretrained trunk, scheduled as `lr` in proportion;
+    0: it is frozen, as the lower half always is."""
     first_lr: float = 4e-6
     """Learning rate of the first step; it rises linearly from here."""
     last_lr: float = 4e-5
@@ -138,7 +141,7 @@ class OptimConfig:
         """Check that the numbers describe a schedule."""
         for name in ("lr", "eps", "clip"):
             _check_positive(name, getattr(self, name))
-        for name in ("first_lr", "last_lr", "warmup_steps", "weight_decay"):
+        for name in ("trunk_lr", "first_lr", "last_lr", "warmup_steps", "weight_decay"):
             _check(name, getattr(self, name), least=0)
         for name in ("beta1", "beta2"):
             _check_decay(name, getattr(self, name))
@@ -214,10 +217,11 @@ class TrainingConfig:
                 f"optim.warmup_steps is {self.optim.warmup_steps}, more than the {self.steps} "
                 "steps; lower it too"
             )
-        if self.chunk and self.model.image.stem == "convolutions":
+        if self.chunk and self.model.image.stem != "patches":
             raise InputError(
-                f"chunk is {self.chunk}, but the batch norms of the convolutional stem need the "
-                "whole batch at once; leave chunk at 0 or take model.image.stem 'patches'"
+                f"chunk is {self.chunk}, but the batch norms of the stem "
+                f"{self.model.image.stem!r} need the whole batch at once; leave chunk at 0 or take "
+                "model.image.stem 'patches'"
             )
         wants_patches = self.objective.patch_nouns_weight > 0
         if wants_patches != self.model.patch_projector:
@@ -253,6 +257,7 @@ class TrainingConfig:
                 "model.image.stem is 'patches', which has none; leave them out or take stem "
                 "'convolutions'"
             )
+        self._check_trunk()
         if self.data.cached_crops:
             self._check_cache()
         every_stage = losses.every_stage or len(image.stages) <= 2
@@ -263,6 +268,40 @@ class TrainingConfig:
                 "inference.naming is 'levels', which compares the segments of every stage with "
                 "labels, but no loss trains them; set objective.every_stage and "
                 "segment_nouns_weight, or take naming 'segments'"
+            )
+        if self.inference.naming == "parts" and not self.model.patch_projector:
+            raise InputError(
+                "inference.naming is 'parts', which compares patches with labels, but "
+                "model.patch_projector is False; set it and objective.patch_nouns_weight, or take "
+                "naming 'segments'"
+            )
+
+    def _check_trunk(self) -> None:
+        """Refuse settings that a pretrained trunk with grouping by rounds leaves without effect."""
+        losses = self.objective
+        if self.model.image.stem not in TRUNKS:
+            if self.optim.trunk_lr:
+                raise InputError(
+                    f"optim.trunk_lr is {self.optim.trunk_lr}, but model.image.stem "
+                    f"{self.model.image.stem!r} is no pretrained trunk; leave it at 0"
+                )
+            return
+        of_groups = losses.of_segments or losses.mutual_information_weight > 0
+        if of_groups:
+            raise InputError(
+                "model.image.grouping 'rounds' has no weights that losses of segments or groups "
+                "could train; set objective.segment_nouns_weight, partial_label_weight and "
+                "mutual_information_weight to 0"
+            )
+        if "all-but-groups" in self.freeze:
+            raise InputError(
+                "freeze 'all-but-groups' would freeze everything, as model.image.grouping "
+                "'rounds' has no weights; leave it out"
+            )
+        if self.inference.naming == "levels":
+            raise InputError(
+                "inference.naming is 'levels', which model.image.grouping 'rounds' does not have; "
+                "take another naming"
             )
 
     def _check_cache(self) -> None:

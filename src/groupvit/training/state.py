@@ -5,6 +5,7 @@ numbers (drop path, Gumbel noise, augmentation) therefore depend on no earlier s
 is resumed from a checkpoint equals the uninterrupted run bit for bit.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from groupvit.data.augmentation import augment
 from groupvit.data.batch import Batch
+from groupvit.data.index import Shard
 from groupvit.distributed import Ranks
 from groupvit.errors import InputError
 from groupvit.evaluation.during_training import quick_scores
@@ -27,6 +29,7 @@ from groupvit.training.config import TrainingConfig
 from groupvit.training.ema import EMA
 from groupvit.training.group_usage import GroupUsage, summary
 from groupvit.training.log import Record
+from groupvit.training.pretrained import start_from_trunk
 from groupvit.training.run_folder import RunFolder
 from groupvit.training.signals import StopRequest
 from groupvit.training.start import fitted
@@ -57,6 +60,8 @@ class TrainingState:
         ranks: Processes that train together.
         run: Run folder; if it holds a checkpoint, the state starts from the latest.
         make_grouping: Maker of the grouping blocks, for blocks of your own.
+        shards: Shards of the training, which a pretrained trunk begins with; None leaves it drawn
+            at random, for estimates of time and memory.
 
     Raises:
         InputError: The checkpoint, or the model to start from, does not fit.
@@ -69,13 +74,17 @@ class TrainingState:
         run: RunFolder,
         *,
         make_grouping: MakeGrouping = grouping_block,
+        shards: Sequence[Shard] | None = None,
     ) -> None:
         self.config, self.ranks, self._run = config, ranks, run
         latest = run.latest()
         model, self.start_notes = _first_model(config, make_grouping, continued=latest is not None)
+        if latest is None and not config.start and shards is not None:
+            start_from_trunk(model, shards, config.data)
         model = model.to(ranks.device)
         batch_norm.synchronize(model, ranks)
         optim.freeze(model, config.freeze)
+        optim.freeze_trunk(model, config.optim)
         optim.freeze_unused_scales(model, config.objective, num_prompts=config.data.num_prompts)
         self.state = Snapshot(
             model,

@@ -59,7 +59,9 @@ def train(
             agreement.check(config, batches, run, ranks)
             rebuild = changes.covers(changed, changes.CACHE)
             cached = caching.checked(config, batches, rebuild=rebuild)
-            state = TrainingState(config, ranks, run, make_grouping=make_grouping)
+            state = TrainingState(
+                config, ranks, run, make_grouping=make_grouping, shards=batches.shards
+            )
         except InputError:
             if ranks.is_main:
                 run.withdraw()
