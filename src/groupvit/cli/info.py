@@ -10,8 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from groupvit.text.coverage import Coverage
     from groupvit.model.config import ImageEncoderConfig
+    from groupvit.text.coverage import Coverage
     from groupvit.weights.checkpoint import LoadedModel
 
 SHOWN = 20
