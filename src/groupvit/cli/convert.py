@@ -37,13 +37,14 @@ def convert(
             layout only.
         overwrite: Replace the folder if it exists.
     """
+    from groupvit.text.coverage import Coverage
     from groupvit.weights import catalogue, checkpoint, hugging_face
 
     if half and to != "groupvit":
         raise InputError(f"--half does not apply to the layout {to!r}; leave out one of them")
     console = Console(highlight=False)
     load = partial(catalogue.load, source, revision=revision, heads=heads)
-    model, origin, inference, background = load_model(console, source, load)
+    model, origin, inference, background, coverage = load_model(console, source, load)
     if to == "groupvit":
         checkpoint.save(
             out,
@@ -51,11 +52,13 @@ def convert(
             origin,
             inference=inference,
             background=background,
+            coverage=coverage,
             half=half,
             overwrite=overwrite,
         )
     else:
-        for name in hugging_face.save(out, model, overwrite=overwrite):
+        left_out = hugging_face.save(out, model, overwrite=overwrite)
+        for name in [*left_out, *(["domain and words"] if coverage != Coverage() else [])]:
             console.print(f"left out, as that layout has no place for it: {name}")
     count = sum(parameter.numel() for parameter in model.parameters())
     console.print(f"{origin.source} ({origin.layout}), {count:,} parameters, is now {out}")

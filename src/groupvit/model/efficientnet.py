@@ -88,6 +88,11 @@ def _rounded(dim: float) -> int:
     return nearest if nearest >= 0.9 * dim else nearest + 8
 
 
+def middle_dim(variant: Variant) -> int:
+    """Channels of the map of stride 16 of a variant."""
+    return stages(variant)[_NUM_MIDDLE - 1].dim
+
+
 class Taps(NamedTuple):
     """Maps of the lower half, channels first."""
 

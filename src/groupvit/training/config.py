@@ -11,6 +11,7 @@ from groupvit.data.config import DataConfig
 from groupvit.errors import InputError
 from groupvit.model.config import TRUNKS, GroupViTConfig
 from groupvit.model.inference import InferenceConfig
+from groupvit.text.coverage import Coverage
 
 Frozen = Literal["text", "all-but-groups"]
 """Parts that can be frozen: the text encoder with its projector, or everything but the group
@@ -171,6 +172,9 @@ class TrainingConfig:
     another number of group tokens the first are taken."""
     freeze: Annotated[tuple[Frozen, ...], tyro.conf.arg(help_behavior_hint=shown_default)] = ()
     """Frozen parts: text (encoder and projector), all-but-groups."""
+    domain: str = ""
+    """Images that the model suits, a noun phrase such as "drawn scenes", stored with the model;
+    empty: unknown, or that of the model to start from."""
     steps: int = 210_000
     """Length of the run; the default is 30 epochs of the paper's data."""
     seed: int = 0
@@ -235,6 +239,7 @@ class TrainingConfig:
                 f"{self.objective.background_layer_weight} and "
                 f"model.background_layer {self.model.background_layer}; set both or neither"
             )
+        Coverage(domain=self.domain)
         self._check_uses()
 
     def _check_uses(self) -> None:
@@ -258,6 +263,8 @@ class TrainingConfig:
                 "'convolutions'"
             )
         self._check_trunk()
+        if self.data.cached_crops:
+            self._check_cache()
         every_stage = losses.every_stage or len(image.stages) <= 2
         if self.inference.naming == "levels" and not (
             self.start or (losses.of_segments and every_stage)
@@ -300,6 +307,22 @@ class TrainingConfig:
             raise InputError(
                 "inference.naming is 'levels', which model.image.grouping 'rounds' does not have; "
                 "take another naming"
+            )
+
+    def _check_cache(self) -> None:
+        """Refuse stored features without a trunk, and settings that they leave without effect."""
+        if self.model.image.stem not in TRUNKS:
+            raise InputError(
+                f"data.cached_crops is {self.data.cached_crops}, but model.image.stem "
+                f"{self.model.image.stem!r} is no pretrained trunk whose features could be stored; "
+                f"leave it at 0 or take stem {TRUNKS[0]!r}"
+            )
+        augmentation = self.data.augmentation
+        if augmentation.rand_augment_ops or augmentation.erasing:
+            raise InputError(
+                "data.augmentation.rand_augment_ops and erasing change images in every step, but "
+                f"data.cached_crops is {self.data.cached_crops}, so that features are stored "
+                "before; set both to 0, or data.cached_crops"
             )
 
     @property
