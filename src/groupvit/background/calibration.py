@@ -23,8 +23,8 @@ from groupvit.progress import OnProgress
 from groupvit.segmentation.groups import GroupedImage
 from groupvit.segmentation.labels import Labels, parse
 from groupvit.segmentation.score_map import assemble
-from groupvit.segmentation.scoring import max_over_synonyms
 from groupvit.segmentation.segmenter import ImageInput, Segmenter
+from groupvit.segmentation.tables import margins
 
 NUM_BINS = 400
 """Number of bins from -1 to 1 in which certainties are counted."""
@@ -126,7 +126,8 @@ def certainties(
     """Best label of every pixel, and the certainty that is compared with its threshold.
 
     The certainty is the score of the label, its cosine, or its margin over the background layer:
-    see `groupvit.text.background.Certainty`.
+    see `groupvit.text.background.Certainty`. The best label is the one with the highest certainty,
+    also where scores of synonyms add.
     """
     if segmenter.certainty == "score":
         dense = torch.from_numpy(segmenter.label(grouped, labels).scores)
@@ -134,9 +135,7 @@ def certainties(
         parsed = parse(labels)
         words = segmenter.embed_words(parsed.words)
         tables = [  # of every window, (part, label)
-            max_over_synonyms(one.naming_embeddings @ words.mT, parsed)
-            - segmenter.learned_thresholds(one.naming_embeddings)[:, None]
-            for one in grouped.windows
+            margins(one, words, parsed, segmenter.learned_thresholds) for one in grouped.windows
         ]
         dense = assemble(grouped, tables, resized=segmenter.protocol.resized).dense()
     certainty, best = dense.max(dim=0)  # of (label, height, width)

@@ -32,20 +32,23 @@ class ModelOptions:
     nvidia/groupvit-gcc-yfcc."""
     revision: str | None = None
     """Branch, tag or commit of a model on the hub."""
-    protocol: Literal["ours", "groupvit", "tcl", "sclip"] = "ours"
-    """Settings of resizing, windows and scoring: ours, for images of users; groupvit, as
-    published; tcl and sclip, as in other papers."""
+    protocol: Literal["ours", "quick", "groupvit", "tcl", "sclip"] = "ours"
+    """Settings of resizing, windows and scoring: ours, for images of users; quick, the same at one
+    size and without refinement; groupvit, as published; tcl and sclip, as in other papers."""
     short_side: int | None = None
     """Length that the shorter side is resized to [pixels]; default: that of the protocol."""
     window: int | None = None
     """Side of sliding windows [pixels]; default: that of the protocol."""
     stride: int | None = None
     """Step between windows [pixels]; default: half a window."""
-    naming: Literal["segments", "levels"] | None = None
-    """Parts that labels are assigned to: segments of the last stage, or patches, averaged with
-    their segments at all levels; default: as the model is set."""
+    naming: Literal["segments", "levels", "parts"] | None = None
+    """Embeddings that are compared with labels: segments of the last stage; patches, averaged with
+    their segments at all levels; or patches, whose scores are averaged in each group; default: as
+    the model is set."""
     refine: Flag = False
     """Move borders of labels and groups to where the colors of the image change (PAMR); slower."""
+    no_refine: Flag = False
+    """Leave borders as they are, also for a model that is set to refine them."""
     templates: str | None = None
     """Prompt templates: simple (1), subset (7), full (80), or a text file with one per line."""
     device: str = "auto"
@@ -89,8 +92,10 @@ class ModelOptions:
             changes["stride"] = self.stride
         if self.naming is not None:
             changes["naming"] = self.naming
-        if self.refine:
-            changes["refinement"] = Refinement()
+        if self.refine and self.no_refine:
+            raise InputError("--refine and --no-refine exclude each other; give one of them")
+        if self.refine or self.no_refine:
+            changes["refinement"] = Refinement() if self.refine else None
         if self.templates is not None:
             changes["templates"] = load_templates(self.templates)
         return Segmenter.load(

@@ -234,5 +234,6 @@ def _plain(value: object) -> Any:
 def _brief(value: object) -> str:
     """Value in a sentence; of several templates their number."""
     if isinstance(value, tuple):
-        return str(len(value))
+        sides = all(isinstance(one, int) for one in value)
+        return " and ".join(map(str, value)) or "none" if sides else str(len(value))
     return "none" if value is None else str(value)

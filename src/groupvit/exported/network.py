@@ -49,6 +49,10 @@ class ExportedNetwork:
         """The architecture."""
         return self.settings.model
 
+    def patch_grid(self, height: int, width: int) -> tuple[int, int]:
+        """See `GroupViT.patch_grid`."""
+        return self.config.image.patch_grid(height, width)
+
     def embed_image(
         self, images: Float[Tensor, "batch 3 height width"], *, num_stages: int | None = None
     ) -> Embedded:

@@ -34,6 +34,10 @@ class Network(typing.Protocol):
         """Layer that gives the cosine threshold of a part; None: it was not learned."""
         ...
 
+    def patch_grid(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns of the embedded patches of an image of this size [pixels]."""
+        ...
+
     def embed_image(
         self, images: Float[Tensor, "batch 3 height width"], *, num_stages: int | None = None
     ) -> Embedded:

@@ -28,7 +28,7 @@ class Label:
     """Name in the result: the first of the words."""
 
     words: tuple[str, ...]
-    """Synonyms, at least one; the score of a label is that of its best word."""
+    """Synonyms, at least one; their scores add, or the best one counts, by the protocol."""
 
 
 def list_of_texts(texts: Iterable[str], *, name: str) -> list[str]:
