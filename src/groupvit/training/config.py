@@ -239,6 +239,18 @@ class TrainingConfig:
                 f"{self.model.image.stem!r} need the whole batch at once; leave chunk at 0 or take "
                 "model.image.stem 'patches'"
             )
+        if (self.objective.distillation_weight > 0) != (self.data.class_prompts > 0):
+            raise InputError(
+                f"objective.distillation_weight is {self.objective.distillation_weight} and "
+                f"data.class_prompts {self.data.class_prompts}; set both or neither"
+            )
+        if self.objective.noun_prior and not (
+            self.data.nouns_of == "image" or self.data.merge_plurals
+        ):
+            raise InputError(
+                "objective.noun_prior needs counted nouns; set data.nouns_of to 'image', or "
+                "data.merge_plurals"
+            )
         wants_patches = self.objective.patch_nouns_weight > 0
         if wants_patches != self.model.patch_projector:
             raise InputError(

@@ -46,21 +46,19 @@ def distillation(
 
 
 def targets_of(
-    class_ids: Int[Tensor, "image row column rank"],
-    probabilities: Float[Tensor, "image row column rank"],
-    names: Int[Tensor, " class"],
+    names: Int[Tensor, "image rank row column"],
+    probabilities: Float[Tensor, "image rank row column"],
     words: Int[Tensor, " word"],
 ) -> Float[Tensor, "image row column word"]:
     """Probability of every word at every place; classes of the same name add up.
 
     Args:
-        class_ids: Likeliest classes of each place.
+        names: Names of the likeliest classes of each place, by id.
         probabilities: Their probabilities.
-        names: Name of each class, by id.
-        words: Sorted ids of the names that have a word in this step.
+        words: Sorted ids of the names that compete.
     """
-    name = names[class_ids.long()]  # (image, row, column, rank)
-    column = torch.searchsorted(words, name.contiguous()).clamp(max=len(words) - 1)
+    name = names.movedim(1, -1).contiguous()  # (image, row, column, rank)
+    column = torch.searchsorted(words, name).clamp(max=len(words) - 1)
     there = words[column] == name
-    empty = probabilities.new_zeros(*class_ids.shape[:-1], len(words), dtype=torch.float32)
-    return empty.scatter_add(-1, column, probabilities.float() * there)
+    empty = torch.zeros(*name.shape[:-1], len(words), device=name.device)
+    return empty.scatter_add(-1, column, probabilities.movedim(1, -1).float() * there)

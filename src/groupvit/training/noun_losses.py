@@ -112,8 +112,8 @@ def multiple_instance(
         sum_in of the binary cross-entropy of z_in / number of pairs that belong together
 
     The bias b (`Nouns.log_odds`) is the log odds that an image and a noun belong together, so that
-    parts without information predict just that. Every pair is a binary classification of its own, as in
-    the sigmoid loss (Zhai et al. 2023), because images share nouns; the sum over the parts is
+    parts without information predict just that. Every pair is a binary classification of its own,
+    as in the sigmoid loss (Zhai et al. 2023), because images share nouns; the sum over the parts is
     multiple-instance learning with log-sum-exp (Pinheiro and Collobert 2015).
 
     Args:

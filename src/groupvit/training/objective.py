@@ -139,15 +139,17 @@ def _distillation(
     pairs: EmbeddedPairs, batch: Batch, config: ObjectiveConfig, ranks: Ranks
 ) -> Float[Tensor, ""]:
     """Loss between the patches and the class names of the classifier."""
-    features, patches, classes = batch.features, pairs.image.patches, batch.classes
+    features, classes, patches = batch.features, batch.class_prompts, pairs.image.patches
     assert features is not None
-    assert patches is not None
     assert classes is not None
+    assert patches is not None
     prompts = pairs.text[:, 1 + batch.prompt_nouns.shape[1] :]  # (image, class name, embedding)
-    ids, which = ranks.gather(classes.prompts).flatten().unique(return_inverse=True)
+    ids, which = ranks.gather(classes.names).flatten().unique(return_inverse=True)
     embeddings = rearrange(ranks.gather(prompts), "image name embedding -> (image name) embedding")
     members = F.one_hot(which, len(ids)).to(embeddings.dtype)
     words = F.normalize(members.T @ embeddings, dim=-1)
+    log_prior = torch.zeros(len(ids), device=ids.device)
+    log_prior[which] = ranks.gather(classes.log_prior).float().flatten()  # equal for equal names
     height, width = features.middle.shape[-2:]
     return distillation(
         rearrange(
@@ -157,8 +159,8 @@ def _distillation(
             width=width,
         ),
         words,
-        targets_of(features.class_ids, features.class_probabilities, classes.names, ids),
-        classes.log_prior[ids],
+        targets_of(classes.at_places, features.class_probabilities, ids),
+        log_prior,
         _noun_scale(pairs, config),
     )
 
