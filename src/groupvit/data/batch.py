@@ -22,6 +22,17 @@ class TrunkFeatures(NamedTuple):
     """Their probabilities among all 1,000 classes, in falling order."""
 
 
+class ClassPrompts(NamedTuple):
+    """Prompts of class names that a classifier finds, and the names at each place."""
+
+    names: Int[Tensor, "batch prompt"]
+    """Name of each prompt."""
+    log_prior: Float[Tensor, "batch prompt"]
+    """Logarithm of the mean probability of that name over the training data."""
+    at_places: Int[Tensor, "batch class coarse_row coarse_column"]
+    """Name of each of the most probable classes, `TrunkFeatures.class_ids`, at each place."""
+
+
 class Batch(NamedTuple):
     """Images with captions and noun prompts of one rank."""
 
@@ -29,7 +40,8 @@ class Batch(NamedTuple):
     """RGB, 0 to 255, cropped and resized to the training size; without pixels (height and width 0)
     if the batch has features."""
     tokens: Int[Tensor, "batch text position"]
-    """Token ids: text 0 is the caption, the others are prompts of its nouns; zeros after END."""
+    """Token ids: text 0 is the caption, the others are prompts of its nouns, then of
+    class names; zeros after END."""
     prompt_nouns: Int[Tensor, "batch prompt"]
     """Id of each prompt's noun; id of the caption where the caption replaces a missing prompt."""
     caption_nouns: Int[Tensor, "batch noun"]
@@ -42,6 +54,8 @@ class Batch(NamedTuple):
     the caption replaces a prompt. None unless nouns are counted, see `DataConfig.nouns_of`."""
     features: TrunkFeatures | None = None
     """Stored features in place of images, see `DataConfig.cached_crops`."""
+    class_prompts: ClassPrompts | None = None
+    """Class names whose prompts follow those of the nouns, see `DataConfig.class_prompts`."""
 
     def to(self, device: torch.device) -> "Batch":
         """The batch on a device; copies from pinned memory do not wait."""

@@ -68,6 +68,10 @@ class DataConfig:
     place of the images; 0: none. Needs a pretrained trunk (model.image.stem)."""
     cache: str = ""
     """Folder of the stored features; empty: `features` in the run folder."""
+    class_prompts: int = 0
+    """Class names of a pretrained classifier used as prompts of an image, two thirds of them the
+    likeliest in it and the others at random; needs cached_crops, and counted nouns (nouns_of or
+    merge_plurals)."""
     num_workers: int = 2
     """Processes that prepare batches; 0: the training process itself."""
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
@@ -84,6 +88,14 @@ class DataConfig:
                 f"data.cache is {self.cache!r}, but data.cached_crops is 0, so that no features "
                 "are stored; give data.cached_crops too, or leave both out"
             )
+        if self.class_prompts and not (
+            self.cached_crops and (self.nouns_of == "image" or self.merge_plurals)
+        ):
+            raise InputError(
+                f"data.class_prompts is {self.class_prompts}, which needs stored features and "
+                "counted nouns; give data.cached_crops, and data.nouns_of 'image' or "
+                "data.merge_plurals, or leave it out"
+            )
         if not 0 < self.crop_scale_min <= self.crop_scale_max <= 1:
             raise InputError(
                 f"crop_scale_min and crop_scale_max are {self.crop_scale_min} and "
@@ -96,4 +108,10 @@ class DataConfig:
             )
 
 
-_LEAST = {"batch_size": 1, "num_prompts": 0, "num_workers": 0, "cached_crops": 0}
+_LEAST = {
+    "batch_size": 1,
+    "num_prompts": 0,
+    "num_workers": 0,
+    "cached_crops": 0,
+    "class_prompts": 0,
+}

@@ -15,7 +15,7 @@ Files appear whole. A cache whose writing was interrupted is continued with the 
 
 import shutil
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -85,7 +85,7 @@ class Manifest:
             config: Settings of the data.
             trunk: Size of the trunk.
             weights: Digest of its weights, see `digest`.
-            seed: Seed of the run.
+            seed: Seed of the crops.
             image_size: Height and width of the crops [pixels].
         """
         return cls(
@@ -168,6 +168,12 @@ class FeatureCache:
         if record["damaged"]:
             raise DamagedError("it could not be decoded when its features were stored")
         return record
+
+    def classes(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Likeliest classes of all crops of a shard, and their probabilities, shard by shard."""
+        for shard in range(len(self.shards)):
+            records = self._records(shard)
+            yield records["class_ids"], records["class_probabilities"].astype(np.float32)
 
     def _records(self, shard: int) -> np.ndarray:
         if shard not in self._open:

@@ -3,7 +3,7 @@
 import multiprocessing
 import random
 import signal
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,11 +13,12 @@ from jaxtyping import UInt8
 from torch.utils.data import DataLoader
 
 from groupvit.data import captions, index, patterns
-from groupvit.data.batch import Batch
+from groupvit.data.batch import Batch, ClassPrompts
+from groupvit.data.class_prompts import ClassNames, DrawnNames
 from groupvit.data.config import DataConfig
 from groupvit.data.decoding import DamagedError, decode
 from groupvit.data.features import FeatureCache, features_of
-from groupvit.data.noun_counts import NounCounts, count
+from groupvit.data.noun_counts import LEAST, NounCounts, count
 from groupvit.data.order import Order
 from groupvit.data.shards import Shards
 from groupvit.errors import InputError
@@ -38,6 +39,8 @@ class _Sample(NamedTuple):
 
     crop: _Crop
     texts: captions.Texts
+    names: DrawnNames | None
+    """Prompts of class names; None: none are drawn."""
     replaced: bool
     """True if another sample was damaged."""
 
@@ -99,6 +102,7 @@ class Batches:
         if self._of_image or config.merge_plurals:
             self._counts = count(self.shards, merge_plurals=config.merge_plurals)
         self._cache: FeatureCache | None = None
+        self._class_names: ClassNames | None = None
 
     def read_from(self, cache: FeatureCache) -> None:
         """Give stored features in place of images from now on.
@@ -107,6 +111,15 @@ class Batches:
             cache: Complete cache of `shards`.
         """
         self._cache = cache
+        if self._config.class_prompts:
+            assert self._counts is not None
+            nouns = [noun for noun, images in self._counts.images.items() if images >= LEAST]
+            self._class_names = ClassNames(cache, frozenset(nouns))
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names that a classifier gives to the images; empty without prompts of them."""
+        return () if self._class_names is None else self._class_names.names
 
     def __getitem__(self, step: int) -> Batch:
         """The batch of this rank at a step, counted from 0 over all epochs.
@@ -123,11 +136,15 @@ class Batches:
             crops = np.empty(size, self._cache.manifest.record)
         texts: list[str] = []
         prompt_nouns, caption_nouns, log_priors, damaged = [], [], [], 0
+        drawn_names: list[DrawnNames] = []
         for row, (shard, sample) in enumerate(zip(shards.tolist(), samples.tolist(), strict=True)):
             generator = random.Random(f"{self._seed}/{epoch}/{first + row}")
             read = self._read(shard, sample, generator)
             crops[row] = read.crop
             texts += read.texts.texts
+            if read.names is not None:
+                texts += read.names.texts
+                drawn_names.append(read.names)
             prompt_nouns.append(read.texts.prompt_nouns)
             caption_nouns.append(read.texts.caption_nouns)
             log_priors.append(read.texts.log_priors)
@@ -142,6 +159,18 @@ class Batches:
             damaged=damaged,
             noun_log_prior=torch.tensor(log_priors) if self._counts else None,
             features=features_of(crops) if self._cache else None,
+            class_prompts=self._class_prompts(crops, drawn_names),
+        )
+
+    def _class_prompts(
+        self, records: np.ndarray, drawn: Sequence[DrawnNames]
+    ) -> ClassPrompts | None:
+        if self._class_names is None:
+            return None
+        return ClassPrompts(
+            names=torch.tensor([one.ids for one in drawn]),
+            log_prior=torch.tensor([one.log_priors for one in drawn]),
+            at_places=torch.from_numpy(self._class_names.of_class[records["class_ids"]]),
         )
 
     def _read(self, shard: int, sample: int, generator: random.Random) -> _Sample:
@@ -164,10 +193,22 @@ class Batches:
                 counts=self._counts,
                 of_image=self._of_image,
             )
-            return _Sample(crop, texts, replaced=candidate != sample)
+            names = self._draw_names(crop, generator)
+            return _Sample(crop, texts, names, replaced=candidate != sample)
         raise InputError(
             f"{path}: {MOST_DAMAGED} images in a row cannot be decoded ({reason}); "
             "get a whole copy of this shard, or leave it out (with --changed data.shards)"
+        )
+
+    def _draw_names(self, record: _Crop, generator: random.Random) -> DrawnNames | None:
+        if self._class_names is None:
+            return None
+        return self._class_names.draw(
+            record["class_ids"],
+            record["class_probabilities"].astype(np.float32),
+            self._templates,
+            count=self._config.class_prompts,
+            generator=generator,
         )
 
     def _crop(self, shard: int, sample: int, generator: random.Random) -> _Crop:

@@ -65,9 +65,8 @@ def empty(config: TrainingConfig, num_images: int) -> TrunkFeatures:
 
 def _manifest(config: TrainingConfig, weights: str) -> Manifest:
     variant = VARIANTS[config.model.image.stem]
-    return Manifest.of(
-        config.data, variant, weights, seed=config.seed, image_size=config.image_size
-    )
+    # The crops do not depend on the seed of the run, so that runs of several seeds share a cache.
+    return Manifest.of(config.data, variant, weights, seed=0, image_size=config.image_size)
 
 
 def complete(

@@ -47,6 +47,15 @@ class ObjectiveConfig:
     background_layer_weight: float = 0.0
     """Weight of the loss of the background layer: parts that match no noun of the caption are
     background; needs model.background_layer, and one of the weights of segments or patches."""
+    noun_prior: float = 0.0
+    """Weight of a noun's own share of images in the prior of the losses on nouns, [0, 1]: the
+    geometric mean with the share common to all nouns (0), so that frequent nouns do not win by
+    being frequent."""
+    noun_scale: float = 0.0
+    """Fixed inverse temperature of the losses on nouns and of the distillation; 0: learned."""
+    distillation_weight: float = 0.0
+    """Weight of the distillation of the class names that the classifier of a pretrained trunk finds
+    at each place; needs data.cached_crops and data.class_prompts."""
     mutual_information_weight: float = 0.0
     """Weight of minus the mutual information of tokens and groups, in every stage."""
 
@@ -71,6 +80,9 @@ class ObjectiveConfig:
             weight = getattr(self, name)
             if not 0 <= weight < math.inf:
                 raise ValueError(f"{name} is {weight}; it must be at least 0")
+        if not 0 <= self.noun_prior <= 1:
+            raise InputError(f"objective.noun_prior is {self.noun_prior}; give 0 to 1")
+        _check("objective.noun_scale", self.noun_scale, least=0)
         if self.segment_distillation_weight and not (self.patch_nouns_weight and self.of_segments):
             raise InputError(
                 "objective.segment_distillation_weight needs objective.patch_nouns_weight too, and "
@@ -226,6 +238,18 @@ class TrainingConfig:
                 f"chunk is {self.chunk}, but the batch norms of the stem "
                 f"{self.model.image.stem!r} need the whole batch at once; leave chunk at 0 or take "
                 "model.image.stem 'patches'"
+            )
+        if (self.objective.distillation_weight > 0) != (self.data.class_prompts > 0):
+            raise InputError(
+                f"objective.distillation_weight is {self.objective.distillation_weight} and "
+                f"data.class_prompts {self.data.class_prompts}; set both or neither"
+            )
+        if self.objective.noun_prior and not (
+            self.data.nouns_of == "image" or self.data.merge_plurals
+        ):
+            raise InputError(
+                "objective.noun_prior needs counted nouns; set data.nouns_of to 'image', or "
+                "data.merge_plurals"
             )
         wants_patches = self.objective.patch_nouns_weight > 0
         if wants_patches != self.model.patch_projector:
