@@ -24,6 +24,7 @@ def main(source: str, out: Path = BUNDLED) -> None:
         Origin(source=SOURCE),
         inference=loaded.inference,
         background=loaded.background,
+        coverage=loaded.coverage,
         overwrite=True,
     )
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 from groupvit.model.inference import InferenceConfig
 from groupvit.text.background import Background
+from groupvit.text.coverage import Coverage
 from groupvit.weights import catalogue, checkpoint
 from groupvit.weights.checkpoint import Origin
 from tests import lively
@@ -46,10 +47,14 @@ def test_a_model_is_bundled_with_its_settings_in_half_precision(tmp_path):
     source = tmp_path / "trained"
     model = lively.lively_model()
     origin = Origin(source="a test")
-    checkpoint.save(source, model, origin, inference=inference, background=background)
+    coverage = Coverage(domain="parks", nouns={"dog": 3})
+    checkpoint.save(
+        source, model, origin, inference=inference, background=background, coverage=coverage
+    )
     main("bundle_storybook.py")(str(source), tmp_path / "bundled")
     bundled = catalogue.load(str(tmp_path / "bundled"))
     assert (bundled.inference, bundled.background) == (inference, background)
+    assert bundled.coverage == coverage
     assert bundled.origin.source.startswith("configs/storybook.toml")
     for name, weight in bundled.model.state_dict().items():
         expected = model.state_dict()[name]

@@ -82,7 +82,9 @@ def test_temperature_and_background_come_along(folder, model):
     parts = normal(4, model.config.embedding_dim)
     with torch.inference_mode():
         assert_close(network.background_layer(parts), model.background_layer(parts))
-    assert Segmenter.load(folder).calibrated == catalogue.load("storybook").background
+    loaded, exported = catalogue.load("storybook"), Segmenter.load(folder)
+    assert (exported.calibrated, exported.coverage) == (loaded.background, loaded.coverage)
+    assert exported.unknown_words(["zeppelin", "boats"]).keys() == {"zeppelin"}
 
 
 def test_whole_numbers_are_smaller_and_near(exports, folder, model):

@@ -80,7 +80,9 @@ def test_nothing_is_sent_unless_it_is_asked_for(tmp_path, capsys, monkeypatch):
     told = capsys.readouterr().out
     assert "nothing was sent" in told
     assert "model.safetensors" in told
-    written = catalogue.load(tmp_path / "push/drawn").model.state_dict()
+    pushed = catalogue.load(tmp_path / "push/drawn")
+    assert pushed.coverage == catalogue.load("storybook").coverage
+    written = pushed.model.state_dict()
     for name, values in catalogue.load("storybook").model.state_dict().items():
         assert torch.equal(written[name], values)
 

@@ -1,3 +1,4 @@
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from groupvit.evaluation.evaluate import evaluate
 from groupvit.model.config import GroupViTConfig
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.storybook.scene import scene
+from groupvit.text.nouns import NounFinder, merged_plurals
 from groupvit.weights import catalogue, checkpoint, hub, hugging_face
 from groupvit.weights.checkpoint import Origin
 from groupvit.weights.layouts import ORIGINAL
@@ -47,6 +49,17 @@ def test_the_model_in_the_box_is_small_and_has_learned():
     weights = Path(catalogue.__file__).parent / "storybook" / "model.safetensors"
     assert weights.stat().st_size < 10e6
     assert all(value.isfinite().all() for value in model.state_dict().values())
+
+
+def test_the_model_in_the_box_lists_the_nouns_of_its_captions():
+    captions = [caption for index in range(300) for caption in scene(index).captions]
+    finder = NounFinder("pattern")
+    counts = merged_plurals(Counter(noun for one in captions for noun in finder.find(one)))
+    coverage = catalogue.load("storybook").coverage
+    assert coverage == catalogue.packaged_coverage()["storybook"]
+    assert counts.keys() <= coverage.nouns.keys()
+    for noun in ("sky", "car", "sea"):
+        assert coverage.nouns[noun] / 300_000 == pytest.approx(counts[noun] / 900, rel=0.3)
 
 
 def test_the_model_in_the_box_knows_sky_and_grass():

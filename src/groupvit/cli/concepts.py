@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from groupvit.cli.inputs import images_of
-from groupvit.cli.models import load_model
+from groupvit.cli.models import load_model, warn_of_unknown_words
 from groupvit.cli.options import Images, ModelOptions, Words
 from groupvit.errors import InputError
 from groupvit.progress import counted
@@ -47,6 +47,7 @@ def concepts(
     make_folder(out)
     console = Console(highlight=False, soft_wrap=True)
     segmenter = load_model(console, options.model, options.segmenter)
+    warn_of_unknown_words(console, segmenter, labels)
     with counted("images") as progress:
         found = find_concepts(segmenter, paths, words, num_examples=examples, on_progress=progress)
     write_text(out / PAGE, concepts_page(found, model=options.model, num_images=len(paths)))

@@ -33,17 +33,25 @@ def convert(
             its settings.
         overwrite: Replace the folder if it exists.
     """
+    from groupvit.text.coverage import Coverage
     from groupvit.weights import catalogue, checkpoint, hugging_face
 
     console = Console(highlight=False)
     load = partial(catalogue.load, source, revision=revision, heads=heads)
-    model, origin, inference, background = load_model(console, source, load)
+    model, origin, inference, background, coverage = load_model(console, source, load)
     if to == "groupvit":
         checkpoint.save(
-            out, model, origin, inference=inference, background=background, overwrite=overwrite
+            out,
+            model,
+            origin,
+            inference=inference,
+            background=background,
+            coverage=coverage,
+            overwrite=overwrite,
         )
     else:
-        for name in hugging_face.save(out, model, overwrite=overwrite):
+        left_out = hugging_face.save(out, model, overwrite=overwrite)
+        for name in [*left_out, *(["domain and words"] if coverage != Coverage() else [])]:
             console.print(f"left out, as that layout has no place for it: {name}")
     count = sum(parameter.numel() for parameter in model.parameters())
     console.print(f"{origin.source} ({origin.layout}), {count:,} parameters, is now {out}")

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from groupvit.cli.background import BackgroundOptions
 from groupvit.cli.benchmarks import ROOT, check_masks, open_benchmark
-from groupvit.cli.models import load_model
+from groupvit.cli.models import load_model, warn_of_unknown_words
 from groupvit.cli.options import Flag, ModelOptions, Words
 from groupvit.errors import InputError
 from groupvit.progress import counted
@@ -78,6 +78,7 @@ def evaluate(
     """
     from groupvit.distributed import session
     from groupvit.evaluation.evaluate import evaluate as run
+    from groupvit.evaluation.measurement import prescribed_labels
     from groupvit.evaluation.reports import writing
     from groupvit.probes.clusters import Clustering, ClusteringSegmenter
 
@@ -92,6 +93,7 @@ def evaluate(
         masks_line = check_masks(opened)
         load = partial(options.segmenter, benchmark=opened.key, device=str(ranks.device))
         segmenter = load_model(console, options.model, load)
+        warn_of_unknown_words(console, segmenter, prescribed_labels(opened, segmenter.protocol))
         used = background.resolve(opened.labels, segmenter.default_background)
         if clustering is not None:
             segmenter = ClusteringSegmenter(segmenter, clustering)

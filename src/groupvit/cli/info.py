@@ -1,13 +1,20 @@
-"""`groupvit info`: architecture, number of parameters and origin of a model."""
+"""`groupvit info`: architecture, number of parameters, origin and words of a model."""
 
+from collections.abc import Iterable
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from groupvit.text.coverage import Coverage
     from groupvit.weights.checkpoint import LoadedModel
+
+SHOWN = 20
+"""Number of nouns, and of distilled names, that are listed."""
 
 
 def info(
@@ -16,7 +23,10 @@ def info(
     *,
     revision: str | None = None,
 ) -> int:
-    """Show the architecture of a model, its number of parameters, and its origin.
+    """Show the architecture of a model, its number of parameters, its origin, and its words.
+
+    The words are the most frequent nouns of the captions that it was trained with, and names that
+    it learned from a classifier; models from elsewhere have none.
 
     Args:
         model: A bundled name (storybook, random), a folder, a file of weights, or a hub id such as
@@ -30,13 +40,14 @@ def info(
 
 
 def _table(loaded: "LoadedModel") -> Table:
-    model, origin, inference, background = loaded
+    model, origin, inference, background, _ = loaded
     image, text = model.config.image, model.config.text
     table = Table(show_header=False, box=None, padding=(0, 2))
     table.add_row("from", origin.source)
     table.add_row("layout", origin.layout)
     if not origin.trained:
         table.add_row("", "[yellow]untrained: its results are meaningless[/]")
+    _add_words(table, loaded.coverage)
     table.add_row("images", f"{image.image_size} px in training, patches of {image.patch_size}")
     for number, stage in enumerate(image.stages, start=1):
         grouped = f", {stage.num_group_tokens} group tokens, {stage.num_groups} groups"
@@ -70,3 +81,20 @@ def _table(loaded: "LoadedModel") -> Table:
         count = sum(p.numel() for one in parts for p in one.parameters())
         table.add_row(f"parameters, {name}", f"{count:,}")
     return table
+
+
+def _add_words(table: Table, coverage: "Coverage") -> None:
+    """Rows for the domain, the nouns of the captions, and distilled names; none if unknown."""
+    if coverage.domain:
+        table.add_row("domain", escape(coverage.domain))
+    if coverage.nouns:
+        count = f"{len(coverage.nouns):,}{'' if coverage.is_complete else ', the most frequent'}"
+        counted = (f"{noun} {number:,}" for noun, number in coverage.nouns.items())
+        table.add_row("nouns of captions", f"{count}: {_listed(counted, len(coverage.nouns))}")
+    if coverage.distilled:
+        number = len(coverage.distilled)
+        table.add_row("names distilled", f"{number:,}: {_listed(coverage.distilled, number)}")
+
+
+def _listed(words: Iterable[str], number: int) -> str:
+    return escape(", ".join(islice(words, SHOWN))) + (", ..." if number > SHOWN else "")

@@ -2,7 +2,7 @@
 
 import os
 import weakref
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -82,6 +82,24 @@ class Shards:
                 self._open.popitem(last=False)
         self._open.move_to_end(shard)
         return self._open[shard]
+
+
+def count_nouns(shards: Sequence[Shard]) -> Counter[str]:
+    """Occurrences of the nouns in the captions of all shards, read from their indexes.
+
+    About a microsecond a caption.
+
+    Raises:
+        InputError: An index cannot be read.
+    """
+    counts = Counter[bytes]()
+    for shard in shards:
+        index = _slices(shard)
+        starts = index["noun_starts"][:].tolist()
+        joined = index["nouns"][:].tobytes() if starts[-1] else b""
+        for start, end in pairwise(starts):
+            counts.update(joined[start:end].split())
+    return Counter({noun.decode("utf-8", "replace"): count for noun, count in counts.items()})
 
 
 def _slices(shard: Shard) -> Mapping[str, Any]:

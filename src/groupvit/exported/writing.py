@@ -71,6 +71,7 @@ def write(
         inference=loaded.inference,
         background=loaded.background,
         labels=split_labels(labels),
+        coverage=loaded.coverage,
     )
     with checkpoint.new_folder(folder, overwrite=overwrite) as beside:
         folders.write_beside_graphs(beside, settings, loaded.model)

@@ -64,6 +64,7 @@ class ClusteringSegmenter(Segmenter):
             origin=segmenter.origin,
             inference=segmenter.inference,
             background=segmenter.calibrated,
+            coverage=segmenter.coverage,
             protocol=segmenter.protocol,
             device=segmenter.device,
             dtype=str(segmenter.dtype).removeprefix("torch."),

@@ -1,5 +1,6 @@
 """The segmenter: a model that is loaded once and labels the pixels of images."""
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,15 +17,14 @@ from torch import Tensor
 from groupvit import imaging
 from groupvit.devices import usable
 from groupvit.errors import InputError
-from groupvit.exported.folder import is_exported
-from groupvit.exported.network import ExportedNetwork
 from groupvit.exported.runtimes import Runtime
 from groupvit.model.groupvit import GroupViT
 from groupvit.model.inference import DEFAULT_INFERENCE, InferenceConfig, Naming
 from groupvit.model.precision import with_matrices_in
-from groupvit.segmentation import encoding
+from groupvit.segmentation import encoding, loading
 from groupvit.segmentation import protocol as protocols
 from groupvit.segmentation.groups import GroupedImage
+from groupvit.segmentation.known_words import KnownWords, UnknownWordWarning
 from groupvit.segmentation.labels import Labels, held, parse
 from groupvit.segmentation.network import Network
 from groupvit.segmentation.preparation import normalize
@@ -35,8 +35,8 @@ from groupvit.segmentation.score_map import assemble, refined
 from groupvit.segmentation.tables import Scorer
 from groupvit.segmentation.word_embeddings import WordEmbeddings
 from groupvit.text.background import Background, Certainty, as_background
+from groupvit.text.coverage import Coverage
 from groupvit.text.prompts import BACKGROUND, list_of_texts
-from groupvit.weights import catalogue
 from groupvit.weights.checkpoint import Origin
 
 ImageInput = str | Path | Image.Image | np.ndarray
@@ -63,6 +63,7 @@ class Segmenter:
         origin: Origin | None = None,
         inference: InferenceConfig = DEFAULT_INFERENCE,
         background: Background | None = None,
+        coverage: Coverage = Coverage(),  # noqa: B008 - it is frozen
         protocol: Protocol | str = OURS,
         device: str | torch.device = "cpu",
         dtype: str = "float32",
@@ -75,6 +76,7 @@ class Segmenter:
             origin: Source of its weights.
             inference: Settings that suit the model, used where the protocol leaves them open.
             background: Background thresholds that the model was calibrated to, if it was.
+            coverage: Domain and words of its training data; empty: unknown.
             protocol: Protocol, or its name: `ours`, `quick`, `groupvit`, `tcl`, `sclip`.
             device: Device to compute on, such as `cpu`, `cuda`, or `auto`: a GPU if there is one.
             dtype: `float32`, or `bfloat16`: encoders run under autocast, with a copy of the present
@@ -116,6 +118,8 @@ class Segmenter:
         if isinstance(network, GroupViT) and self.dtype != torch.float32:
             self._network = with_matrices_in(network, self.dtype)
         self._words = WordEmbeddings(self._network)
+        self.coverage = coverage
+        self.known_words = KnownWords(coverage, network, self.protocol.templates[0])
 
     @classmethod
     def load(
@@ -143,34 +147,15 @@ class Segmenter:
             batch_size: Number of windows in a batch.
             runtime: Runtime of an exported model, `onnxruntime` or `openvino`; None: the first.
         """
-        folder = Path(str(name)).expanduser()
-        if is_exported(folder):
-            if str(device) not in ("auto", "cpu"):
-                raise InputError(f"an exported model runs on the CPU, not on {device}; try cpu")
-            exported = ExportedNetwork(folder, runtime=runtime or "onnxruntime", dtype=dtype)
-            return cls(
-                exported,
-                origin=exported.settings.origin,
-                inference=exported.settings.inference,
-                background=exported.settings.background,
-                protocol=protocol,
-                device="cpu",
-                dtype=dtype,
-                batch_size=batch_size,
-            )
-        if runtime is not None:
-            raise InputError(
-                f"{name} is no exported model, so that {runtime} cannot run it; "
-                "groupvit export makes one"
-            )
-        loaded = catalogue.load(name, revision=revision)
+        found = loading.load(name, revision=revision, device=device, dtype=dtype, runtime=runtime)
         return cls(
-            loaded.model,
-            origin=loaded.origin,
-            inference=loaded.inference,
-            background=loaded.background,
+            found.network,
+            origin=found.origin,
+            inference=found.inference,
+            background=found.background,
+            coverage=found.coverage,
             protocol=protocol,
-            device=device,
+            device=device if isinstance(found.network, GroupViT) else "cpu",
             dtype=dtype,
             batch_size=batch_size,
         )
@@ -271,6 +256,8 @@ class Segmenter:
         """
         background = self._background(background, texts := held(labels))
         parsed = parse(texts, background)  # mistakes in labels are found before the work on images
+        if sentences := self.known_words.new_warnings(parsed.words):
+            warnings.warn(". ".join(sentences), UnknownWordWarning, stacklevel=2)
         several = list(images) if isinstance(images, (list, tuple)) else [images]
         results = [
             self.label(grouped, parsed, background=background, top_labels=top_labels)
@@ -372,6 +359,13 @@ class Segmenter:
             raise InputError("words is empty; give at least one word, such as dog")
         with self._inference():
             return self._words.embed(words, self.protocol.templates)
+
+    def unknown_words(self, labels: Iterable[str] | Labels) -> dict[str, tuple[str, ...]]:
+        """The nearest known words of each word of labels that the model was not trained with.
+
+        None are unknown if the model does not store its words; see `KnownWords.unknown`.
+        """
+        return self.known_words.unknown(parse(labels).words)
 
     def embed_images(
         self, pixels: UInt8[Tensor, "image 3 height width"]

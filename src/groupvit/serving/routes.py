@@ -83,7 +83,8 @@ class Routes:
     ) -> Any:
         """Segment an image by labels.
 
-        The response is JSON with COCO run lengths, or a PNG if the client accepts image/png.
+        The response is JSON with COCO run lengths, or a PNG if the client accepts image/png. Only
+        JSON has the warnings about words that the model was not trained with.
         """
         background_settings = None
         self._service.limits.check_labels([*labels, *background_words])
@@ -104,7 +105,8 @@ class Routes:
             )
             if "image/png" in accept:
                 return Response(_png(result, view), media_type="image/png")
-            return SegmentResponse.of(result)
+            warnings = self._service.segmenter.known_words.warnings(parsed.words)
+            return SegmentResponse.of(result, warnings)
 
         return await self._service.compute(pixels, finish)
 
@@ -121,10 +123,12 @@ class Routes:
         pixels = None if image is None else await self._service.decode(await image.read())
 
         def finish(grouped: GroupedImage | None) -> EmbedResponse:
-            embeddings = self._service.segmenter.embed_words(words) if words else torch.empty(0)
+            segmenter = self._service.segmenter
+            embeddings = segmenter.embed_words(words) if words else torch.empty(0)
             return EmbedResponse(
                 words=dict(zip(words, embeddings.tolist(), strict=True)),
                 image=None if grouped is None else _mean_embedding(grouped),
+                warnings=segmenter.known_words.warnings(words),
             )
 
         return await self._service.compute(pixels, finish)

@@ -14,6 +14,7 @@ CHANGEABLE = frozenset(
     {
         "out",
         "steps",
+        "domain",
         "device",
         "compile",
         "chunk",

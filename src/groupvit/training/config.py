@@ -11,6 +11,7 @@ from groupvit.data.config import DataConfig
 from groupvit.errors import InputError
 from groupvit.model.config import GroupViTConfig
 from groupvit.model.inference import InferenceConfig
+from groupvit.text.coverage import Coverage
 
 Frozen = Literal["text", "all-but-groups"]
 """Parts that can be frozen: the text encoder with its projector, or everything but the group
@@ -168,6 +169,9 @@ class TrainingConfig:
     another number of group tokens the first are taken."""
     freeze: Annotated[tuple[Frozen, ...], tyro.conf.arg(help_behavior_hint=shown_default)] = ()
     """Frozen parts: text (encoder and projector), all-but-groups."""
+    domain: str = ""
+    """Images that the model suits, a noun phrase such as "drawn scenes", stored with the model;
+    empty: unknown, or that of the model to start from."""
     steps: int = 210_000
     """Length of the run; the default is 30 epochs of the paper's data."""
     seed: int = 0
@@ -231,6 +235,7 @@ class TrainingConfig:
                 f"{self.objective.background_layer_weight} and "
                 f"model.background_layer {self.model.background_layer}; set both or neither"
             )
+        Coverage(domain=self.domain)
         self._check_uses()
 
     def _check_uses(self) -> None:

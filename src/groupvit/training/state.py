@@ -5,7 +5,9 @@ numbers (drop path, Gumbel noise, augmentation) therefore depend on no earlier s
 is resumed from a checkpoint equals the uninterrupted run bit for bit.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +22,8 @@ from groupvit.errors import InputError
 from groupvit.evaluation.during_training import quick_scores
 from groupvit.model.groupvit import GroupViT
 from groupvit.model.image_encoder import MakeGrouping, grouping_block
+from groupvit.text.coverage import Coverage, most_frequent
+from groupvit.text.nouns import merged_plurals
 from groupvit.training import batch_norm, checkpoints, optim
 from groupvit.training.checkpoints import Progress, Snapshot
 from groupvit.training.config import TrainingConfig
@@ -56,6 +60,7 @@ class TrainingState:
         ranks: Processes that train together.
         run: Run folder; if it holds a checkpoint, the state starts from the latest.
         make_grouping: Maker of the grouping blocks, for blocks of your own.
+        nouns: Occurrences of the nouns in all captions, which the main rank saves with the model.
 
     Raises:
         InputError: The checkpoint, or the model to start from, does not fit.
@@ -68,10 +73,11 @@ class TrainingState:
         run: RunFolder,
         *,
         make_grouping: MakeGrouping = grouping_block,
+        nouns: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self.config, self.ranks, self._run = config, ranks, run
         latest = run.latest()
-        model, self.start_notes = _first_model(config, make_grouping, continued=latest is not None)
+        model, self.start_notes, earlier = _first_model(config, make_grouping, latest)
         model = model.to(ranks.device)
         batch_norm.synchronize(model, ranks)
         optim.freeze(model, config.freeze)
@@ -82,6 +88,7 @@ class TrainingState:
             EMA(model, config.ema_decay) if config.ema_decay else None,
             Progress(global_batch_size=config.data.batch_size * ranks.world_size),
             config.inference,
+            _coverage(config, nouns, earlier),
         )
         if latest is not None:
             self.state = checkpoints.read(latest, self.state)
@@ -103,7 +110,7 @@ class TrainingState:
 
     def step(self, batch: Batch, stop: StopRequest) -> Done:
         """Train on a batch; nothing is updated if the loss or the gradient is not finite."""
-        model, optimizer, average, progress, _ = self.state
+        model, optimizer, average, progress, *_ = self.state
         self._seed(progress.step)
         optimizer.zero_grad()
         statistics = [buffer.clone() for buffer in model.buffers()]
@@ -204,14 +211,36 @@ def seed_of(*keys: int) -> int:
     return int(np.random.SeedSequence(keys).generate_state(1, np.uint64)[0])
 
 
+class _First(NamedTuple):
+    """Model at the beginning of a run, notes about its start, and what it was trained with."""
+
+    model: GroupViT
+    notes: list[str]
+    coverage: Coverage | None
+    """None: its weights are random."""
+
+
 def _first_model(
-    config: TrainingConfig, make_grouping: MakeGrouping, *, continued: bool
-) -> tuple[GroupViT, list[str]]:
-    """Model at the beginning of a run, the same on all ranks, and notes about its start."""
+    config: TrainingConfig, make_grouping: MakeGrouping, latest: Path | None
+) -> _First:
+    """Model at the beginning, the same on all ranks; a checkpoint is read into it later."""
     torch.manual_seed(seed_of(config.seed))
     fresh = GroupViT(config.model, make_grouping=make_grouping)
-    if not config.start or continued:
-        return fresh, []
-    tensors = catalogue.load(config.start).model.state_dict()
-    values, notes = fitted(fresh.state_dict(), tensors)
-    return checkpoint.fill(config.model, values, where=config.start), notes
+    if latest is not None:
+        return _First(fresh, [], checkpoint.read_coverage(latest))
+    if not config.start:
+        return _First(fresh, [], None)
+    start = catalogue.load(config.start)
+    values, notes = fitted(fresh.state_dict(), start.model.state_dict())
+    model = checkpoint.fill(config.model, values, where=config.start)
+    return _First(model, notes, start.coverage if start.origin.trained else None)
+
+
+def _coverage(
+    config: TrainingConfig, nouns: Mapping[str, int], earlier: Coverage | None
+) -> Coverage:
+    """Coverage of the model after training: without words if those of its start are unknown."""
+    is_known = not config.start or earlier is None or earlier.has_words
+    words = most_frequent(merged_plurals(nouns)) if is_known else {}
+    found = Coverage(domain=config.domain, nouns=words)
+    return found if earlier is None else found.joined(earlier)

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from groupvit import distributed
 from groupvit.data.loader import Batches, stream
+from groupvit.data.shards import count_nouns
 from groupvit.distributed import Ranks
 from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.folder import read_folder
@@ -57,7 +58,8 @@ def train(
             if ranks.is_main:
                 run.check_shards([shard.path for shard in batches.shards], changed=changed)
             agreement.check(config, batches, run, ranks)
-            state = TrainingState(config, ranks, run, make_grouping=make_grouping)
+            nouns = count_nouns(batches.shards) if ranks.is_main else {}
+            state = TrainingState(config, ranks, run, make_grouping=make_grouping, nouns=nouns)
         except InputError:
             if ranks.is_main:
                 run.withdraw()

@@ -69,7 +69,7 @@ def build(service: Service) -> Page:
                 labels = _label_input(suggested)
             with gr.Column(elem_id="result"):
                 view = gr.Radio(_views(segmenter), value=LABELS, label="Show")
-                viewer = component("viewer", LABELS, image="", overlays={})
+                viewer = component("viewer", LABELS, image="", overlays={}, warnings=[])
                 with gr.Row():
                     buttons = {kind: gr.Button(DOWNLOADS[kind], size="sm") for kind in DOWNLOADS}
             with gr.Column(elem_id="settings"):
