@@ -1,7 +1,12 @@
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from groupvit.segmentation.expansion import MOST, LabelParser
 from groupvit.segmentation.labels import parse
+from groupvit.segmentation.protocol import OURS
+from groupvit.segmentation.segmenter import Segmenter
 from groupvit.text.background import Background
 from groupvit.text.coverage import Coverage
 
@@ -87,3 +92,31 @@ def test_without_known_words_no_label_is_expanded(coverage):
 def test_parsed_labels_stay(parser):
     labels = parse(["person"])
     assert parser(labels) is labels
+
+
+def test_ours_expands_and_published_protocols_do_not(tiny_model, street):
+    coverage = Coverage(nouns=COUNTS)
+    result = Segmenter(tiny_model, coverage=coverage)(street(32, 48), ["aeroplane", "dog"])
+    words = ("plane", "airplane", "jet")
+    assert result.expansions == {"aeroplane": words}
+    assert result.labels == ("aeroplane", "dog")
+    for protocol in ("groupvit", "tcl", "sclip", replace(OURS, lexicon=False)):
+        segmenter = Segmenter(tiny_model, coverage=coverage, protocol=protocol)
+        assert segmenter.parse(["aeroplane", "dog"]).words == ("aeroplane", "dog")
+    assert Segmenter(tiny_model, coverage=coverage, protocol="quick").parse(["person"]).expanded
+
+
+def test_expansion_equals_synonyms_by_hand(tiny_model, street):
+    segmenter = Segmenter(tiny_model, coverage=Coverage(nouns=COUNTS))
+    expanded, by_hand = (
+        segmenter(street(32, 48), [label, "grass"]) for label in ("car", "car|taxi")
+    )
+    np.testing.assert_array_equal(expanded.label_map, by_hand.label_map)
+    np.testing.assert_allclose(expanded.scores, by_hand.scores, atol=1e-6)
+    listed = str(replace(expanded, label_map=np.zeros_like(expanded.label_map)))
+    assert listed.endswith("100.0%  car (car, taxi)")
+
+
+def test_an_expanded_label_is_not_unknown(tiny_model):
+    segmenter = Segmenter(tiny_model, coverage=Coverage(nouns=COUNTS))
+    assert list(segmenter.unknown_words(["aeroplane", "zeppelin"])) == ["zeppelin"]

@@ -4,7 +4,7 @@ import pytest
 
 from groupvit.errors import InputError
 from groupvit.text import lexicon
-from groupvit.text.lexicon import Entry, broader, entries, look_up, parse, words_for
+from groupvit.text.lexicon import Entry, broader, entries, find, parse, words_for
 
 
 def test_entries_are_read_in_their_order():
@@ -57,12 +57,12 @@ def test_words_of_a_label(label, word):
 
 def test_a_label_without_entry_has_no_words():
     assert words_for("zeppelin") == () == words_for("")
-    assert look_up("zeppelin") is None
+    assert find("zeppelin") is None
 
 
 def test_a_label_is_known_as_whole_or_by_its_head_noun():
-    assert look_up("dining table").whole
-    assert not look_up("wooden table").whole
+    assert find("dining table").whole
+    assert not find("wooden table").whole
 
 
 def test_broader_words_are_one_level_up():

@@ -108,7 +108,8 @@ class Measurement:
             words = len(self.background.words)
             parts.append(threshold + (f" and by {words} words" if words else ""))
         if self.expansions:
-            parts.append(f"{len(self.expansions)} labels expanded by the lexicon")
+            count = len(self.expansions)
+            parts.append(f"{count} label{'s'[: count > 1]} expanded by the lexicon")
         compared = f"clusters ({self.clusters})" if self.clusters else self.naming
         return "; ".join([*parts, f"naming by {compared}"])
 

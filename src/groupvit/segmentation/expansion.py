@@ -6,7 +6,8 @@ from groupvit.segmentation.known_words import MIN_COUNT
 from groupvit.segmentation.labels import Labels, parse
 from groupvit.text.background import Background
 from groupvit.text.coverage import Coverage
-from groupvit.text.lexicon import Found, look_up
+from groupvit.text.lexicon import Found
+from groupvit.text.lexicon import find as find_entry
 from groupvit.text.nouns import head_noun, number_forms
 
 MOST = 8
@@ -50,7 +51,7 @@ class LabelParser:
 
     def _expansions(self, labels: Labels) -> dict[str, tuple[str, ...]]:
         """Words of every label that is expanded."""
-        found = {name: entry for name in labels.plain if (entry := look_up(name))}
+        found = {name: entry for name in labels.plain if (entry := find_entry(name))}
         taken = _forms(labels)
         owners = _owners(found)
         expansions = {}

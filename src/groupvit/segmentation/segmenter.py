@@ -122,7 +122,7 @@ class Segmenter:
         self.coverage = coverage
         self.known_words = KnownWords(coverage, network, self.protocol.templates[0])
         self.parse = LabelParser(coverage if self.protocol.lexicon else None)
-        """Parser of labels, which expands them by the lexicon if the protocol says so."""
+        """Parser of labels, which expands them by the lexicon where the protocol is set so."""
 
     @classmethod
     def load(

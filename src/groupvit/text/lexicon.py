@@ -1,7 +1,7 @@
 """Lexicon of everyday visible things and stuff: synonyms and narrower words of their names.
 
-Captions say "man" or "jet" where a label says "person" or "aeroplane". The lexicon lists such words
-for about 200 kinds of things and stuff. It is general English, and made for no benchmark.
+Captions have "man" or "jet" where a label is "person" or "aeroplane". The lexicon lists such words
+for about 220 kinds of things and stuff. It is general English, and made for no benchmark.
 """
 
 from collections.abc import Mapping
@@ -66,7 +66,7 @@ class Found(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def look_up(label: str) -> Found | None:
+def find(label: str) -> Found | None:
     """Words for a label, whatever its case, hyphens and spaces; None if the lexicon has none.
 
     A plural has those of its singular. A label of several words that is no name in it has those of
@@ -83,8 +83,8 @@ def look_up(label: str) -> Found | None:
 
 
 def words_for(label: str) -> tuple[str, ...]:
-    """Words of the lexicon for a label, without itself; see `look_up`."""
-    found = look_up(label)
+    """Words of the lexicon for a label, without itself; see `find`."""
+    found = find(label)
     return found.words if found else ()
 
 
