@@ -52,6 +52,19 @@ def test_the_folder_says_what_was_measured_and_how(evaluate, model, folder, tmp_
     assert (out / "report.html").read_text().count("<article") == 2
 
 
+def test_floors_are_printed_unless_they_are_unwanted(evaluate, tmp_path):
+    printed = evaluate("--out", tmp_path)[1]
+    for expected in ("everywhere", "floor: oracle of blind grid", "Stage 2: the groups ("):
+        assert expected in printed
+    [first, last] = json.loads((tmp_path / "scores.json").read_text())["floors"]
+    assert first["num_parts"] >= 1
+    assert set(last["floors"]) == {"blind grid", "color and place"}
+    printed = evaluate("--no-floors")[1]
+    assert "everywhere" in printed
+    assert "blind grid" not in printed
+    assert "exclude each other" in evaluate("--floors", "--no-floors")[2]
+
+
 def test_a_run_that_was_done_is_not_done_again(evaluate, tmp_path):
     evaluate("--limit", 2, "--out", tmp_path / "out")
     code, printed, _ = evaluate("--out", tmp_path / "out")

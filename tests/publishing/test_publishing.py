@@ -54,6 +54,7 @@ def evaluation(tmp_path):
             "background_words": [],
             "dtype": "float32",
             "scores": {"miou": 0.85, "pixel_accuracy": 0.9, "iou": {"sky": 0.9, "sea": 0.8}},
+            "confusion": [[9, 1], [2, 8]],
             "boundary": {"miou": 0.6},
             "oracles": [{"miou": 0.8}, {"miou": 0.9}],
         }

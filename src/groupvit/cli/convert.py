@@ -9,6 +9,7 @@ from rich.console import Console
 
 from groupvit.cli.models import load_model
 from groupvit.cli.options import Flag
+from groupvit.errors import InputError
 
 
 def convert(
@@ -19,6 +20,7 @@ def convert(
     to: Literal["groupvit", "huggingface"] = "groupvit",
     revision: str | None = None,
     heads: int | None = None,
+    half: Flag = False,
     overwrite: Flag = False,
 ) -> int:
     """Write a model as a checkpoint folder, in the layout of this package or of transformers.
@@ -31,11 +33,15 @@ def convert(
         revision: Branch, tag or commit of a model on the hub.
         heads: Attention heads of the image encoder, for an original .pth file that does not hold
             its settings.
+        half: Write matrices and kernels in half precision, about half as large; in this package's
+            layout only.
         overwrite: Replace the folder if it exists.
     """
     from groupvit.text.coverage import Coverage
     from groupvit.weights import catalogue, checkpoint, hugging_face
 
+    if half and to != "groupvit":
+        raise InputError(f"--half does not apply to the layout {to!r}; leave out one of them")
     console = Console(highlight=False)
     load = partial(catalogue.load, source, revision=revision, heads=heads)
     model, origin, inference, background, coverage = load_model(console, source, load)
@@ -47,6 +53,7 @@ def convert(
             inference=inference,
             background=background,
             coverage=coverage,
+            half=half,
             overwrite=overwrite,
         )
     else:

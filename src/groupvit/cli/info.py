@@ -1,6 +1,6 @@
 """`groupvit info`: architecture, number of parameters, origin and words of a model."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from groupvit.model.config import ImageEncoderConfig
     from groupvit.text.coverage import Coverage
     from groupvit.weights.checkpoint import LoadedModel
 
@@ -39,6 +40,19 @@ def info(
     return 0
 
 
+def _encoder(image: "ImageEncoderConfig") -> Iterator[tuple[str, str]]:
+    """Rows about the stages of an image encoder."""
+    if image.grouping == "rounds":
+        yield "stem", f"{image.stem}, pretrained; tokens of width {image.dim}"
+        for number, stage in enumerate(image.stages[:-1], start=1):
+            yield f"stage {number}", f"{stage.num_groups} groups, found in each image"
+        return
+    for number, stage in enumerate(image.stages, start=1):
+        grouped = f", {stage.num_group_tokens} group tokens, {stage.num_groups} groups"
+        ends = grouped if stage.num_groups else ""
+        yield f"stage {number}", f"{stage.depth} blocks of width {image.dim}{ends}"
+
+
 def _table(loaded: "LoadedModel") -> Table:
     model, origin, inference, background, _ = loaded
     image, text = model.config.image, model.config.text
@@ -48,11 +62,10 @@ def _table(loaded: "LoadedModel") -> Table:
     if not origin.trained:
         table.add_row("", "[yellow]untrained: its results are meaningless[/]")
     _add_words(table, loaded.coverage)
-    table.add_row("images", f"{image.image_size} px in training, patches of {image.patch_size}")
-    for number, stage in enumerate(image.stages, start=1):
-        grouped = f", {stage.num_group_tokens} group tokens, {stage.num_groups} groups"
-        ends = grouped if stage.num_groups else ""
-        table.add_row(f"stage {number}", f"{stage.depth} blocks of width {image.dim}{ends}")
+    patch = image.embedded_patch_size
+    table.add_row("images", f"{image.image_size} px in training, patches of {patch}")
+    for row in _encoder(image):
+        table.add_row(*row)
     table.add_row("grouping block", image.grouping)
     table.add_row("naming", inference.naming)
     if inference.scale is not None:
@@ -77,7 +90,7 @@ def _table(loaded: "LoadedModel") -> Table:
         "projectors": None,
         "all": model,
     }.items():
-        parts = [part] if part else [model.image_projector, model.text_projector]
+        parts = [part] if part else [model.segment_projector, model.text_projector]
         count = sum(p.numel() for one in parts for p in one.parameters())
         table.add_row(f"parameters, {name}", f"{count:,}")
     return table

@@ -52,6 +52,16 @@ class Reader:
             Caption(text, tuple(words.split())) for text, words in zip(texts, nouns, strict=True)
         ]
 
+    def nouns(self) -> Iterator[list[str]]:
+        """Nouns of all captions of each sample, in order, with repetitions."""
+        firsts = self._index["first_captions"][:].tolist()
+        starts, joined = self._index["noun_starts"][:].tolist(), b""
+        if starts[-1]:
+            joined = self._index["nouns"][:].tobytes()
+        for first, last in pairwise(firsts):
+            texts = [joined[starts[n] : starts[n + 1]] for n in range(first, last)]
+            yield b" ".join(texts).decode("utf-8", "replace").split()
+
     def _strings(self, name: str, first: int, last: int) -> Iterator[str]:
         starts = self._index[f"{name}_starts"][first : last + 1].tolist()
         joined = b""

@@ -52,6 +52,10 @@ class Bases(NamedTuple):
     coarse: Float[Tensor, "coarse_dim coarse_axis"]
 
 
+AXES = (16, 32, 32)
+"""Axes of the bases of the three maps."""
+
+
 class Cues(NamedTuple):
     """Cues of the tokens of images, row by row."""
 
@@ -80,7 +84,7 @@ def cues(taps: Taps, coarse: Float[Tensor, "batch coarse_dim height width"], bas
     height, width = taps.fine.shape[-2:]
     maps = (
         *(
-            _resized(_projected(features.float(), basis), (height, width))
+            resized(_projected(features.float(), basis), (height, width))
             for features, basis in zip((taps.fine, taps.middle, coarse), bases, strict=True)
         ),
         lab(taps.colors.float()),
@@ -89,15 +93,41 @@ def cues(taps: Taps, coarse: Float[Tensor, "batch coarse_dim height width"], bas
     return Cues(*(_standardized(one) for one in maps))
 
 
+def fit_bases(taps: Taps, coarse: Float[Tensor, "batch coarse_dim height width"]) -> Bases:
+    """Principal axes of the maps of many images, the largest variance first, not whitened.
+
+    They are the eigenvectors of the covariance over all places of all images, in float64; of each
+    the entry of largest size is positive.
+
+    Args:
+        taps: Maps of the lower half of the trunk.
+        coarse: Last map of the upper half.
+    """
+    maps = taps.fine, taps.middle, coarse
+    return Bases(*(_principal(*pair) for pair in zip(maps, AXES, strict=True)))
+
+
+def _principal(
+    features: Float[Tensor, "batch dim height width"], num_axes: int
+) -> Float[Tensor, "dim axis"]:
+    rows = rearrange(features, "batch dim height width -> (batch height width) dim").double()
+    centered = rows - rows.mean(dim=0)
+    axes: Tensor = torch.linalg.eigh(centered.mT @ centered).eigenvectors.flip(1)[:, :num_axes]
+    largest = axes.gather(0, axes.abs().max(dim=0, keepdim=True).indices)
+    exact: Tensor = axes * largest.sign()
+    return exact.float().contiguous()
+
+
 def _projected(
     features: Float[Tensor, "batch dim height width"], basis: Float[Tensor, "dim axis"]
 ) -> Float[Tensor, "batch axis height width"]:
     return torch.einsum("bdhw,da->bahw", features, basis.to(features.dtype))
 
 
-def _resized(
+def resized(
     features: Float[Tensor, "batch dim height width"], size: tuple[int, int]
 ) -> Float[Tensor, "batch dim new_height new_width"]:
+    """Maps brought to (height, width), bilinear."""
     if features.shape[-2:] == size:
         return features
     return F.interpolate(features, size, mode="bilinear", align_corners=False)

@@ -88,6 +88,11 @@ def _rounded(dim: float) -> int:
     return nearest if nearest >= 0.9 * dim else nearest + 8
 
 
+def middle_dim(variant: Variant) -> int:
+    """Channels of the map of stride 16 of a variant."""
+    return stages(variant)[_NUM_MIDDLE - 1].dim
+
+
 class Taps(NamedTuple):
     """Maps of the lower half, channels first."""
 
@@ -97,6 +102,12 @@ class Taps(NamedTuple):
     """End of the stages of stride 16 (112 channels in lite0)."""
     colors: Float[Tensor, "batch 3 height width"]
     """Mean red, green and blue of each cell of 8 x 8 pixels, [0, 1]."""
+
+
+class Middle(NamedTuple):
+    """Images as the middle maps of the lower half, which is what the upper half takes."""
+
+    map: Float[Tensor, "batch middle_dim middle_height middle_width"]
 
 
 class Upper(NamedTuple):

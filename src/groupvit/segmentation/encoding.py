@@ -51,8 +51,14 @@ def check_naming(network: Network, naming: Naming) -> None:
     """Check that a model has the embeddings that a way of naming needs.
 
     Raises:
-        InputError: It embeds no patches, and the scores of patches are requested.
+        InputError: It embeds no patches, and the scores of patches are requested; or naming by
+            levels of a model whose patches are on another grid than its groups.
     """
+    if naming == "levels" and network.config.image.grouping == "rounds":
+        raise InputError(
+            "naming by levels needs groups that were learned, but this model finds its groups "
+            "inside each image; take naming 'parts' or 'segments'"
+        )
     if naming == "parts" and not network.config.patch_projector:
         raise InputError(
             "naming by parts compares patches with labels, but this model has no projector for "

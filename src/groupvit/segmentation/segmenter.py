@@ -77,8 +77,8 @@ class Segmenter:
             origin: Source of its weights.
             inference: Settings that suit the model, used where the protocol leaves them open.
             background: Background thresholds that the model was calibrated to, if it was.
-            coverage: Domain and words of its training data; empty: unknown.
             protocol: Protocol, or its name: `ours`, `quick`, `groupvit`, `tcl`, `sclip`.
+            coverage: Domain and words of its training data; empty: unknown.
             device: Device to compute on, such as `cpu`, `cuda`, or `auto`: a GPU if there is one.
             dtype: `float32`, or `bfloat16`: encoders run under autocast, with a copy of the present
                 weights; faster on hardware with bfloat16 arithmetic, with slightly other borders.

@@ -9,7 +9,7 @@ import tyro
 from groupvit.config import shown_default
 from groupvit.data.config import DataConfig
 from groupvit.errors import InputError
-from groupvit.model.config import GroupViTConfig
+from groupvit.model.config import TRUNKS, GroupViTConfig
 from groupvit.model.inference import InferenceConfig
 from groupvit.text.coverage import Coverage
 
@@ -118,6 +118,9 @@ class OptimConfig:
 
     lr: float = 1.6e-3
     """Peak learning rate; the default suits a global batch of 4,096."""
+    trunk_lr: float = 0.0
+    """Peak learning rate of the upper half of a pretrained trunk, scheduled as `lr` in proportion;
+    0: it is frozen, as the lower half always is."""
     first_lr: float = 4e-6
     """Learning rate of the first step; it rises linearly from here."""
     last_lr: float = 4e-5
@@ -139,7 +142,7 @@ class OptimConfig:
         """Check that the numbers describe a schedule."""
         for name in ("lr", "eps", "clip"):
             _check_positive(name, getattr(self, name))
-        for name in ("first_lr", "last_lr", "warmup_steps", "weight_decay"):
+        for name in ("trunk_lr", "first_lr", "last_lr", "warmup_steps", "weight_decay"):
             _check(name, getattr(self, name), least=0)
         for name in ("beta1", "beta2"):
             _check_decay(name, getattr(self, name))
@@ -218,10 +221,11 @@ class TrainingConfig:
                 f"optim.warmup_steps is {self.optim.warmup_steps}, more than the {self.steps} "
                 "steps; lower it too"
             )
-        if self.chunk and self.model.image.stem == "convolutions":
+        if self.chunk and self.model.image.stem != "patches":
             raise InputError(
-                f"chunk is {self.chunk}, but the batch norms of the convolutional stem need the "
-                "whole batch at once; leave chunk at 0 or take model.image.stem 'patches'"
+                f"chunk is {self.chunk}, but the batch norms of the stem "
+                f"{self.model.image.stem!r} need the whole batch at once; leave chunk at 0 or take "
+                "model.image.stem 'patches'"
             )
         wants_patches = self.objective.patch_nouns_weight > 0
         if wants_patches != self.model.patch_projector:
@@ -258,6 +262,9 @@ class TrainingConfig:
                 "model.image.stem is 'patches', which has none; leave them out or take stem "
                 "'convolutions'"
             )
+        self._check_trunk()
+        if self.data.cached_crops:
+            self._check_cache()
         every_stage = losses.every_stage or len(image.stages) <= 2
         if self.inference.naming == "levels" and not (
             self.start or (losses.of_segments and every_stage)
@@ -272,6 +279,50 @@ class TrainingConfig:
                 "inference.naming is 'parts', which compares patches with labels, but "
                 "model.patch_projector is False; set it and objective.patch_nouns_weight, or take "
                 "naming 'segments'"
+            )
+
+    def _check_trunk(self) -> None:
+        """Refuse settings that a pretrained trunk with grouping by rounds leaves without effect."""
+        losses = self.objective
+        if self.model.image.stem not in TRUNKS:
+            if self.optim.trunk_lr:
+                raise InputError(
+                    f"optim.trunk_lr is {self.optim.trunk_lr}, but model.image.stem "
+                    f"{self.model.image.stem!r} is no pretrained trunk; leave it at 0"
+                )
+            return
+        of_groups = losses.of_segments or losses.mutual_information_weight > 0
+        if of_groups:
+            raise InputError(
+                "model.image.grouping 'rounds' has no weights that losses of segments or groups "
+                "could train; set objective.segment_nouns_weight, partial_label_weight and "
+                "mutual_information_weight to 0"
+            )
+        if "all-but-groups" in self.freeze:
+            raise InputError(
+                "freeze 'all-but-groups' would freeze everything, as model.image.grouping "
+                "'rounds' has no weights; leave it out"
+            )
+        if self.inference.naming == "levels":
+            raise InputError(
+                "inference.naming is 'levels', which model.image.grouping 'rounds' does not have; "
+                "take another naming"
+            )
+
+    def _check_cache(self) -> None:
+        """Refuse stored features without a trunk, and settings that they leave without effect."""
+        if self.model.image.stem not in TRUNKS:
+            raise InputError(
+                f"data.cached_crops is {self.data.cached_crops}, but model.image.stem "
+                f"{self.model.image.stem!r} is no pretrained trunk whose features could be stored; "
+                f"leave it at 0 or take stem {TRUNKS[0]!r}"
+            )
+        augmentation = self.data.augmentation
+        if augmentation.rand_augment_ops or augmentation.erasing:
+            raise InputError(
+                "data.augmentation.rand_augment_ops and erasing change images in every step, but "
+                f"data.cached_crops is {self.data.cached_crops}, so that features are stored "
+                "before; set both to 0, or data.cached_crops"
             )
 
     @property

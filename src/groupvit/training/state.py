@@ -5,7 +5,7 @@ numbers (drop path, Gumbel noise, augmentation) therefore depend on no earlier s
 is resumed from a checkpoint equals the uninterrupted run bit for bit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -17,9 +17,11 @@ from torch import Tensor
 
 from groupvit.data.augmentation import augment
 from groupvit.data.batch import Batch
+from groupvit.data.index import Shard
 from groupvit.distributed import Ranks
 from groupvit.errors import InputError
 from groupvit.evaluation.during_training import quick_scores
+from groupvit.model.efficientnet import Middle
 from groupvit.model.groupvit import GroupViT
 from groupvit.model.image_encoder import MakeGrouping, grouping_block
 from groupvit.text.coverage import Coverage, most_frequent
@@ -30,6 +32,7 @@ from groupvit.training.config import TrainingConfig
 from groupvit.training.ema import EMA
 from groupvit.training.group_usage import GroupUsage, summary
 from groupvit.training.log import Record
+from groupvit.training.pretrained import start_from_trunk
 from groupvit.training.run_folder import RunFolder
 from groupvit.training.signals import StopRequest
 from groupvit.training.start import fitted
@@ -61,6 +64,8 @@ class TrainingState:
         run: Run folder; if it holds a checkpoint, the state starts from the latest.
         make_grouping: Maker of the grouping blocks, for blocks of your own.
         nouns: Occurrences of the nouns in all captions, which the main rank saves with the model.
+        shards: Shards of the training, which a pretrained trunk begins with; None leaves it drawn
+            at random, for estimates of time and memory.
 
     Raises:
         InputError: The checkpoint, or the model to start from, does not fit.
@@ -74,13 +79,17 @@ class TrainingState:
         *,
         make_grouping: MakeGrouping = grouping_block,
         nouns: Mapping[str, int] = MappingProxyType({}),
+        shards: Sequence[Shard] | None = None,
     ) -> None:
         self.config, self.ranks, self._run = config, ranks, run
         latest = run.latest()
         model, self.start_notes, earlier = _first_model(config, make_grouping, latest)
+        if latest is None and not config.start and shards is not None:
+            start_from_trunk(model, shards, config.data)
         model = model.to(ranks.device)
         batch_norm.synchronize(model, ranks)
         optim.freeze(model, config.freeze)
+        optim.freeze_trunk(model, config.optim)
         optim.freeze_unused_scales(model, config.objective, num_prompts=config.data.num_prompts)
         self.state = Snapshot(
             model,
@@ -187,23 +196,22 @@ class TrainingState:
         torch.manual_seed(seed_of(self.config.seed, 1 + step, self.ranks.rank, 0))
         self._generator.manual_seed(seed_of(self.config.seed, 1 + step, self.ranks.rank, 1))
 
+    def _inputs(self, batch: Batch) -> Float[Tensor, "batch 3 height width"] | Middle:
+        """Input of the image encoder: augmented images, or stored maps as they are."""
+        if batch.features is not None:
+            return Middle(batch.features.middle.float())
+        return augment(batch.images, self.config.data.augmentation, generator=self._generator)
+
     def _forward_backward(self, batch: Batch) -> StepResult:
-        moved = _on(self.ranks.device, batch)
+        moved = batch.to(self.ranks.device)
         return forward_backward(
             self._passes,
-            augment(moved.images, self.config.data.augmentation, generator=self._generator),
+            self._inputs(moved),
             moved,
             self.config.objective,
             self.ranks,
             autocast=torch.bfloat16 if self.config.precision == "bfloat16" else None,
         )
-
-
-def _on(device: torch.device, batch: Batch) -> Batch:
-    images, tokens, prompt_nouns, caption_nouns = (
-        tensor.to(device, non_blocking=True) for tensor in batch[:4]
-    )
-    return Batch(images, tokens, prompt_nouns, caption_nouns, batch.damaged)
 
 
 def seed_of(*keys: int) -> int:

@@ -14,7 +14,7 @@ from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.folder import read_folder
 from groupvit.model.image_encoder import MakeGrouping, grouping_block
 from groupvit.text.tokenizer import Tokenizer
-from groupvit.training import agreement
+from groupvit.training import agreement, caching, changes
 from groupvit.training.config import TrainingConfig
 from groupvit.training.log import Log, Meter, Record
 from groupvit.training.run_folder import RunFolder
@@ -59,11 +59,23 @@ def train(
                 run.check_shards([shard.path for shard in batches.shards], changed=changed)
             agreement.check(config, batches, run, ranks)
             nouns = count_nouns(batches.shards) if ranks.is_main else {}
-            state = TrainingState(config, ranks, run, make_grouping=make_grouping, nouns=nouns)
+            rebuild = changes.covers(changed, changes.CACHE)
+            cached = caching.checked(config, batches, rebuild=rebuild)
+            state = TrainingState(
+                config,
+                ranks,
+                run,
+                make_grouping=make_grouping,
+                nouns=nouns,
+                shards=batches.shards,
+            )
         except InputError:
             if ranks.is_main:
                 run.withdraw()
             raise
+        if cached is not None:
+            # An error from here on keeps the run folder, which holds what is stored so far.
+            caching.complete(cached, config, batches, ranks, console)
         start = state.progress.step
         if start:
             console.print(f"{run.path} resumes after step {start} of {config.steps}", markup=False)

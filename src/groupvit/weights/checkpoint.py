@@ -65,6 +65,7 @@ def save(
     inference: InferenceConfig = DEFAULT_INFERENCE,
     background: Background | None = None,
     coverage: Coverage = Coverage(),  # noqa: B008 - it is frozen
+    half: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Write a checkpoint folder; it appears whole or not at all.
@@ -76,6 +77,7 @@ def save(
         inference: Settings of segmentation that suit the model.
         background: Calibrated thresholds of the background.
         coverage: Domain and words of the training data.
+        half: Write matrices and kernels in half precision; see `halved`.
         overwrite: Replace a model folder that exists.
 
     Raises:
@@ -91,7 +93,34 @@ def save(
         config["background"] = to_values(background)
     if coverage != Coverage():
         config["coverage"] = to_values(coverage)
-    write_folder(folder, {CONFIG_FILE: as_json(config)}, model.state_dict(), overwrite=overwrite)
+    tensors = model.state_dict()
+    write_folder(
+        folder,
+        {CONFIG_FILE: as_json(config)},
+        halved(tensors, where=str(folder)) if half else tensors,
+        overwrite=overwrite,
+    )
+
+
+def halved(tensors: Mapping[str, Tensor], *, where: str) -> dict[str, Tensor]:
+    """Matrices and kernels in half precision; tensors of fewer axes, which are small, stay.
+
+    A model that is loaded from them computes in float32.
+
+    Raises:
+        InputError: A value is too large for half precision, 65,504 at most.
+    """
+    found = {
+        name: tensor.half() if tensor.ndim > 1 and tensor.is_floating_point() else tensor
+        for name, tensor in tensors.items()
+    }
+    for name, tensor in found.items():
+        if not tensor.isfinite().all():
+            raise InputError(
+                f"{where} cannot be written in half precision, as values of {name} are too large; "
+                "leave it in single precision"
+            )
+    return found
 
 
 def as_json(values: Mapping[str, Any]) -> str:

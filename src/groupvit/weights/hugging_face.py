@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from groupvit.errors import InputError
-from groupvit.model.config import GroupViTConfig
+from groupvit.model.config import TRUNKS, GroupViTConfig
 from groupvit.model.groupvit import GroupViT
 from groupvit.normalization import DEVIATION, MEAN
 from groupvit.text.tokenizer import VOCABULARY_SIZE, read_byte_pairs
@@ -73,6 +73,7 @@ def _refuse_ours(config: GroupViTConfig) -> None:
     """Refuse an architecture that only our own layout can hold."""
     image = config.image
     beyond = {
+        "pretrained trunk": image.stem in TRUNKS,
         "soft grouping block": image.grouping == "soft",
         "convolutional stem": image.stem == "convolutions",
         "missing positions": not image.positions,
