@@ -96,3 +96,18 @@ def test_the_layout_of_transformers_has_no_words(run, knowing, tmp_path):
     assert code == 0
     assert "left out, as that layout has no place for it: domain and words" in printed
     assert catalogue.load(tmp_path / "theirs").coverage == Coverage()
+
+
+def test_labels_are_expanded_unless_they_shall_not_be(run, photos, tmp_path):
+    folder = tmp_path / "model"
+    nouns = {"man": 90, "woman": 80, "dog": 70}
+    coverage = Coverage(domain="streets", nouns=nouns)
+    checkpoint.save(folder, lively.lively_model(), Origin(source="a test"), coverage=coverage)
+    image = next(photos.rglob("*.jpg"))
+    labels = ("--labels", "person", "--model", folder)
+    printed = run("segment", image, *labels, "--out", tmp_path / "a")[1]
+    assert "person (man, woman)" in printed
+    assert "person is in no caption" not in printed
+    printed = run("segment", image, *labels, "--no-expand", "--out", tmp_path / "b")[1]
+    assert "(man" not in printed
+    assert "person is in no caption" in printed

@@ -392,3 +392,9 @@ def test_a_port_in_use_is_one_sentence(server, capsys):
         f"groupvit: port {server.port} is in use by another program; "
         "give another --port, or 0 for a free one\n"
     )
+
+
+def test_words_of_expanded_labels_are_listed(server, image):
+    found = server.post("/v1/segment", asked(image, "automobile", "sea")).values()
+    assert found["words"] == {"automobile": ["car"]}
+    assert set(found["shares"]) == {"automobile", "sea"}

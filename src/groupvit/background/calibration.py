@@ -21,7 +21,7 @@ from groupvit.evaluation.measurement import prescribed_labels
 from groupvit.evaluation.scores import IGNORED
 from groupvit.progress import OnProgress
 from groupvit.segmentation.groups import GroupedImage
-from groupvit.segmentation.labels import Labels, parse
+from groupvit.segmentation.labels import Labels
 from groupvit.segmentation.score_map import assemble
 from groupvit.segmentation.segmenter import ImageInput, Segmenter
 from groupvit.segmentation.tables import margins
@@ -72,7 +72,7 @@ def calibrate(
             f"the classes of {benchmark.name} begin with no background, so that there is nothing "
             "to calibrate"
         )
-    labels = parse(prescribed_labels(benchmark, segmenter.protocol))
+    labels = segmenter.parse(prescribed_labels(benchmark, segmenter.protocol))
     # Pixels by class of the mask (the background first), best label, and bin of its certainty.
     count = len(labels.names)
     table = np.zeros((count + 1, count, NUM_BINS), np.int64)
@@ -109,7 +109,7 @@ def calibrate_without_masks(
     Raises:
         InputError: An image cannot be read, or a label is empty or given twice.
     """
-    counts, parsed = np.zeros(NUM_BINS, np.int64), parse(labels)
+    counts, parsed = np.zeros(NUM_BINS, np.int64), segmenter.parse(labels)
     for done, path in enumerate(images, start=1):
         [grouped] = segmenter.group([path])
         _, certainty = certainties(segmenter, grouped, parsed)
@@ -132,7 +132,7 @@ def certainties(
     if segmenter.certainty == "score":
         dense = torch.from_numpy(segmenter.label(grouped, labels).scores)
     else:
-        parsed = parse(labels)
+        parsed = segmenter.parse(labels)
         words = segmenter.embed_words(parsed.words)
         tables = [  # of every window, (part, label)
             margins(one, words, parsed, segmenter.learned_thresholds) for one in grouped.windows

@@ -35,7 +35,6 @@ from groupvit.evaluation.scores import IGNORED
 from groupvit.model.groupvit import GroupViT
 from groupvit.progress import OnProgress
 from groupvit.segmentation.groups import GroupedImage
-from groupvit.segmentation.labels import parse
 from groupvit.segmentation.scoring import max_over_synonyms
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.text.nouns import singular
@@ -95,7 +94,7 @@ def learn_from_masks(
             f"the classes of {benchmark.name} begin with no background, so that there is nothing "
             "to learn"
         )
-    labels = parse(prescribed_labels(benchmark, segmenter.protocol))
+    labels = segmenter.parse(prescribed_labels(benchmark, segmenter.protocol))
     words = segmenter.embed_words(labels.words)
     found: list[Examples] = []
     for index in range(len(benchmark)):

@@ -45,8 +45,8 @@ def warn_of_unknown_words(
     console: "Console", segmenter: "Segmenter", labels: Iterable[str], *background_words: str
 ) -> None:
     """Print a warning for words that the model was not trained with."""
-    from groupvit.text.prompts import parse_labels
+    from groupvit.text.background import Background
 
-    words = [word for one in parse_labels([*labels, *background_words]) for word in one.words]
-    for sentence in segmenter.known_words.warnings(words):
+    background = Background(words=background_words) if background_words else None
+    for sentence in segmenter.known_words.warnings(segmenter.parse(labels, background).words):
         console.print(sentence, style="yellow", markup=False)

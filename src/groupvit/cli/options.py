@@ -49,6 +49,8 @@ class ModelOptions:
     """Move borders of labels and groups to where the colors of the image change (PAMR); slower."""
     no_refine: Flag = False
     """Leave borders as they are, also for a model that is set to refine them."""
+    no_expand: Flag = False
+    """Take labels as they are: add no words of the lexicon, such as man and woman to person."""
     templates: str | None = None
     """Prompt templates: simple (1), subset (7), full (80), or a text file with one per line."""
     device: str = "auto"
@@ -96,6 +98,8 @@ class ModelOptions:
             raise InputError("--refine and --no-refine exclude each other; give one of them")
         if self.refine or self.no_refine:
             changes["refinement"] = Refinement() if self.refine else None
+        if self.no_expand:
+            changes["lexicon"] = False
         if self.templates is not None:
             changes["templates"] = load_templates(self.templates)
         return Segmenter.load(

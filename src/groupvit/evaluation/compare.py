@@ -10,7 +10,7 @@ from groupvit.evaluation.measurement import Measurement
 from groupvit.evaluation.reports.writing import SCORES
 from groupvit.values import read_json
 
-_MODEL = ("weights", "fingerprint")
+_MODEL = ("weights", "fingerprint", "expansions")
 """Values of a measurement that may differ: models are compared."""
 
 

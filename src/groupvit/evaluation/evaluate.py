@@ -16,7 +16,6 @@ from groupvit.evaluation.measurement import Measurement, class_names
 from groupvit.evaluation.per_image import ImageCounts, count
 from groupvit.evaluation.verdict import stage_floors
 from groupvit.progress import OnProgress
-from groupvit.segmentation.labels import parse
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.text.background import Background
 
@@ -163,7 +162,7 @@ def _counts(
 ) -> Iterator[ImageCounts]:
     """Counts of every image, read and segmented in batches."""
     background = measurement.background
-    labels = parse(measurement.labels, background)
+    labels = measurement.parsed()
     for start in range(0, len(indices), segmenter.batch_size):
         batch = indices[start : start + segmenter.batch_size]
         samples = [benchmark[index] for index in batch]

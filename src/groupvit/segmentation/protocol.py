@@ -73,6 +73,9 @@ class Protocol:
     """Logit of a label: the highest of its words, as published; or the logarithm of the sum of
     their exponentials, so that in the softmax the probabilities of its words add. Then all words of
     the background are one label too."""
+    lexicon: bool = False
+    """Labels given without synonyms get those words of the lexicon that the model knows; see
+    `groupvit.segmentation.expansion`. Published protocols take labels as they are."""
     scale: float | FromModel | None = None
     """Inverse temperature of the softmax over words; None: the learned logit scale."""
     other_sides: tuple[int, ...] | FromModel = ()
@@ -262,6 +265,7 @@ OURS = Protocol(
     resized="groups",
     scoring="softmax",
     synonyms="sum",
+    lexicon=True,
     scale="model",
     other_sides="model",
     refinement="model",

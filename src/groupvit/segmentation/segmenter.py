@@ -23,9 +23,10 @@ from groupvit.model.inference import DEFAULT_INFERENCE, InferenceConfig, Naming
 from groupvit.model.precision import with_matrices_in
 from groupvit.segmentation import encoding, loading
 from groupvit.segmentation import protocol as protocols
+from groupvit.segmentation.expansion import LabelParser
 from groupvit.segmentation.groups import GroupedImage
 from groupvit.segmentation.known_words import KnownWords, UnknownWordWarning
-from groupvit.segmentation.labels import Labels, held, parse
+from groupvit.segmentation.labels import Labels, held
 from groupvit.segmentation.network import Network
 from groupvit.segmentation.preparation import normalize
 from groupvit.segmentation.protocol import OURS, THRESHOLDS, Protocol
@@ -120,6 +121,8 @@ class Segmenter:
         self._words = WordEmbeddings(self._network)
         self.coverage = coverage
         self.known_words = KnownWords(coverage, network, self.protocol.templates[0])
+        self.parse = LabelParser(coverage if self.protocol.lexicon else None)
+        """Parser of labels, which expands them by the lexicon where the protocol is set so."""
 
     @classmethod
     def load(
@@ -186,7 +189,7 @@ class Segmenter:
         found = self.calibrated
         if found is None or found.certainty not in (None, self.certainty):
             return Background(threshold=THRESHOLDS[self.certainty], certainty=self.certainty)
-        return found.among(parse(labels).names)
+        return found.among(self.parse(labels).names)
 
     def _background(
         self, given: BackgroundInput, labels: Iterable[str] | Labels
@@ -255,7 +258,9 @@ class Segmenter:
             InputError: An image cannot be read, or the labels are empty, doubled or too long.
         """
         background = self._background(background, texts := held(labels))
-        parsed = parse(texts, background)  # mistakes in labels are found before the work on images
+        parsed = self.parse(
+            texts, background
+        )  # mistakes in labels are found before the work on images
         if sentences := self.known_words.new_warnings(parsed.words):
             warnings.warn(". ".join(sentences), UnknownWordWarning, stacklevel=2)
         several = list(images) if isinstance(images, (list, tuple)) else [images]
@@ -310,14 +315,14 @@ class Segmenter:
     ) -> Segmentation:
         """Assign labels to the groups of an image; see `__call__`.
 
-        Labels that many images share can be parsed once, with `segmentation.labels.parse` and the
-        same background.
+        Labels that many images share can be parsed once, with `Segmenter.parse` and the same
+        background.
         """
         protocol = self.protocol
         if top_labels is not None:
             protocol = replace(protocol, top_labels=None if top_labels == "all" else top_labels)
         background = self._background(background, texts := held(labels))
-        parsed = parse(texts, background)
+        parsed = self.parse(texts, background)
         if background and background.certainty not in (None, self.certainty):
             raise InputError(
                 f"these background thresholds are of the kind {background.certainty!r}, but this "
@@ -346,6 +351,7 @@ class Segmenter:
             groups=grouped,
             score_map=scores,
             group_scores=group_tables,
+            expansions=parsed.expansions(),
         )
 
     def embed_words(self, words: Sequence[str]) -> Float[Tensor, "word embedding"]:
@@ -365,7 +371,7 @@ class Segmenter:
 
         None are unknown if the model does not store its words; see `KnownWords.unknown`.
         """
-        return self.known_words.unknown(parse(labels).words)
+        return self.known_words.unknown(self.parse(labels).words)
 
     def embed_images(
         self, pixels: UInt8[Tensor, "image 3 height width"]

@@ -19,6 +19,8 @@ class SegmentResponse(BaseModel):
     """Fraction of the image that each label covers, [0, 1]."""
     coco: dict[str, Any]
     """COCO data set of this image; masks are run lengths."""
+    words: dict[str, list[str]]
+    """Words that stood for labels which the lexicon expanded, by label."""
     warnings: list[str]
     """Sentences about words that the model was not trained with."""
 
@@ -26,8 +28,14 @@ class SegmentResponse(BaseModel):
     def of(cls, result: Segmentation, warnings: list[str]) -> "SegmentResponse":
         """Response for a segmentation, with warnings about its words."""
         height, width = result.label_map.shape
-        shares, coco = result.shares(), result.to_coco()
-        return cls(height=height, width=width, shares=shares, coco=coco, warnings=warnings)
+        return cls(
+            height=height,
+            width=width,
+            shares=result.shares(),
+            coco=result.to_coco(),
+            words={label: list(words) for label, words in result.expansions.items()},
+            warnings=warnings,
+        )
 
 
 class EmbedResponse(BaseModel):

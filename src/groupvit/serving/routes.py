@@ -9,7 +9,6 @@ from fastapi import FastAPI, File, Form, Header, Response, UploadFile
 
 from groupvit.errors import InputError
 from groupvit.segmentation.groups import GroupedImage
-from groupvit.segmentation.labels import parse
 from groupvit.segmentation.result import Segmentation
 from groupvit.serving.responses import EmbedResponse, ModelResponse, SegmentResponse
 from groupvit.serving.service import Service
@@ -93,9 +92,8 @@ class Routes:
             background_settings = replace(usual, words=tuple(background_words))
         elif background is not None or background_words:
             background_settings = Background(threshold=background, words=tuple(background_words))
-        parsed = parse(
-            labels, background_settings
-        )  # invalid labels are refused before any work on the image
+        # Invalid labels are refused before any work on the image.
+        parsed = self._service.segmenter.parse(labels, background_settings)
         pixels = await self._service.decode(await image.read())
 
         def finish(grouped: GroupedImage | None) -> SegmentResponse | Response:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from groupvit.evaluation.evaluation import Evaluation
+from groupvit.evaluation.measurement import Measurement
 from groupvit.evaluation.reports.floors import floor_scores, sentences
 from groupvit.evaluation.reports.images import Shown
 from groupvit.pages.elements import Bar, Metric
@@ -108,6 +109,14 @@ def _gaps(evaluation: Evaluation) -> list[tuple[str, float]]:
     return [(label, gap) for gap, label in sorted(gaps, reverse=True)[:NUM_GAPS]]
 
 
+def _with_words(measurement: Measurement) -> list[str]:
+    """Labels as they were given, or with the words that the lexicon gave."""
+    return [
+        f"{label} ({', '.join(words)})" if (words := measurement.expansions.get(label)) else label
+        for label in measurement.labels
+    ]
+
+
 def _conditions(evaluation: Evaluation) -> list[tuple[str, str]]:
     measurement, seconds = evaluation.measurement, evaluation.seconds
     rate = evaluation.num_timed / seconds
@@ -115,7 +124,7 @@ def _conditions(evaluation: Evaluation) -> list[tuple[str, str]]:
         ("Weights", f"{measurement.weights} (fingerprint {measurement.fingerprint})"),
         ("Protocol", str(measurement)),
         ("Precision", measurement.dtype),
-        ("Labels", ", ".join(measurement.labels)),
+        ("Labels", ", ".join(_with_words(measurement))),
         ("Time", f"{evaluation.num_timed:,} images in {seconds:.0f} s ({rate:.1f}/s)"),
     ]
     if measurement.background and measurement.background.words:

@@ -14,7 +14,6 @@ from PIL import Image
 
 from groupvit.errors import InputError
 from groupvit.segmentation.groups import GroupedImage
-from groupvit.segmentation.labels import parse
 from groupvit.segmentation.result import Segmentation
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.serving.page.cache import CachedImage, ImageCache
@@ -151,7 +150,8 @@ class Handlers:
         labeled = {
             view_of(stage): groups.labeled(result.group_labels(stage)) for stage, groups in stages
         }
-        warnings = self._service.segmenter.known_words.warnings(parse(values.labels).words)
+        segmenter = self._service.segmenter
+        warnings = segmenter.known_words.warnings(segmenter.parse(values.labels).words)
         return Labeled({LABELS: label_overlay(result), **labeled}, warnings)
 
 
