@@ -73,7 +73,9 @@ def _table(loaded: "LoadedModel") -> Table:
     if inference.other_sides:
         table.add_row("other sizes", ", ".join(f"{side} px" for side in inference.other_sides))
     if inference.refinement:
-        table.add_row("refinement", "of borders, as by --refine")
+        share = inference.refinement_resolution
+        at = "" if share == 1 else f", at {share:g} of the size"
+        table.add_row("refinement", f"of borders, as by --refine{at}")
     table.add_row("text", f"{text.depth} blocks of width {text.dim}, {text.context_length} tokens")
     table.add_row("embedding", f"{model.config.embedding_dim} numbers")
     if model.background_layer is not None:

@@ -123,6 +123,7 @@ PHOTOS = TrainingConfig(
         other_sides=(224, 448),
         scale=20.0,
         refinement=True,
+        refinement_resolution=0.5,
     ),
     model=GroupViTConfig(
         embedding_dim=256,
