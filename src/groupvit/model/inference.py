@@ -27,6 +27,9 @@ class InferenceConfig:
     `parts`; groups are found at `short_side` alone."""
     scale: float | None = None
     """Inverse temperature of the softmax over words, above 0; None: the learned logit scale."""
+    background_words: tuple[str, ...] = ()
+    """Words that compete with the labels where a background is requested without settings of its
+    own; those that are labels are left out."""
     refinement: bool = False
     """Move borders of labels to where the colors of the image change (PAMR)."""
     refinement_resolution: float = 1.0

@@ -26,7 +26,7 @@ from groupvit.segmentation import protocol as protocols
 from groupvit.segmentation.expansion import LabelParser
 from groupvit.segmentation.groups import GroupedImage
 from groupvit.segmentation.known_words import KnownWords, UnknownWordWarning
-from groupvit.segmentation.labels import Labels, held
+from groupvit.segmentation.labels import Labels, held, without_labels
 from groupvit.segmentation.network import Network
 from groupvit.segmentation.preparation import normalize
 from groupvit.segmentation.protocol import OURS, THRESHOLDS, Protocol
@@ -181,15 +181,21 @@ class Segmenter:
         """Background thresholds to use where none are given.
 
         These are the ones that the model was calibrated to, if that was done for the same
-        `certainty`, or else 0.5 for scores, 0.2 for cosines and 0 for margins.
+        `certainty`; else the words of the background that the model recommends; else 0.5 for
+        scores, 0.2 for cosines and 0 for margins.
 
         Args:
             labels: Labels of the segmentation; thresholds of other labels are left out.
         """
         found = self.calibrated
-        if found is None or found.certainty not in (None, self.certainty):
-            return Background(threshold=THRESHOLDS[self.certainty], certainty=self.certainty)
-        return found.among(self.parse(labels).names)
+        if found is not None and found.certainty in (None, self.certainty):
+            return found.among(self.parse(labels).names)
+        words = ()
+        if self.inference.background_words and self.protocol.synonyms == "sum":
+            words = without_labels(self.inference.background_words, self.parse(labels))
+        if words:
+            return Background(words=words)
+        return Background(threshold=THRESHOLDS[self.certainty], certainty=self.certainty)
 
     def _background(
         self, given: BackgroundInput, labels: Iterable[str] | Labels
