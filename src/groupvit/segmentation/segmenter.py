@@ -190,7 +190,7 @@ class Segmenter:
         found = self.calibrated
         if found is not None and found.certainty in (None, self.certainty):
             return found.among(self.parse(labels).names)
-        words = ()
+        words: tuple[str, ...] = ()
         if self.inference.background_words and self.protocol.synonyms == "sum":
             words = without_labels(self.inference.background_words, self.parse(labels))
         if words:
