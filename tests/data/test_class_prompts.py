@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from groupvit.data.class_prompts import LEAST_PRIOR, ClassNames
+from groupvit.data.features import FeatureCache
 from groupvit.text.prompts import imagenet_classes
 
 FULL = imagenet_classes()
@@ -13,8 +14,11 @@ BUS, RETRIEVER, POODLE, GUITAR = (
 )
 
 
-class Cache:
+class Cache(FeatureCache):
     """Two shards, in which a third of the probability is that of buses and the rest of dogs."""
+
+    def __init__(self):
+        pass
 
     def classes(self):
         yield np.array([[BUS, RETRIEVER]], dtype=np.int16), np.array([[0.3, 0.3]], dtype=np.float32)

@@ -100,9 +100,23 @@ class PowerCutError(Exception):
     """Stands for anything that ends a process."""
 
 
+def distilling(config):
+    """The same settings with class names distilled and nouns with a prior of their own."""
+    return replace(
+        config,
+        data=replace(config.data, class_prompts=3, nouns_of="image"),
+        objective=replace(
+            config.objective, distillation_weight=0.5, noun_prior=0.5, noun_scale=20.0
+        ),
+        optim=replace(config.optim, trunk_lr=1e-3),
+    )
+
+
+@pytest.mark.parametrize("change", [lambda config: config, distilling], ids=["plain", "distilled"])
 def test_a_resumed_run_on_stored_features_is_the_uninterrupted_one(
-    config, tmp_path, monkeypatch, capsys
+    config, change, tmp_path, monkeypatch, capsys
 ):
+    config = change(config)
     train(replace(config, out=str(tmp_path / "whole")))
     assert re.search(r"features of 2 crops of 21 images, 0\.\d MB", capsys.readouterr().out)
     step, passed = state.TrainingState.step, iter(range(100))
@@ -118,6 +132,23 @@ def test_a_resumed_run_on_stored_features_is_the_uninterrupted_one(
     assert train(config) == 0
     assert trace(config.out) == trace(tmp_path / "whole")
     assert equal(weights(config.out), weights(tmp_path / "whole"))
+
+
+def test_class_names_need_their_prompts_and_counted_nouns(config):
+    whole = distilling(config)
+    with pytest.raises(InputError, match=r"distillation_weight is 0\.5 and data\.class_prompts 0"):
+        replace(whole, data=replace(whole.data, class_prompts=0))
+    with pytest.raises(InputError, match="class_prompts is 3, which needs stored features and"):
+        replace(whole.data, nouns_of="caption")
+    with pytest.raises(InputError, match="noun_prior needs counted nouns"):
+        replace(config, objective=replace(config.objective, noun_prior=0.5))
+
+
+def test_a_plan_has_prompts_of_class_names(config):
+    config = distilling(config)
+    data = planning.data_of(config)
+    assert data.batch.tokens.shape[1] == 1 + config.data.num_prompts + 3
+    assert planning.seconds_here(config, data.batch, steps=1) > 0
 
 
 def test_settings_that_stored_features_leave_without_effect_are_refused(config):
