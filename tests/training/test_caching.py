@@ -12,7 +12,7 @@ from groupvit.model.efficientnet import Classifier, EfficientNetLite
 from groupvit.training import planning, state
 from groupvit.training.config import TrainingConfig
 from groupvit.training.trainer import train
-from groupvit.weights import efficientnet
+from groupvit.weights import catalogue, efficientnet
 from groupvit.weights.efficientnet import Pretrained
 from tests.training.runs import equal, trace, weights
 
@@ -149,6 +149,15 @@ def test_a_plan_has_prompts_of_class_names(config):
     data = planning.data_of(config)
     assert data.batch.tokens.shape[1] == 1 + config.data.num_prompts + 3
     assert planning.seconds_here(config, data.batch, steps=1) > 0
+
+
+def test_class_names_that_are_distilled_are_stored_with_the_model(config):
+    data = replace(config.data, class_prompts=3, nouns_of="image", merge_plurals=True)
+    objective = replace(config.objective, distillation_weight=0.5)
+    train(replace(config, steps=2, data=data, objective=objective))
+    coverage = catalogue.load(config.out).coverage
+    assert {"dog", "brown bear"} <= set(coverage.distilled)
+    assert coverage.unknown(["brown bear", "bear", "zeppelin"]) == ["zeppelin"]
 
 
 def test_settings_that_stored_features_leave_without_effect_are_refused(config):

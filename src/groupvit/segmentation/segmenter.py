@@ -39,6 +39,7 @@ from groupvit.text.background import Background, Certainty, as_background
 from groupvit.text.coverage import Coverage
 from groupvit.text.prompts import BACKGROUND, list_of_texts
 from groupvit.weights.checkpoint import Origin
+from groupvit.weights.packaged import DEFAULT
 
 ImageInput = str | Path | Image.Image | np.ndarray
 """A file, a Pillow image, or an array of uint8 "height width 3" or "height width"."""
@@ -51,7 +52,7 @@ class Segmenter:
     """Model that assigns a label to every pixel of an image.
 
     ```python
-    segmenter = Segmenter.load("nvidia/groupvit-gcc-yfcc")
+    segmenter = Segmenter.load()
     result = segmenter("dog.jpg", ["dog", "grass", "sky"])
     result.to_overlay().save("dog.overlay.png")
     ```
@@ -127,7 +128,7 @@ class Segmenter:
     @classmethod
     def load(
         cls,
-        name: str | Path,
+        name: str | Path = DEFAULT,
         *,
         revision: str | None = None,
         protocol: Protocol | str = OURS,
@@ -142,7 +143,7 @@ class Segmenter:
         other arguments. A folder may also hold an exported model, which runs on the CPU.
 
         Args:
-            name: Name of the model.
+            name: Name of the model; by default the bundled one for photographs.
             revision: Branch, tag or commit; for hub ids only.
             protocol: Settings of resizing, windows and scoring.
             device: Device to compute on.

@@ -144,7 +144,7 @@ def _settings(
 
 
 def suggestions(segmenter: Segmenter, name: str) -> tuple[str, ...]:
-    """Labels to suggest: those of an exported model, or the bundled model's classes, or COCO's."""
+    """Labels to suggest: those of an exported model, or the classes of drawn scenes, or COCO's."""
     network = segmenter.network
     if isinstance(network, ExportedNetwork) and network.settings.labels:
         return network.settings.labels
