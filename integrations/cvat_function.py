@@ -78,9 +78,7 @@ def _joined(rings: list[list[list[int]]]) -> list[list[int]]:
     return points[:-1]
 
 
-def create(
-    labels: str, model: str = "photos", background: float | None = None
-) -> Function:
+def create(labels: str, model: str = "photos", background: float | None = None) -> Function:
     """Create the function; CVAT calls this with the arguments of `-p`.
 
     Args:
