@@ -26,7 +26,7 @@ GROUPS = {
     "Segment": {
         "segment": "label every pixel of images, by words",
         "groups": "show the segments of every stage beside the image",
-        "concepts": "show the regions that match each group token",
+        "concepts": "show the regions that belong together across images",
         "demo": "segment drawn scenes, and write an HTML page",
         "serve": "serve a model over HTTP: a page and an API",
     },
