@@ -20,7 +20,7 @@ from groupvit.text.prompts import quoted
 @cache
 def segmenter() -> Segmenter:
     """Model, loaded once."""
-    return Segmenter.load(os.environ.get("GROUPVIT_MODEL", "nvidia/groupvit-gcc-yfcc"))
+    return Segmenter.load(os.environ.get("GROUPVIT_MODEL", "photos"))
 
 
 class GroupViTBackend(LabelStudioMLBase):

@@ -53,6 +53,9 @@ class TwoGrids:
     def patch_grid(self, height, width):
         return -(-height // 16), -(-width // 16)
 
+    def embed_patches(self, images):
+        return self.embed_image(images).patches
+
     def embed_image(self, images, *, num_stages=None):
         self.sizes.append(tuple(images.shape[-2:]))
         height, width = images.shape[-2:]

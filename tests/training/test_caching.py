@@ -12,7 +12,7 @@ from groupvit.model.efficientnet import Classifier, EfficientNetLite
 from groupvit.training import planning, state
 from groupvit.training.config import TrainingConfig
 from groupvit.training.trainer import train
-from groupvit.weights import efficientnet
+from groupvit.weights import catalogue, efficientnet
 from groupvit.weights.efficientnet import Pretrained
 from tests.training.runs import equal, trace, weights
 
@@ -100,9 +100,23 @@ class PowerCutError(Exception):
     """Stands for anything that ends a process."""
 
 
+def distilling(config):
+    """The same settings with class names distilled and nouns with a prior of their own."""
+    return replace(
+        config,
+        data=replace(config.data, class_prompts=3, nouns_of="image"),
+        objective=replace(
+            config.objective, distillation_weight=0.5, noun_prior=0.5, noun_scale=20.0
+        ),
+        optim=replace(config.optim, trunk_lr=1e-3),
+    )
+
+
+@pytest.mark.parametrize("change", [lambda config: config, distilling], ids=["plain", "distilled"])
 def test_a_resumed_run_on_stored_features_is_the_uninterrupted_one(
-    config, tmp_path, monkeypatch, capsys
+    config, change, tmp_path, monkeypatch, capsys
 ):
+    config = change(config)
     train(replace(config, out=str(tmp_path / "whole")))
     assert re.search(r"features of 2 crops of 21 images, 0\.\d MB", capsys.readouterr().out)
     step, passed = state.TrainingState.step, iter(range(100))
@@ -118,6 +132,32 @@ def test_a_resumed_run_on_stored_features_is_the_uninterrupted_one(
     assert train(config) == 0
     assert trace(config.out) == trace(tmp_path / "whole")
     assert equal(weights(config.out), weights(tmp_path / "whole"))
+
+
+def test_class_names_need_their_prompts_and_counted_nouns(config):
+    whole = distilling(config)
+    with pytest.raises(InputError, match=r"distillation_weight is 0\.5 and data\.class_prompts 0"):
+        replace(whole, data=replace(whole.data, class_prompts=0))
+    with pytest.raises(InputError, match="class_prompts is 3, which needs stored features and"):
+        replace(whole.data, nouns_of="caption")
+    with pytest.raises(InputError, match="noun_prior needs counted nouns"):
+        replace(config, objective=replace(config.objective, noun_prior=0.5))
+
+
+def test_a_plan_has_prompts_of_class_names(config):
+    config = distilling(config)
+    data = planning.data_of(config)
+    assert data.batch.tokens.shape[1] == 1 + config.data.num_prompts + 3
+    assert planning.seconds_here(config, data.batch, steps=1) > 0
+
+
+def test_class_names_that_are_distilled_are_stored_with_the_model(config):
+    data = replace(config.data, class_prompts=3, nouns_of="image", merge_plurals=True)
+    objective = replace(config.objective, distillation_weight=0.5)
+    train(replace(config, steps=2, data=data, objective=objective))
+    coverage = catalogue.load(config.out).coverage
+    assert {"dog", "brown bear"} <= set(coverage.distilled)
+    assert coverage.unknown(["brown bear", "bear", "zeppelin"]) == ["zeppelin"]
 
 
 def test_settings_that_stored_features_leave_without_effect_are_refused(config):

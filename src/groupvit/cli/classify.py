@@ -19,6 +19,7 @@ from groupvit.progress import counted
 from groupvit.text.label_file import one_per_line, read_lines
 from groupvit.text.prompts import imagenet_classes, quoted, split_words
 from groupvit.text.templates import load_templates
+from groupvit.weights.packaged import DEFAULT
 
 if TYPE_CHECKING:
     from groupvit.probes.classification import Classification
@@ -32,7 +33,7 @@ def classify(
     folder: Folder,
     /,
     *,
-    model: str,
+    model: str = DEFAULT,
     names: str = "folders",
     templates: str = "subset",
     revision: str | None = None,

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from groupvit.weights.packaged import DEFAULT
+
 if TYPE_CHECKING:
     from groupvit.model.config import ImageEncoderConfig
     from groupvit.text.coverage import Coverage
@@ -19,7 +21,7 @@ SHOWN = 20
 
 
 def info(
-    model: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="MODEL")]],
+    model: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="MODEL")]] = DEFAULT,
     /,
     *,
     revision: str | None = None,
@@ -30,8 +32,8 @@ def info(
     it learned from a classifier; models from elsewhere have none.
 
     Args:
-        model: A bundled name (storybook, random), a folder, a file of weights, or a hub id such as
-            nvidia/groupvit-gcc-yfcc.
+        model: A bundled name (photos, storybook, random), a folder, a file of weights, or a hub id
+            such as nvidia/groupvit-gcc-yfcc.
         revision: Branch, tag or commit of a model on the hub.
     """
     from groupvit.weights import catalogue
@@ -73,7 +75,9 @@ def _table(loaded: "LoadedModel") -> Table:
     if inference.other_sides:
         table.add_row("other sizes", ", ".join(f"{side} px" for side in inference.other_sides))
     if inference.refinement:
-        table.add_row("refinement", "of borders, as by --refine")
+        share = inference.refinement_resolution
+        at = "" if share == 1 else f", at {share:g} of the size"
+        table.add_row("refinement", f"of borders, as by --refine{at}")
     table.add_row("text", f"{text.depth} blocks of width {text.dim}, {text.context_length} tokens")
     table.add_row("embedding", f"{model.config.embedding_dim} numbers")
     if model.background_layer is not None:

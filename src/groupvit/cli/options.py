@@ -7,6 +7,7 @@ import tyro
 
 from groupvit.config import shown_default
 from groupvit.errors import InputError
+from groupvit.weights.packaged import DEFAULT
 
 if TYPE_CHECKING:
     from groupvit.segmentation.segmenter import Segmenter
@@ -27,9 +28,9 @@ Flag = tyro.conf.FlagCreatePairsOff[bool]
 class ModelOptions:
     """Model and image settings."""
 
-    model: str
-    """Bundled name (storybook, random), folder, training run, weights file, or hub id such as
-    nvidia/groupvit-gcc-yfcc."""
+    model: str = DEFAULT
+    """Bundled name (photos for photographs, storybook for drawn scenes, random), folder, training
+    run, weights file, or hub id such as nvidia/groupvit-gcc-yfcc."""
     revision: str | None = None
     """Branch, tag or commit of a model on the hub."""
     protocol: Literal["ours", "quick", "groupvit", "tcl", "sclip"] = "ours"

@@ -23,6 +23,7 @@ from groupvit.data.order import Order
 from groupvit.data.shards import Shards
 from groupvit.errors import InputError
 from groupvit.progress import OnProgress
+from groupvit.text.joined_classes import distinct_names
 from groupvit.text.templates import load_templates
 from groupvit.text.tokenizer import Tokenizer
 
@@ -112,14 +113,17 @@ class Batches:
         """
         self._cache = cache
         if self._config.class_prompts:
-            assert self._counts is not None
-            nouns = [noun for noun, images in self._counts.images.items() if images >= LEAST]
-            self._class_names = ClassNames(cache, frozenset(nouns))
+            self._class_names = ClassNames(cache, self._known_nouns())
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names that a classifier gives to the images; empty without prompts of them."""
-        return () if self._class_names is None else self._class_names.names
+        return distinct_names(self._known_nouns()) if self._config.class_prompts else ()
+
+    def _known_nouns(self) -> frozenset[str]:
+        """Nouns under which classes are joined."""
+        assert self._counts is not None
+        return frozenset(noun for noun, num in self._counts.images.items() if num >= LEAST)
 
     def __getitem__(self, step: int) -> Batch:
         """The batch of this rank at a step, counted from 0 over all epochs.

@@ -80,7 +80,7 @@ class Evaluation:
         return self._of_present(self.boundary_iou)
 
     def _of_present(self, values: Sequence[float | None]) -> tuple[float | None, ...]:
-        present = self.confusion.any(axis=1).tolist()
+        present = [bool(row.any()) for row in self.confusion]
         return tuple(value if here else None for value, here in zip(values, present, strict=True))
 
     @property

@@ -53,7 +53,8 @@ def blind_grid(size: tuple[int, int], num_parts: int) -> Int64[np.ndarray, "heig
     num_rows = isqrt(num_parts)
     row = np.arange(height)[:, None] * num_rows // height
     first, end = row * num_parts // num_rows, (row + 1) * num_parts // num_rows
-    return first + np.arange(width) * (end - first) // width
+    parts: np.ndarray = first + np.arange(width) * (end - first) // width
+    return parts
 
 
 def color_and_place(

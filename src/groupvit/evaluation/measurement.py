@@ -107,6 +107,8 @@ class Measurement:
                 threshold += f" ({len(self.background.thresholds)} labels with their own)"
             words = len(self.background.words)
             parts.append(threshold + (f" and by {words} words" if words else ""))
+        elif self.background:
+            parts.append(f"background by {len(self.background.words)} words")
         if self.expansions:
             count = len(self.expansions)
             parts.append(f"{count} label{'s'[: count > 1]} expanded by the lexicon")
@@ -225,7 +227,9 @@ def _background(
         )
     prescribed = segmenter.protocol.settings_for(benchmark.key)
     if prescribed.threshold is None:  # then the model's own
-        usual = replace(segmenter.default_background(labels), words=prescribed.background_words)
+        usual = segmenter.default_background(labels)
+        if prescribed.background_words:
+            usual = replace(usual, words=prescribed.background_words)
     else:
         usual = Background(threshold=prescribed.threshold, words=prescribed.background_words)
     if given is None:

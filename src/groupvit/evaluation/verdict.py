@@ -156,7 +156,7 @@ def _floor_areas(
     """Areas of the oracle of one image's parts, by kind of floor and number of parts."""
     height, width = sample.mask.shape
     size = working_size(height, width, segmenter.protocol, segmenter.network.config.image)
-    refinement = segmenter.protocol.refinement
+    refinement = segmenter.refinement
     found = {}
     for num in set(num_parts):
         colored = color_and_place(sample.image, num, working_size=size, refinement=refinement)

@@ -74,6 +74,14 @@ class ExportedNetwork:
             occupied_by_stage(assignments),
         )
 
+    def embed_patches(
+        self, images: Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch patch embedding"]:
+        """Embed the patches of normalized images alone; needs a model that has them."""
+        patches = self.embed_image(images, num_stages=1).patches
+        assert patches is not None
+        return patches
+
     def encode_text(self, tokens: Int[Tensor, "text position"]) -> Float[Tensor, "text embedding"]:
         """See `GroupViT.encode_text`."""
         (embeddings,) = self._text(trim(tokens).contiguous().numpy())

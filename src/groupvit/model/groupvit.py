@@ -246,6 +246,16 @@ class GroupViT(nn.Module):
         """Group normalized images and embed them and their parts; see `embed_features`."""
         return self.embed_features(self.encode_image(images), num_stages=num_stages)
 
+    def embed_patches(
+        self, images: Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch patch embedding"]:
+        """Embed the patches of normalized images of any size; without groups where these cost more.
+
+        Needs a patch projector.
+        """
+        assert self.patch_projector is not None
+        return project(self.patch_projector, self.image_encoder.encode_patches(images))
+
     def encode_text(self, tokens: Int[Tensor, "text position"]) -> Float[Tensor, "text embedding"]:
         """Project texts into the shared space, not normalized: prompts are averaged before."""
         projected: Tensor = self.text_projector(self.text_encoder(tokens))

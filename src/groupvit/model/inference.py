@@ -27,8 +27,13 @@ class InferenceConfig:
     `parts`; groups are found at `short_side` alone."""
     scale: float | None = None
     """Inverse temperature of the softmax over words, above 0; None: the learned logit scale."""
+    background_words: tuple[str, ...] = ()
+    """Words that compete with the labels where a background is requested without settings of its
+    own; those that are labels are left out."""
     refinement: bool = False
     """Move borders of labels to where the colors of the image change (PAMR)."""
+    refinement_resolution: float = 1.0
+    """Share of the sides that the network saw at which borders are refined, (0, 1]."""
 
     def __post_init__(self) -> None:
         """Check the ranges, and that no setting is without effect."""
@@ -37,6 +42,16 @@ class InferenceConfig:
                 raise ValueError(f"short_side or other_sides has {side}; give at least 1 pixel")
         if self.scale is not None and not 0 < self.scale < math.inf:
             raise ValueError(f"scale is {self.scale}; give a number above 0")
+        if not 0 < self.refinement_resolution <= 1:
+            raise ValueError(
+                f"refinement_resolution is {self.refinement_resolution}; give a share above 0, at "
+                "most 1"
+            )
+        if self.refinement_resolution != 1 and not self.refinement:
+            raise ValueError(
+                f"refinement_resolution {self.refinement_resolution} has no effect without "
+                "refinement; set it too or leave it out"
+            )
         if self.parts_stage < -1:
             raise ValueError(f"parts_stage is {self.parts_stage}; give a stage from 0, or -1")
         if self.naming != "parts" and (self.other_sides or self.parts_stage != -1):

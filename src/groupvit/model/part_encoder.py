@@ -108,6 +108,12 @@ class PartEncoder(nn.Module):
         with torch.autocast(images.device.type, enabled=False):
             return self._grouped(tokens, taps, upper.coarse)
 
+    def encode_patches(
+        self, images: Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch token dim"]:
+        """Patch tokens of normalized images, which need no parts."""
+        return self.from_middle(self.trunk.lower(images).middle).patches
+
     def from_middle(self, middle: Float[Tensor, "batch middle_dim height width"]) -> Features:
         """Patch tokens alone, of middle maps of the lower half, such as cached ones."""
         exact = middle.to(torch.promote_types(middle.dtype, torch.float32))

@@ -150,9 +150,8 @@ def _patches(
     found: dict[int, Patches] = {}
     for indices, pixels in _batches(images, batch_size):
         grid = network.patch_grid(*pixels.shape[-2:])
-        embedded = network.embed_image(normalize(pixels.to(network.device)), num_stages=1)
-        assert embedded.patches is not None
-        for index, embeddings in zip(indices, embedded.patches, strict=True):
+        embedded = network.embed_patches(normalize(pixels.to(network.device)))
+        for index, embeddings in zip(indices, embedded, strict=True):
             found[index] = Patches(grid, embeddings.float())
     return [found[index] for index in range(len(images))]
 

@@ -160,7 +160,7 @@ class GroupedWindow:
         Refinement is done at the size that the network saw, or that of the part if it is smaller.
         """
         height, width = image.shape[-2:]
-        size = min(height, self.box.height), min(width, self.box.width)
+        size = refinement.size(min(height, self.box.height), min(width, self.box.width))
         down, assignment, across = self._enlarging(stage, size)
         refined = refine(down @ assignment @ across, image.to(assignment.device), refinement)
         large = F.interpolate(refined[None], (height, width), mode="bilinear")[0]

@@ -6,6 +6,7 @@ from itertools import chain
 
 from groupvit.errors import InputError
 from groupvit.text.background import Background
+from groupvit.text.nouns import number_forms
 from groupvit.text.prompts import list_of_texts, parse_labels
 
 
@@ -93,6 +94,14 @@ def parse(labels: "Iterable[str] | Labels", background: Background | None = None
 def held(labels: Iterable[str] | Labels) -> list[str] | Labels:
     """Labels that can be read more than once, as those of a generator cannot."""
     return labels if isinstance(labels, Labels) else list_of_texts(labels, name="labels")
+
+
+def without_labels(words: Iterable[str], labels: Labels) -> tuple[str, ...]:
+    """The words that are no words of labels, in either grammatical number."""
+    pairs = zip(labels.words, labels.owners, strict=True)
+    own = [word.casefold() for word, owner in pairs if owner < len(labels.names)]
+    claimed = {form for word in own for form in number_forms(word)}
+    return tuple(word for word in words if word.casefold() not in claimed)
 
 
 def _check_thresholds(background: Background, names: Sequence[str]) -> None:

@@ -49,6 +49,12 @@ class Network(typing.Protocol):
         """
         ...
 
+    def embed_patches(
+        self, images: Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch patch embedding"]:
+        """Embed the patches of normalized images alone; they are L2-normalized."""
+        ...
+
     def encode_text(self, tokens: Int[Tensor, "text position"]) -> Float[Tensor, "text embedding"]:
         """Embed texts in the shared space; not normalized."""
         ...

@@ -150,7 +150,11 @@ class Protocol:
         if sides == "model":
             sides = inference.other_sides if naming == "parts" else ()
         if refinement == "model":
-            refinement = Refinement() if inference.refinement else None
+            refinement = (
+                Refinement(resolution=inference.refinement_resolution)
+                if inference.refinement
+                else None
+            )
         return replace(
             self,
             short_side=self.short_side or inference.short_side,

@@ -26,7 +26,7 @@ from groupvit.segmentation import protocol as protocols
 from groupvit.segmentation.expansion import LabelParser
 from groupvit.segmentation.groups import GroupedImage
 from groupvit.segmentation.known_words import KnownWords, UnknownWordWarning
-from groupvit.segmentation.labels import Labels, held
+from groupvit.segmentation.labels import Labels, held, without_labels
 from groupvit.segmentation.network import Network
 from groupvit.segmentation.preparation import normalize
 from groupvit.segmentation.protocol import OURS, THRESHOLDS, Protocol
@@ -39,6 +39,7 @@ from groupvit.text.background import Background, Certainty, as_background
 from groupvit.text.coverage import Coverage
 from groupvit.text.prompts import BACKGROUND, list_of_texts
 from groupvit.weights.checkpoint import Origin
+from groupvit.weights.packaged import DEFAULT
 
 ImageInput = str | Path | Image.Image | np.ndarray
 """A file, a Pillow image, or an array of uint8 "height width 3" or "height width"."""
@@ -51,7 +52,7 @@ class Segmenter:
     """Model that assigns a label to every pixel of an image.
 
     ```python
-    segmenter = Segmenter.load("nvidia/groupvit-gcc-yfcc")
+    segmenter = Segmenter.load()
     result = segmenter("dog.jpg", ["dog", "grass", "sky"])
     result.to_overlay().save("dog.overlay.png")
     ```
@@ -127,7 +128,7 @@ class Segmenter:
     @classmethod
     def load(
         cls,
-        name: str | Path,
+        name: str | Path = DEFAULT,
         *,
         revision: str | None = None,
         protocol: Protocol | str = OURS,
@@ -142,7 +143,7 @@ class Segmenter:
         other arguments. A folder may also hold an exported model, which runs on the CPU.
 
         Args:
-            name: Name of the model.
+            name: Name of the model; by default the bundled one for photographs.
             revision: Branch, tag or commit; for hub ids only.
             protocol: Settings of resizing, windows and scoring.
             device: Device to compute on.
@@ -181,15 +182,21 @@ class Segmenter:
         """Background thresholds to use where none are given.
 
         These are the ones that the model was calibrated to, if that was done for the same
-        `certainty`, or else 0.5 for scores, 0.2 for cosines and 0 for margins.
+        `certainty`; else the words of the background that the model recommends; else 0.5 for
+        scores, 0.2 for cosines and 0 for margins.
 
         Args:
             labels: Labels of the segmentation; thresholds of other labels are left out.
         """
         found = self.calibrated
-        if found is None or found.certainty not in (None, self.certainty):
-            return Background(threshold=THRESHOLDS[self.certainty], certainty=self.certainty)
-        return found.among(self.parse(labels).names)
+        if found is not None and found.certainty in (None, self.certainty):
+            return found.among(self.parse(labels).names)
+        words: tuple[str, ...] = ()
+        if self.inference.background_words and self.protocol.synonyms == "sum":
+            words = without_labels(self.inference.background_words, self.parse(labels))
+        if words:
+            return Background(words=words)
+        return Background(threshold=THRESHOLDS[self.certainty], certainty=self.certainty)
 
     def _background(
         self, given: BackgroundInput, labels: Iterable[str] | Labels

@@ -89,7 +89,7 @@ class Routes:
         self._service.limits.check_labels([*labels, *background_words])
         if background == "auto":
             usual = self._service.segmenter.default_background(labels)
-            background_settings = replace(usual, words=tuple(background_words))
+            background_settings = replace(usual, words=tuple(background_words) or usual.words)
         elif background is not None or background_words:
             background_settings = Background(threshold=background, words=tuple(background_words))
         # Invalid labels are refused before any work on the image.

@@ -1,8 +1,8 @@
 """Classes of ImageNet joined under common nouns, as captions name things.
 
-ImageNet-1k tells 118 breeds of dogs apart, while captions say «dog». Where a classifier teaches the
-names of things (`groupvit.training.distillation`), the probabilities of classes that share a noun
-add up.
+ImageNet-1k tells 118 breeds of dogs apart, while captions have «dog». Where a classifier teaches
+the names of things (`groupvit.training.distillation`), the probabilities of classes that share a
+noun add up.
 """
 
 from collections.abc import Collection, Mapping
@@ -39,3 +39,8 @@ def joined_names(nouns: Collection[str]) -> tuple[str, ...]:
         for some in ranges:
             names[some.start : some.stop] = [noun] * len(some)
     return tuple(names)
+
+
+def distinct_names(nouns: Collection[str]) -> tuple[str, ...]:
+    """Each of the joined names once, in the order of the classes; see `joined_names`."""
+    return tuple(dict.fromkeys(joined_names(nouns)))

@@ -38,7 +38,9 @@ def distillation(
         log_prior: Logarithm of the prior of each word.
         scale: s, the inverse temperature.
     """
-    pooled = F.adaptive_avg_pool2d(patches.movedim(-1, 1).float(), targets.shape[1:3])
+    pooled = F.adaptive_avg_pool2d(
+        patches.movedim(-1, 1).float(), (targets.shape[1], targets.shape[2])
+    )
     places = F.normalize(pooled.movedim(1, -1), dim=-1)  # (image, row, column, embedding)
     with torch.autocast(patches.device.type, enabled=False):
         logits = scale * places @ words.float().T + log_prior

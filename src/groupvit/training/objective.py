@@ -144,7 +144,8 @@ def _distillation(
     assert classes is not None
     assert patches is not None
     prompts = pairs.text[:, 1 + batch.prompt_nouns.shape[1] :]  # (image, class name, embedding)
-    ids, which = ranks.gather(classes.names).flatten().unique(return_inverse=True)
+    names = ranks.gather(classes.names).flatten()
+    ids, which = torch.unique(names, return_inverse=True)
     embeddings = rearrange(ranks.gather(prompts), "image name embedding -> (image name) embedding")
     members = F.one_hot(which, len(ids)).to(embeddings.dtype)
     words = F.normalize(members.T @ embeddings, dim=-1)

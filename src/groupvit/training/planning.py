@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from groupvit import distributed
-from groupvit.data.batch import NOUNS_PER_CAPTION, Batch
+from groupvit.data.batch import NOUNS_PER_CAPTION, Batch, ClassPrompts
 from groupvit.data.loader import Batches
 from groupvit.devices import usable
 from groupvit.distributed import Ranks
@@ -293,4 +293,20 @@ def _with_features(config: TrainingConfig, batch: Batch) -> Batch:
     features = caching.empty(config, len(batch.images))
     noise = torch.randn(features.middle.shape, generator=torch.Generator().manual_seed(config.seed))
     features = features._replace(middle=noise.to(features.middle.dtype))
-    return batch._replace(images=batch.images[..., :0, :0], features=features)
+    return _with_class_prompts(
+        config, batch._replace(images=batch.images[..., :0, :0], features=features)
+    )
+
+
+def _with_class_prompts(config: TrainingConfig, batch: Batch) -> Batch:
+    """The batch with prompts of the first class names, if the run draws any."""
+    count = config.data.class_prompts
+    if not count:
+        return batch
+    assert batch.features is not None
+    size = len(batch.images)
+    names = torch.arange(size * count).view(size, count)
+    places = torch.zeros_like(batch.features.class_ids, dtype=torch.int64)
+    prompts = ClassPrompts(names, torch.full(names.shape, -math.log(size * count)), places)
+    tokens = torch.cat([batch.tokens, batch.tokens[:, :1].expand(-1, count, -1)], dim=1)
+    return batch._replace(tokens=tokens, class_prompts=prompts)

@@ -83,6 +83,14 @@ LEVELS = TrainingConfig(
 """Grouping from some thousands of pairs on a CPU, from nothing."""
 
 
+BACKGROUND_WORDS = (
+    *("grass", "field", "water", "ocean", "lake", "river", "snow", "sand", "beach"),
+    *("sky", "cloud", "tree", "forest", "mountain", "hill", "rock", "dirt", "ground", "wood"),
+    *("road", "street", "sidewalk", "bridge", "stairs", "building", "house", "window", "door"),
+    *("wall", "floor", "fence", "bed"),
+)
+"""Things that surround what people label in photographs."""
+
 PHOTOS = TrainingConfig(
     steps=1000,
     ema_decay=0.99,
@@ -122,7 +130,9 @@ PHOTOS = TrainingConfig(
         naming="parts",
         other_sides=(224, 448),
         scale=20.0,
+        background_words=BACKGROUND_WORDS,
         refinement=True,
+        refinement_resolution=0.5,
     ),
     model=GroupViTConfig(
         embedding_dim=256,

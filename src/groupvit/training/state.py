@@ -64,6 +64,7 @@ class TrainingState:
         run: Run folder; if it holds a checkpoint, the state starts from the latest.
         make_grouping: Maker of the grouping blocks, for blocks of your own.
         nouns: Occurrences of the nouns in all captions, which the main rank saves with the model.
+        distilled: Class names that are distilled, which it saves too.
         shards: Shards of the training, which a pretrained trunk begins with; None leaves it drawn
             at random, for estimates of time and memory.
 
@@ -79,6 +80,7 @@ class TrainingState:
         *,
         make_grouping: MakeGrouping = grouping_block,
         nouns: Mapping[str, int] = MappingProxyType({}),
+        distilled: tuple[str, ...] = (),
         shards: Sequence[Shard] | None = None,
     ) -> None:
         self.config, self.ranks, self._run = config, ranks, run
@@ -97,7 +99,7 @@ class TrainingState:
             EMA(model, config.ema_decay) if config.ema_decay else None,
             Progress(global_batch_size=config.data.batch_size * ranks.world_size),
             config.inference,
-            _coverage(config, nouns, earlier),
+            _coverage(config, nouns, distilled, earlier),
         )
         if latest is not None:
             self.state = checkpoints.read(latest, self.state)
@@ -245,10 +247,14 @@ def _first_model(
 
 
 def _coverage(
-    config: TrainingConfig, nouns: Mapping[str, int], earlier: Coverage | None
+    config: TrainingConfig,
+    nouns: Mapping[str, int],
+    distilled: tuple[str, ...],
+    earlier: Coverage | None,
 ) -> Coverage:
     """Coverage of the model after training: without words if those of its start are unknown."""
     is_known = not config.start or earlier is None or earlier.has_words
     words = most_frequent(merged_plurals(nouns)) if is_known else {}
-    found = Coverage(domain=config.domain, nouns=words)
+    names = distilled if is_known else ()
+    found = Coverage(domain=config.domain, nouns=words, distilled=names)
     return found if earlier is None else found.joined(earlier)

@@ -67,6 +67,7 @@ def train(
                 run,
                 make_grouping=make_grouping,
                 nouns=nouns,
+                distilled=batches.class_names,
                 shards=batches.shards,
             )
         except InputError:

@@ -13,14 +13,15 @@ from groupvit.model.groupvit import GroupViT
 from groupvit.text.coverage import Coverage
 from groupvit.weights import checkpoint, foreign, hub
 from groupvit.weights.checkpoint import LoadedModel, Origin
+from groupvit.weights.packaged import PACKAGED
 
 
 def load(name: str | Path, *, revision: str | None = None, heads: int | None = None) -> LoadedModel:
     """The model of this name, in float32 and evaluation mode, on the CPU.
 
     Args:
-        name: A bundled name (`storybook`, `random`), a checkpoint or run folder of ours, a folder
-            of `transformers`, a `.safetensors`, `.bin` or `.pth` file, or a hub id such as
+        name: A bundled name (`photos`, `storybook`, `random`), a checkpoint or run folder of ours,
+            a folder of `transformers`, a `.safetensors`, `.bin` or `.pth` file, or a hub id such as
             `nvidia/groupvit-gcc-yfcc`. A folder or file of that name goes before the hub.
         revision: Branch, tag or commit; for hub ids only.
         heads: Attention heads of the image encoder, for an original `.pth` without settings.
@@ -108,8 +109,6 @@ def packaged_coverage() -> dict[str, Coverage]:
 
 
 HERE = Path(__file__).parent
-PACKAGED = ("storybook",)
-"""Models in the package. `storybook`: drawn scenes, learned from their captions alone."""
 BUNDLED: dict[str, Callable[[], LoadedModel]] = {
     **{name: partial(packaged, name) for name in PACKAGED},
     "random": untrained,

@@ -62,10 +62,14 @@ class Controls:
 
     def label(self, segmenter: Segmenter, grouped: GroupedImage) -> Segmentation:
         """Assign the labels to groups."""
+        background = None
+        if self.has_background:
+            usual = segmenter.default_background(self.labels)
+            background = Background(threshold=self.threshold, words=usual.words)
         return segmenter.label(
             grouped,
             self.labels,
-            background=Background(threshold=self.threshold) if self.has_background else None,
+            background=background,
             top_labels=self.top_labels if self.top_labels < ALL_LABELS else "all",
         )
 
