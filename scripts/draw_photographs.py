@@ -8,13 +8,14 @@ from pathlib import Path
 
 from groupvit import Segmenter, visualization
 from groupvit.demo.photographs import PHOTOGRAPHS, overview
+from groupvit.weights.packaged import DEFAULT
 
 FIGURE = Path(__file__).parents[1] / "docs" / "images" / "photographs.jpg"
 SHOWN = ("cat.jpg", "photographer.jpg", "coffee.jpg", "raccoon.jpg")
 """Files in the figure, one row each; the last one shows a failure."""
 
 
-def main(model: str = "photos", out: Path = FIGURE) -> None:
+def main(model: str = DEFAULT, out: Path = FIGURE) -> None:
     """Draw the figure and save it."""
     by_file = {photograph.file: photograph for photograph in PHOTOGRAPHS}
     panels = overview(Segmenter.load(model), [by_file[file] for file in SHOWN])

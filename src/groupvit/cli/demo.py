@@ -9,12 +9,13 @@ from rich.console import Console
 from groupvit.cli.evaluate import summary
 from groupvit.cli.models import load_model
 from groupvit.progress import counted
+from groupvit.weights.packaged import DEFAULT
 
 
 def demo(
     *,
     out: Path = Path("out/demo"),
-    model: str = "photos",
+    model: str = DEFAULT,
     scenes_model: str = "storybook",
     num: int = 12,
     scenes: int = 200,

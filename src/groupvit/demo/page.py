@@ -12,9 +12,7 @@ from groupvit.evaluation.reports.page import class_bars
 from groupvit.model.inference import Naming
 from groupvit.pages.elements import Metric
 from groupvit.pages.rendering import render
-
-BUNDLED = "photos"
-"""Name of the bundled model of photographs."""
+from groupvit.weights.packaged import DEFAULT
 
 
 class About(NamedTuple):
@@ -41,7 +39,7 @@ class PhotographsPart(NamedTuple):
     @property
     def bundled(self) -> bool:
         """The model is the bundled one, to which the sentences on failures apply."""
-        return self.about.model == BUNDLED
+        return self.about.model == DEFAULT
 
 
 class ScenesPart(NamedTuple):
