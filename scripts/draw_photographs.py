@@ -11,7 +11,7 @@ from groupvit.demo.photographs import PHOTOGRAPHS, overview
 from groupvit.weights.packaged import DEFAULT
 
 FIGURE = Path(__file__).parents[1] / "docs" / "images" / "photographs.jpg"
-SHOWN = ("cat.jpg", "photographer.jpg", "coffee.jpg", "raccoon.jpg")
+SHOWN = ("cat.jpg", "coffee.jpg", "raccoon.jpg", "astronaut.jpg")
 """Files in the figure, one row each; the last one shows a failure."""
 
 

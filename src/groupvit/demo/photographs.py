@@ -46,36 +46,42 @@ PHOTOGRAPHS = (
         "A cup of coffee",
         "Rachel Michetti, CC0",
         ("cup", "table", "cat"),
+        "The saucer and a corner behind the table are called cup.",
     ),
     Photograph(
         "photographer.jpg",
         "A photographer",
         "Lav Varshney, CC0",
         ("man", "grass", "sky", "building"),
+        "The sky is called building, and the ground and the sky beside the man are called man.",
     ),
     Photograph(
         "admiral.jpg",
         "Rear Admiral Grace Hopper",
         "U.S. Navy, public domain",
         ("woman", "flag", "sky"),
+        "The sky and the hat are called flag, and most of the flag is called woman.",
     ),
     Photograph(
         "raccoon.jpg",
         "A raccoon",
         "public-domain-image.com, public domain",
         ("raccoon", "animal", "leaf", "rock"),
+        "Raccoon takes no pixel, as no caption has that word, and some leaves are called animal.",
     ),
     Photograph(
         "astronaut.jpg",
         "The astronaut Eileen Collins",
         "NASA, public domain",
         ("woman", "flag", "rocket", "helmet", "wall"),
+        "The wall and the rocket are called woman, the suit helmet, and most of the helmet flag.",
     ),
     Photograph(
         "rocket.jpg",
         "A rocket at dusk",
         "SpaceX, public domain",
         ("rocket", "sky", "dog"),
+        "The rocket and the towers are called sky, and the lights on the ground rocket.",
     ),
 )
 """All photographs, in the order of the page."""
