@@ -43,8 +43,8 @@ def test_the_example_image_is_what_its_script_draws(tmp_path):
     assert np.abs(drawn - kept).mean() < 0.5
 
 
-def test_the_figure_of_photographs_is_drawn_by_any_model(lively_model, tmp_path):
-    checkpoint.save(tmp_path / "model", lively_model, Origin(source="a test"))
+def test_the_figure_of_photographs_is_drawn_by_any_model(tmp_path):
+    checkpoint.save(tmp_path / "model", lively.lively_model(), Origin(source="a test"))
     main("draw_photographs.py")(str(tmp_path / "model"), tmp_path / "figure.jpg")
     with Image.open(tmp_path / "figure.jpg") as figure:
         assert 800 < max(figure.size) <= 1600

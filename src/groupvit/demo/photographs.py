@@ -46,7 +46,7 @@ PHOTOGRAPHS = (
         "A cup of coffee",
         "Rachel Michetti, CC0",
         ("cup", "table", "cat"),
-        "The saucer and a corner behind the table are called cup.",
+        "The saucer and half of the table are called cup.",
     ),
     Photograph(
         "photographer.jpg",
@@ -74,7 +74,7 @@ PHOTOGRAPHS = (
         "The astronaut Eileen Collins",
         "NASA, public domain",
         ("woman", "flag", "rocket", "helmet", "wall"),
-        "The wall and the rocket are called woman, the suit helmet, and most of the helmet flag.",
+        "The wall, the rocket and most of the helmet are called woman, and the suit helmet.",
     ),
     Photograph(
         "rocket.jpg",
