@@ -7,7 +7,7 @@ from groupvit import visualization
 from groupvit.pages.elements import Metric, Panel
 from groupvit.pages.rendering import render
 from groupvit.probes.concepts import Concept
-from groupvit.probes.purity import Purity
+from groupvit.probes.purity import Counted, Mean, Purity
 
 
 def concepts_page(
@@ -44,11 +44,15 @@ def _metrics(purities: Sequence[Purity], stage: int) -> list[Metric]:
         for one in purities
         if one.stage == stage
         for metric in (
-            Metric("purity of concepts", one.concepts.mean, one.counted),
-            Metric("clusters of the trunk", one.trunk.mean, one.counted),
+            Metric("purity of concepts", one.concepts.mean, _note(one.concepts, one.counted)),
+            Metric("clusters of the trunk", one.trunk.mean, _note(one.trunk, one.counted)),
             Metric("one class everywhere", one.chance, one.counted),
         )
     ]
+
+
+def _note(mean: Mean, pixels: Counted) -> str:
+    return f"± {100 * mean.deviation:.1f}, {pixels}"
 
 
 def _panels(concept: Concept, *, clustered: bool) -> list[Panel]:
