@@ -11,8 +11,8 @@ from groupvit.text.background import Background
 from groupvit.text.coverage import Coverage
 
 COUNTS = {"man": 900, "woman": 500, "person": 90, "boy": 300, "girl": 200, "child": 100}
-COUNTS |= {"airplane": 50, "plane": 80, "jet": 20, "airliner": 1, "chair": 70, "armchair": 9}
-COUNTS |= {"dog": 800, "bear": 30, "sausage": 20, "plant": 40, "flower": 60, "car": 200, "taxi": 9}
+COUNTS |= {"airplane": 50, "plane": 80, "jet": 20, "airliner": 1, "chair": 70, "armchair": 25}
+COUNTS |= {"dog": 800, "bear": 30, "sausage": 20, "plant": 40, "flower": 60, "car": 200, "taxi": 25}
 
 
 @pytest.fixture
