@@ -198,6 +198,14 @@ def test_scores_stand_in_the_line_of_their_step(config, scenes):
 def test_a_folder_that_is_no_benchmark_is_refused_before_the_first_step(config, tmp_path):
     with pytest.raises(InputError, match="nowhere"):
         train(replace(config, evaluate_folder=str(tmp_path / "nowhere")))
+
+
+def test_binary_masks_are_refused_before_the_first_step(config, scenes):
+    for mask in Path(scenes, "masks").iterdir():
+        Image.fromarray(255 * np.array(Image.open(mask))).save(mask)
+    with pytest.raises(InputError, match=r"--mask-values 0=background 255=dog"):
+        train(replace(config, evaluate_folder=scenes))
+    assert not Path(config.out).exists()
     assert not (Path(config.out) / "log.jsonl").exists()
 
 

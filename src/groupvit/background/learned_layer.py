@@ -30,6 +30,7 @@ from groupvit.data.index import Shard
 from groupvit.data.shards import Shards
 from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.benchmark import Benchmark, Sample
+from groupvit.evaluation.benchmarks.mask_survey import checked
 from groupvit.evaluation.measurement import prescribed_labels
 from groupvit.evaluation.scores import IGNORED
 from groupvit.model.groupvit import GroupViT
@@ -88,13 +89,15 @@ def learn_from_masks(
         on_progress: Called after every image.
 
     Raises:
-        InputError: The benchmark has no background, or an image or mask cannot be used.
+        InputError: The benchmark has no background, an image or mask cannot be used, or the masks
+            of a folder seem to be of another kind.
     """
     if not benchmark.has_background:
         raise InputError(
             f"the classes of {benchmark.name} begin with no background, so that there is nothing "
             "to learn"
         )
+    checked(benchmark)
     labels = parse(prescribed_labels(benchmark, segmenter.protocol))
     words = segmenter.embed_words(labels.words)
     found: list[Examples] = []

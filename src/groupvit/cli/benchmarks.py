@@ -100,12 +100,8 @@ def check_masks(benchmark: "Benchmark") -> str:
     Raises:
         InputError: A mask cannot be used, a value has no class, or 255 seems to be a class.
     """
-    from groupvit.evaluation.benchmarks.files import Files
-    from groupvit.evaluation.benchmarks.mask_survey import survey
+    from groupvit.evaluation.benchmarks.mask_survey import checked
 
-    if not isinstance(benchmark, Files) or benchmark.key:
-        return ""
     with counted("masks") as progress:
-        found = survey(benchmark, on_progress=progress)
-    found.check()
-    return str(found)
+        found = checked(benchmark, on_progress=progress)
+    return str(found or "")

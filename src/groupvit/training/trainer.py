@@ -10,7 +10,9 @@ from groupvit import distributed
 from groupvit.data.loader import Batches, stream
 from groupvit.distributed import Ranks
 from groupvit.errors import InputError
+from groupvit.evaluation.benchmarks.benchmark import Benchmark
 from groupvit.evaluation.benchmarks.folder import read_folder
+from groupvit.evaluation.benchmarks.mask_survey import checked
 from groupvit.model.image_encoder import MakeGrouping, grouping_block
 from groupvit.text.tokenizer import Tokenizer
 from groupvit.training import agreement
@@ -51,8 +53,7 @@ def train(
             run.prepare(config, fresh=fresh, changed=changed)
         ranks.barrier()
         try:
-            if config.evaluate_folder:
-                read_folder(config.evaluate_folder)  # reports mistakes now, not hours later
+            benchmark = _benchmark(config)
             batches = _batches(config, ranks, console)
             if ranks.is_main:
                 run.check_shards([shard.path for shard in batches.shards], changed=changed)
@@ -74,12 +75,18 @@ def train(
             console=console,
             tensorboard=run.tensorboard if config.tensorboard else None,
         ) as log:
-            stopped = _loop(state, batches, log, stop)
+            stopped = _loop(state, batches, benchmark, log, stop)
         console.print(_last_words(run, state.progress.step, stopped=stopped), markup=False)
         return stop.exit_code if stopped else 0
 
 
-def _loop(state: TrainingState, batches: Batches, log: Log, stop: StopRequest) -> bool:
+def _loop(
+    state: TrainingState,
+    batches: Batches,
+    benchmark: Benchmark | None,
+    log: Log,
+    stop: StopRequest,
+) -> bool:
     """Run the remaining steps; returns True if a stop was requested."""
     config, progress, meter = state.config, state.progress, Meter()
     num_workers = config.data.num_workers
@@ -96,8 +103,8 @@ def _loop(state: TrainingState, batches: Batches, log: Log, stop: StopRequest) -
             if progress.step % config.log_every == 0:
                 record |= state.record(done) | meter.read(state.ranks.device)
             improved = False
-            if config.evaluate_folder and state.due(config.evaluate_every):
-                scores, improved = state.evaluate()
+            if benchmark is not None and state.due(config.evaluate_every):
+                scores, improved = state.evaluate(benchmark)
                 record |= scores
                 meter.restart()
             if record:
@@ -108,6 +115,15 @@ def _loop(state: TrainingState, batches: Batches, log: Log, stop: StopRequest) -
             if done.stopping:
                 return True
     return False
+
+
+def _benchmark(config: TrainingConfig) -> Benchmark | None:
+    """Benchmark of the evaluations; mistakes are reported now, not hours later."""
+    if not config.evaluate_folder:
+        return None
+    benchmark = read_folder(config.evaluate_folder)
+    checked(benchmark)
+    return benchmark
 
 
 def _batches(config: TrainingConfig, ranks: Ranks, console: Console) -> Batches:

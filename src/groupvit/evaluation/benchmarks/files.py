@@ -110,7 +110,7 @@ Read = Callable[[Pair, tuple[int, int]], Mask]
 """Function that reads the mask of a pair of this (height, width)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, weakref_slot=True, kw_only=True, eq=False)
 class Files:
     """Benchmark whose images and masks are files, read one by one."""
 
