@@ -36,7 +36,7 @@ DEVIATION = (58.395, 57.12, 57.375)
 # All that Pillow's three decoders raise on damaged data.
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, LookupError, struct.error, zlib.error)
 
-_TRUNCATED = "truncated"
+TRUNCATED = "truncated"
 """Word in Pillow's messages about files that lack bytes."""
 
 # `warnings.catch_warnings` acts on the whole process: one thread at a time.
@@ -177,7 +177,7 @@ def _from_stream(
         try:
             return _from_image(image, name)
         except InputError as error:
-            whole = jpeg.completed(file) if _TRUNCATED in str(error) else None
+            whole = jpeg.completed(file) if TRUNCATED in str(error) else None
             if whole is None:
                 raise
     warnings.warn(

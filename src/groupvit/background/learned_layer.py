@@ -24,8 +24,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
-from groupvit import imaging
-from groupvit.data.decoding import DamagedError, opened
+from groupvit.data.decoding import DamagedError, read_whole
 from groupvit.data.index import Shard
 from groupvit.data.shards import Shards
 from groupvit.errors import InputError
@@ -270,8 +269,7 @@ def _nouns(
 def _grouped(segmenter: Segmenter, read: Callable[[], bytes]) -> list[GroupedImage]:
     """Groups of an image; an empty list if it is damaged."""
     try:
-        with opened(read()) as image:
-            pixels = imaging.read(image)
+        pixels = read_whole(read())
     except DamagedError:
         return []
     return segmenter.group([pixels])

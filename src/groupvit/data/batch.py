@@ -21,4 +21,4 @@ class Batch(NamedTuple):
     caption_nouns: Int[Tensor, "batch noun"]
     """Ids of the distinct nouns of the caption, at most 16, padded with 0, which is no noun."""
     damaged: int
-    """Number of samples of this batch that could not be read and were replaced."""
+    """Number of samples that were replaced, as they could not be read, or lack their last bytes."""

@@ -32,8 +32,8 @@ class _Sample(NamedTuple):
 
     image: UInt8[np.ndarray, "height width 3"]
     texts: captions.Texts
-    replaced: bool
-    """True if another sample was damaged."""
+    is_damaged: bool
+    """True if it lacks its last bytes, or replaces a sample that cannot be read."""
 
 
 class Batches:
@@ -109,7 +109,7 @@ class Batches:
             texts += read.texts.texts
             prompt_nouns.append(read.texts.prompt_nouns)
             caption_nouns.append(read.texts.caption_nouns)
-            damaged += read.replaced
+            damaged += read.is_damaged
         tokens = self._tokenizer(texts, context_length=self._context_length)
         return Batch(
             images=torch.from_numpy(images),
@@ -128,7 +128,7 @@ class Batches:
             candidate = (sample + tried) % number
             try:
                 data = reader.image(candidate)
-                image = decode(data, self._config, generator, image_size=self._image_size)
+                image, whole = decode(data, self._config, generator, image_size=self._image_size)
             except DamagedError as error:
                 reason = str(error)
                 continue
@@ -138,7 +138,7 @@ class Batches:
                 num_prompts=self._config.num_prompts,
                 generator=generator,
             )
-            return _Sample(image, texts, replaced=candidate != sample)
+            return _Sample(image, texts, is_damaged=candidate != sample or not whole)
         raise InputError(
             f"{path}: {MOST_DAMAGED} images in a row cannot be decoded ({reason}); "
             "get a whole copy of this shard, or leave it out (with --changed data.shards)"

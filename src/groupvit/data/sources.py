@@ -57,8 +57,8 @@ def from_folder(folder: Path) -> Source:
 
     The captions of `a.jpg` are the lines of `a.txt` beside it, or the field `caption` of
     `a.json`. If the folder has `captions.csv` or `captions.txt`, its lines are read too: file
-    name, comma, semicolon or tab, caption; a header "image", "caption" is skipped. Images without a caption
-    are left out then.
+    name, comma, semicolon or tab, caption; a header "image", "caption" is skipped. Images without
+    a caption are left out then.
 
     Raises:
         InputError: There are no images, or the captions cannot be read.

@@ -138,6 +138,7 @@ def checked(benchmark: Benchmark, *, on_progress: OnProgress | None = None) -> M
     if benchmark not in _CHECKED:
         found = survey(benchmark, on_progress=on_progress)
         found.check()
+        benchmark.check_orientation()
         _CHECKED[benchmark] = found
     return _CHECKED[benchmark]
 
