@@ -1,7 +1,7 @@
 """The training loop: one function, in one process or, under torchrun, on all ranks alike."""
 
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from rich.console import Console
@@ -9,7 +9,6 @@ from rich.console import Console
 from groupvit import distributed
 from groupvit.data.loader import Batches, stream
 from groupvit.distributed import Ranks
-from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.benchmark import Benchmark
 from groupvit.evaluation.benchmarks.folder import read_folder
 from groupvit.evaluation.benchmarks.mask_survey import checked
@@ -34,7 +33,7 @@ def train(
 
     Args:
         config: Settings. A run in `config.out` resumes from its latest checkpoint.
-        fresh: Delete that run and begin again.
+        fresh: Delete that run, once nothing can refuse this one, and begin again.
         changed: Settings, such as `optim.lr`, that may differ from those of that run.
         make_grouping: Maker of the grouping blocks, for blocks of your own.
 
@@ -49,20 +48,20 @@ def train(
     with distributed.session(config.device) as ranks, StopRequest() as stop:
         console = Console(quiet=not ranks.is_main, highlight=False, soft_wrap=True)
         run = RunFolder(Path(config.out))
-        if ranks.is_main:
-            run.prepare(config, fresh=fresh, changed=changed)
-        ranks.barrier()
-        try:
+        with ExitStack() as refused:
+            if ranks.is_main:
+                refused.callback(run.withdraw)
+                run.prepare(config, fresh=fresh, changed=changed)
+            ranks.barrier()
             benchmark = _benchmark(config)
             batches = _batches(config, ranks, console)
             if ranks.is_main:
                 run.check_shards([shard.path for shard in batches.shards], changed=changed)
             agreement.check(config, batches, run, ranks)
             state = TrainingState(config, ranks, run, make_grouping=make_grouping)
-        except InputError:
-            if ranks.is_main:
-                run.withdraw()
-            raise
+            ranks.barrier()
+            refused.pop_all()
+        run.begin()
         start = state.progress.step
         if start:
             console.print(f"{run.path} resumes after step {start} of {config.steps}", markup=False)
