@@ -47,6 +47,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     413: {"description": "The request is too large."},
     422: {"description": "An image, a label or an option is invalid; `detail` gives the reason."},
     429: {"description": "Too many requests at the same time; try again later."},
+    503: {"description": "The server is stopping."},
 }
 
 
@@ -95,7 +96,6 @@ class Routes:
         parsed = parse(
             labels, background_settings
         )  # invalid labels are refused before any work on the image
-        pixels = await self._service.decode(await image.read())
 
         def finish(grouped: GroupedImage | None) -> SegmentResponse | Response:
             assert grouped is not None
@@ -106,7 +106,8 @@ class Routes:
                 return Response(_png(result, view), media_type="image/png")
             return SegmentResponse.of(result)
 
-        return await self._service.compute(pixels, finish)
+        async with self._service.decoded(await image.read()) as pixels:
+            return await self._service.compute(pixels, finish)
 
     async def embed(
         self,
@@ -118,7 +119,6 @@ class Routes:
             raise InputError("there is nothing to embed; give words, or an image")
         self._service.limits.check_labels(words)
         words = list(split_words(words))
-        pixels = None if image is None else await self._service.decode(await image.read())
 
         def finish(grouped: GroupedImage | None) -> EmbedResponse:
             embeddings = self._service.segmenter.embed_words(words) if words else torch.empty(0)
@@ -127,7 +127,10 @@ class Routes:
                 image=None if grouped is None else _mean_embedding(grouped),
             )
 
-        return await self._service.compute(pixels, finish)
+        if image is None:
+            return await self._service.compute(None, finish)
+        async with self._service.decoded(await image.read()) as pixels:
+            return await self._service.compute(pixels, finish)
 
     async def models(self) -> list[ModelResponse]:
         """List the models of this server: one."""
