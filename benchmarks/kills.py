@@ -216,7 +216,17 @@ def outputs(folder: Path) -> list[Output]:
     book, out = folder / "book", folder / "out"
     pairs = str(next((book / "pairs").glob("*.tar")))
     labels = ["--labels", "dog", "sky", "grass"]
-    storybook = ["storybook", str(out / "book"), "--num", "60", "--test", "6", "--workers", "1"]
+    storybook = [
+        "storybook",
+        "--out",
+        str(out / "book"),
+        "--num",
+        "60",
+        "--test",
+        "6",
+        "--workers",
+        "1",
+    ]
     photos = [str(book / "test" / "images"), "--model", "storybook", "--out", str(out / "images")]
     packed = ["pack", str(book / "test" / "images"), "--out", str(out / "pack")]
     evaluated = ["evaluate", str(book / "test"), "--model", "storybook"]
@@ -293,7 +303,19 @@ def table() -> None:
         import_module(f"groupvit.{module}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        run(["storybook", str(folder / "book"), "--num", "200", "--test", "8", "--workers", "1"])
+        run(
+            [
+                "storybook",
+                "--out",
+                str(folder / "book"),
+                "--num",
+                "200",
+                "--test",
+                "8",
+                "--workers",
+                "1",
+            ]
+        )
         captions = folder / "book" / "test" / "images" / "captions.csv"
         images = sorted(captions.parent.glob("*.png"))
         captions.write_text("".join(f"{path.name},a dog on grass\n" for path in images))
