@@ -54,7 +54,7 @@ def measure(name: str, seed: int, given: argparse.Namespace) -> dict[str, float]
 
 def scored(run: Path, given: argparse.Namespace) -> dict[str, float]:
     """Recall on the test shards and, with `--voc`, the mIoU."""
-    model, _, inference, _ = catalogue.load(str(run))
+    model, _, inference, *_ = catalogue.load(str(run))
     found = retrieval(model.eval(), index.prepare(patterns.expand([given.test]), None))
     measured = {f"captions at {k}": share for k, share in found.captions.at.items()}
     measured |= {f"images at {k}": share for k, share in found.images.at.items()}

@@ -3,7 +3,7 @@ r"""Auto-annotation function for CVAT.
 pip install cvat-cli, then:
 
     cvat-cli task auto-annotate 137 --function-file integrations/cvat_function.py \
-        -p labels=str:'dog,grass' -p model=str:nvidia/groupvit-gcc-yfcc --allow-unmatched-labels
+        -p labels=str:'dog,grass' -p model=str:photos --allow-unmatched-labels
 """
 
 from collections.abc import Iterator
@@ -78,9 +78,7 @@ def _joined(rings: list[list[list[int]]]) -> list[list[int]]:
     return points[:-1]
 
 
-def create(
-    labels: str, model: str = "nvidia/groupvit-gcc-yfcc", background: float | None = None
-) -> Function:
+def create(labels: str, model: str = "photos", background: float | None = None) -> Function:
     """Create the function; CVAT calls this with the arguments of `-p`.
 
     Args:

@@ -29,7 +29,7 @@ class GroupViTModel(fiftyone.core.models.Model):
         self,
         labels: Sequence[str],
         *,
-        model: str = "nvidia/groupvit-gcc-yfcc",
+        model: str = "photos",
         background: Background | None = None,
         **options: object,
     ) -> None:

@@ -27,7 +27,7 @@ LOGGER = logging.getLogger(__name__)
 @cache
 def segmenter() -> Segmenter:
     """Model, loaded once."""
-    return Segmenter.load(os.environ.get("GROUPVIT_MODEL", "nvidia/groupvit-gcc-yfcc"))
+    return Segmenter.load(os.environ.get("GROUPVIT_MODEL", "photos"))
 
 
 class GroupViTBackend(LabelStudioMLBase):

@@ -10,13 +10,14 @@ from PIL import Image
 
 from groupvit.model.inference import InferenceConfig
 from groupvit.text.background import Background
+from groupvit.text.coverage import Coverage
 from groupvit.weights import catalogue, checkpoint
 from groupvit.weights.checkpoint import Origin
 from tests import lively
 
 ROOT = Path(__file__).parents[1]
 TESTED = {
-    "bundle_storybook.py",
+    "bundle_model.py",
     "check",
     "draw_architecture.py",  # tests/docs/test_architecture.py
     "draw_example.py",
@@ -46,14 +47,27 @@ def test_a_model_is_bundled_with_its_settings_in_half_precision(tmp_path):
     source = tmp_path / "trained"
     model = lively.lively_model()
     origin = Origin(source="a test")
-    checkpoint.save(source, model, origin, inference=inference, background=background)
-    main("bundle_storybook.py")(str(source), tmp_path / "bundled")
+    coverage = Coverage(domain="parks", nouns={"dog": 3})
+    checkpoint.save(
+        source, model, origin, inference=inference, background=background, coverage=coverage
+    )
+    main("bundle_model.py")("storybook", str(source), tmp_path / "bundled")
     bundled = catalogue.load(str(tmp_path / "bundled"))
     assert (bundled.inference, bundled.background) == (inference, background)
+    assert bundled.coverage == coverage
     assert bundled.origin.source.startswith("configs/storybook.toml")
     for name, weight in bundled.model.state_dict().items():
         expected = model.state_dict()[name]
-        torch.testing.assert_close(weight, expected.half().to(weight.dtype))
+        stored = expected.half() if expected.ndim > 1 else expected
+        torch.testing.assert_close(weight, stored.to(weight.dtype))
+
+
+def test_the_class_names_of_a_run_that_stored_none_are_found_from_its_nouns():
+    with_names = runpy.run_path(str(ROOT / "scripts" / "bundle_model.py"))["with_names"]
+    coverage = with_names(Coverage(domain="parks", nouns={"bus": 2, "bear": 1}))
+    assert {"bus", "dog", "brown bear"} <= set(coverage.distilled)
+    assert "school bus" not in coverage.distilled
+    assert with_names(coverage) == coverage
 
 
 def test_the_list_of_checks_is_a_valid_script():

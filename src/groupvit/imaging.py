@@ -27,12 +27,6 @@ MAX_PIXELS = 128_000_000
 MAX_SIDE = 1_000_000
 """Longest side of an image that is read [pixels]."""
 
-MEAN = (123.675, 116.28, 103.53)
-"""Mean of ImageNet's red, green and blue, 0 to 255, which is subtracted for the network."""
-
-DEVIATION = (58.395, 57.12, 57.375)
-"""Standard deviation of ImageNet's red, green and blue, 0 to 255."""
-
 # All that Pillow's three decoders raise on damaged data.
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, LookupError, struct.error, zlib.error)
 

@@ -14,6 +14,7 @@ import torch
 import groupvit
 from groupvit import cli
 from groupvit.cli import COMMANDS
+from groupvit.cli.options import ModelOptions
 from groupvit.weights import catalogue
 from tests.lively import size_of
 
@@ -140,6 +141,14 @@ def test_info_tells_architecture_parameters_and_origin(run, model):
     assert code == 0
     printed = " ".join(printed.split())
     for part in ("a test", "12 group tokens, 12 groups", "blocks of width 32", "parameters, all"):
+        assert part in printed
+
+
+def test_photographs_are_the_domain_of_the_model_that_is_taken_where_none_is_named(run):
+    assert ModelOptions().model == "photos"
+    code, printed, _ = run("info")
+    assert code == 0
+    for part in ("photographs", "research use", "names distilled", "efficientnet-lite0"):
         assert part in printed
 
 

@@ -5,7 +5,9 @@ import pytest
 from PIL import Image
 
 from groupvit.evaluation.benchmarks.published import PUBLISHED
+from groupvit.model.inference import InferenceConfig
 from groupvit.storybook.scene import CLASSES
+from groupvit.weights import catalogue
 from tests.evaluation.benchmarks import layouts
 from tests.evaluation.folders import with_background, write_folder
 
@@ -48,6 +50,19 @@ def test_the_folder_says_what_was_measured_and_how(evaluate, model, folder, tmp_
     told = f"| mIoU | {100 * values['scores']['miou']:.1f} |"
     assert told in (out / "report.md").read_text()
     assert (out / "report.html").read_text().count("<article") == 2
+
+
+def test_floors_are_printed_unless_they_are_unwanted(evaluate, tmp_path):
+    printed = evaluate("--out", tmp_path)[1]
+    for expected in ("everywhere", "floor: oracle of blind grid", "Stage 2: the groups ("):
+        assert expected in printed
+    [first, last] = json.loads((tmp_path / "scores.json").read_text())["floors"]
+    assert first["num_parts"] >= 1
+    assert set(last["floors"]) == {"blind grid", "color and place"}
+    printed = evaluate("--no-floors")[1]
+    assert "everywhere" in printed
+    assert "blind grid" not in printed
+    assert "exclude each other" in evaluate("--floors", "--no-floors")[2]
 
 
 def test_a_run_that_was_done_is_not_done_again(evaluate, tmp_path):
@@ -147,6 +162,21 @@ def test_refinement_and_naming_are_told_and_written(evaluate, tmp_path):
     refinement = {"steps": 10, "dilations": [1, 2, 4, 8, 12, 24], "contrast": 0.1}
     found = values["deviations"][1]
     assert (found["name"], found["value"], found["original"]) == ("refinement", refinement, None)
+
+
+def test_refinement_that_a_model_recommends_can_be_turned_off(evaluate, monkeypatch):
+    recommended = InferenceConfig(refinement=True)
+    load = catalogue.load
+    monkeypatch.setattr(
+        catalogue, "load", lambda *a, **k: load(*a, **k)._replace(inference=recommended)
+    )
+    assert "refinement" not in evaluate("--limit", 1)[1]
+    printed = evaluate("--no-refine", "--limit", 1)[1]
+    assert "refinement none instead of PAMR (10 steps, up to 24 pixels)" in printed
+    code, _, complaint = evaluate("--no-refine", "--refine")
+    assert code == 2
+    assert "--refine and --no-refine exclude each other" in complaint
+    assert "protocol quick" in evaluate("--protocol", "quick", "--limit", 1)[1]
 
 
 def test_a_background_may_take_another_threshold(evaluate, folder, tmp_path):

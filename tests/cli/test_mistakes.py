@@ -140,7 +140,8 @@ def test_checkpoint_with_a_wrong_shape(mistake, damaged):
 def test_unknown_model(mistake):
     complaint = mistake(options=("--model", "groupvit-large"))
     assert (
-        "there is no model 'groupvit-large'; give a bundled name (storybook, random)" in complaint
+        "there is no model 'groupvit-large'; give a bundled name (photos, storybook, random)"
+        in complaint
     )
 
 

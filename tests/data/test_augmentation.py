@@ -6,7 +6,7 @@ from groupvit.data.config import AugmentationConfig, DataConfig
 from groupvit.data.geometry import Warp
 from groupvit.data.operations import OPERATIONS
 from groupvit.errors import InputError
-from groupvit.imaging import DEVIATION, MEAN
+from groupvit.normalization import DEVIATION, MEAN
 
 NOTHING = {"flip": False, "rand_augment_ops": 0, "erasing": 0.0}
 MEANS = torch.tensor(MEAN)[:, None, None]

@@ -18,7 +18,7 @@ def drawn(captions, *, templates=SIMPLE, num_prompts=3, seed=0):
 
 
 def test_the_caption_comes_first_then_its_prompts():
-    texts, prompt_nouns, _ = drawn([DOGS])
+    texts, prompt_nouns, *_ = drawn([DOGS])
     assert texts[0] == DOGS.text
     words = [text.removeprefix("a photo of a ").removesuffix(".") for text in texts[1:]]
     assert not Counter(words) - Counter(DOGS.nouns)
@@ -34,13 +34,13 @@ def test_nouns_are_drawn_without_putting_them_back():
 
 def test_the_raw_caption_stands_in_for_missing_nouns():
     one = Caption("A dog.", ("dog",))
-    texts, prompt_nouns, _ = drawn([one])
+    texts, prompt_nouns, *_ = drawn([one])
     assert texts == ["A dog.", "a photo of a dog.", "A dog.", "A dog."]
     assert prompt_nouns == [identity("dog"), identity("A dog."), identity("A dog.")]
 
 
 def test_a_caption_without_nouns_is_its_own_prompt():
-    texts, prompt_nouns, caption_nouns = drawn([NOTHING])
+    texts, prompt_nouns, caption_nouns, _ = drawn([NOTHING])
     assert texts == [NOTHING.text] * 4
     assert prompt_nouns == [identity(NOTHING.text)] * 3
     assert caption_nouns == [0] * 16

@@ -1,12 +1,15 @@
 import logging
 import os
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from safetensors import safe_open
+from safetensors.numpy import load_file
 
 from groupvit.data import index, tar_samples
-from groupvit.data.shards import Caption, Reader
+from groupvit.data.shards import Caption, Reader, count_nouns
 from groupvit.text.nouns import NounFinder
 from tests.data.pairs import encoded, photo, sample, write_tar
 
@@ -168,3 +171,22 @@ def test_a_shard_without_samples_has_an_index_too(tmp_path):
     path = write_tar(tmp_path / "a.tar", [])
     assert prepare(path)[0].num_samples == 0
     assert prepare(path)[0].num_samples == 0
+
+
+def test_nouns_of_shards_are_counted_whether_an_index_is_in_memory_or_not(path, tmp_path):
+    captions = ["cars and a car", "!!", "a car", "no:"]
+    other = write_tar(tmp_path / "b.tar", sample(1, captions=captions))
+    none = write_tar(tmp_path / "c.tar", sample(2, captions=["!!"]))
+    shards = prepare(path, other, none)
+    found = count_nouns(shards)
+    expected = Counter(
+        noun
+        for shard in shards
+        for one in range(shard.num_samples)
+        for caption in Reader(shard).captions(one)
+        for noun in caption.nouns
+    )
+    assert found == expected
+    assert (found["car"], found["cars"]) == (2, 1)
+    tensors = load_file(index.index_path(path))
+    assert count_nouns([replace(shards[0], tensors=tensors)]) == count_nouns(shards[:1])

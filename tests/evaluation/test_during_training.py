@@ -24,7 +24,11 @@ def quick(model, folder, limit=2):
 
 def test_it_gives_the_scores_of_an_evaluation(model, book):
     found = evaluate(Segmenter(model), read_folder(book), limit=3)
-    expected = {"miou": found.scores.miou, "oracle_miou": found.oracle.miou}
+    expected = {
+        "miou": found.scores.miou,
+        "one_class_miou": found.one_class.miou,
+        "oracle_miou": found.oracle.miou,
+    }
     assert quick(model, book, limit=3) == expected
 
 

@@ -11,6 +11,7 @@ from groupvit.segmentation.protocol import GROUPVIT, OURS, PROTOCOLS, SCLIP
 from groupvit.segmentation.refinement import Refinement
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.text.background import Background
+from groupvit.text.coverage import Coverage
 from groupvit.text.templates import SUBSET
 from groupvit.weights.checkpoint import Origin
 from tests.evaluation.folders import with_background
@@ -60,7 +61,7 @@ def test_a_report_names_what_was_measured_and_how(lively_model, book):
 
 @pytest.mark.parametrize(
     "background",
-    [None, Background(threshold=0.4, words=("wall",)), Background(thresholds={"sea": 0.9})],
+    [None, Background(threshold=0.4, words=("tower",)), Background(thresholds={"sea": 0.9})],
 )
 def test_measurements_come_back_from_json(lively_model, folder, background):
     protocol = replace(GROUPVIT, refinement=Refinement(), templates=SUBSET)
@@ -84,3 +85,16 @@ def test_the_fingerprint_follows_every_weight(lively_model, build, tiny_config):
     with torch.no_grad():
         model.log_scale += 1e-6
     assert fingerprint(model) != before
+
+
+def test_labels_expanded_by_the_lexicon_are_part_of_a_measurement(lively_model, book):
+    segmenter = Segmenter(lively_model, coverage=Coverage(nouns={"house": 9, "cottage": 9}))
+    benchmark = replace(read_folder(book), labels=("house", "zeppelin"))
+    one = Measurement.of(segmenter, benchmark)
+    assert one.expansions == {"house": ("house", "cottage")}
+    assert "1 label expanded by the lexicon" in str(one)
+    assert one.parsed() == segmenter.parse(benchmark.labels)
+    values = one.to_values()
+    assert Measurement.from_values(json.loads(json.dumps(values))) == one
+    del values["expansions"]  # of an earlier version
+    assert Measurement.from_values(values).expansions == {}

@@ -2,6 +2,7 @@
 
 import copy
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from groupvit.errors import InputError
 from groupvit.evaluation.measurement import fingerprint
 from groupvit.exported import graphs, writing
 from groupvit.exported.network import ExportedNetwork
+from groupvit.segmentation.protocol import OURS
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.text.tokenizer import Tokenizer
 from groupvit.weights import catalogue
@@ -37,6 +39,15 @@ def test_pixels_go_to_the_same_words(folder):
     found = Segmenter.load(folder)(IMAGE, LABELS)
     wanted = Segmenter.load("storybook")(IMAGE, LABELS)
     assert len(np.unique(wanted.label_map)) > 1
+    assert (found.label_map == wanted.label_map).mean() > 0.9999
+
+
+def test_parts_have_the_same_labels(folder):
+    protocol = replace(OURS, naming="parts", other_sides=(128,), scale=20.0)
+    found, wanted = (
+        Segmenter.load(name, protocol=protocol)(IMAGE, LABELS) for name in (folder, "storybook")
+    )
+    assert found.groups.windows[0].naming_grids == wanted.groups.windows[0].naming_grids
     assert (found.label_map == wanted.label_map).mean() > 0.9999
 
 
@@ -71,7 +82,9 @@ def test_temperature_and_background_come_along(folder, model):
     parts = normal(4, model.config.embedding_dim)
     with torch.inference_mode():
         assert_close(network.background_layer(parts), model.background_layer(parts))
-    assert Segmenter.load(folder).calibrated == catalogue.load("storybook").background
+    loaded, exported = catalogue.load("storybook"), Segmenter.load(folder)
+    assert (exported.calibrated, exported.coverage) == (loaded.background, loaded.coverage)
+    assert exported.unknown_words(["zeppelin", "boats"]).keys() == {"zeppelin"}
 
 
 def test_whole_numbers_are_smaller_and_near(exports, folder, model):

@@ -54,6 +54,7 @@ def evaluation(tmp_path):
             "background_words": [],
             "dtype": "float32",
             "scores": {"miou": 0.85, "pixel_accuracy": 0.9, "iou": {"sky": 0.9, "sea": 0.8}},
+            "confusion": [[9, 1], [2, 8]],
             "boundary": {"miou": 0.6},
             "oracles": [{"miou": 0.8}, {"miou": 0.9}],
         }
@@ -80,7 +81,9 @@ def test_nothing_is_sent_unless_it_is_asked_for(tmp_path, capsys, monkeypatch):
     told = capsys.readouterr().out
     assert "nothing was sent" in told
     assert "model.safetensors" in told
-    written = catalogue.load(tmp_path / "push/drawn").model.state_dict()
+    pushed = catalogue.load(tmp_path / "push/drawn")
+    assert pushed.coverage == catalogue.load("storybook").coverage
+    written = pushed.model.state_dict()
     for name, values in catalogue.load("storybook").model.state_dict().items():
         assert torch.equal(written[name], values)
 

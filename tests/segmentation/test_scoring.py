@@ -7,7 +7,12 @@ from groupvit import Background
 from groupvit.segmentation.groups import GroupedWindow
 from groupvit.segmentation.labels import parse
 from groupvit.segmentation.protocol import GROUPVIT, OURS
-from groupvit.segmentation.scoring import max_over_synonyms, score, top_labels
+from groupvit.segmentation.scoring import (
+    max_over_synonyms,
+    score,
+    sum_over_synonyms,
+    top_labels,
+)
 from groupvit.segmentation.windows import Box
 
 SCALE = torch.tensor(10.0)
@@ -101,13 +106,72 @@ def test_a_threshold_of_nothing_changes_nothing(window):
     assert torch.equal(result[:, 1:], scores(window))
 
 
-def test_background_words_compete_and_are_merged(window):
+MAX = replace(OURS, synonyms="max")
+
+
+def test_background_words_compete_and_the_best_counts_as_published(window):
     background = Background(words=("wall", "floor"))
     words = unit(8, 16, seed=3)
-    result = scores(window, background=background, words=words)
-    everything = scores(window, [*LABELS, "wall", "floor"], words=words)
+    result = scores(window, background=background, words=words, protocol=MAX)
+    everything = scores(window, [*LABELS, "wall", "floor"], words=words, protocol=MAX)
     assert torch.equal(result[:, 0], everything[:, 6:].max(dim=1).values)
     assert torch.equal(result[:, 1:], everything[:, :6])
+
+
+@pytest.mark.parametrize("certainty", ["score", "similarity"])
+def test_words_of_the_background_add_too(window, certainty):
+    background = Background(threshold=-1.0, words=("wall|brick", "floor"))
+    words = unit(9, 16, seed=3)
+    result = scores(window, background=background, words=words, certainty=certainty)
+    of_words = (SCALE * window.naming_embeddings @ words.mT).softmax(dim=1)
+    torch.testing.assert_close(result[:, 0], of_words[:, 6:].sum(dim=1))
+
+
+def test_the_background_is_one_of_the_labels_that_are_kept(window):
+    background = Background(words=("wall", "floor"))
+    words = unit(8, 16, seed=3)
+    of_window = (SCALE * window.embedding @ words.mT).exp()
+    of_labels = torch.cat([of_window[:6], of_window[6:].sum()[None]])
+    for count in range(1, 8):
+        protocol = replace(OURS, top_labels=count)
+        result = scores(window, background=background, words=words, protocol=protocol)
+        kept = torch.cat([result[:, 1:], result[:, :1]], dim=1)[0] > 0
+        assert kept.nonzero()[:, 0].tolist() == sorted(of_labels.topk(count).indices.tolist())
+        torch.testing.assert_close(result.sum(dim=1), torch.ones(4))
+
+
+def test_probabilities_of_synonyms_add(window):
+    labels, words = ["dog|puppy|hound", "cat", "grass|lawn"], unit(6, 16, seed=3)
+    of_words = (SCALE * window.naming_embeddings @ words.mT).softmax(dim=1)
+    parts = (of_words[:, :3], of_words[:, 3:4], of_words[:, 4:])
+    expected = torch.stack([part.sum(dim=1) for part in parts], dim=1)
+    torch.testing.assert_close(scores(window, labels, words=words), expected)
+
+
+def test_a_label_of_one_word_has_exactly_its_logit():
+    logits = 30 * torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
+    found = sum_over_synonyms(logits, parse(["car|taxi", "dog", "cat"]))
+    assert torch.equal(found[:, 1:], logits[:, 2:])
+    assert sum_over_synonyms(logits, parse(["car", "taxi", "dog", "cat"])) is logits
+    torch.testing.assert_close(found[:, 0], logits[:, :2].logsumexp(dim=1))
+
+
+def test_the_same_word_twice_counts_twice_and_a_margin_stays(window):
+    words = unit(3, 16, seed=3)
+    double = words[[0, 0, 1, 2]]
+    labels, twice = ["dog", "cat", "sky"], ["dog|hound", "cat", "sky"]
+    background = Background(threshold=0.1)
+    one = scores(window, labels, background, words=words, certainty="similarity")
+    two = scores(window, twice, background, words=double, certainty="similarity")
+    torch.testing.assert_close(two[:, 0], one[:, 0])
+    odds = scores(window, labels, words=words)[:, 0], scores(window, twice, words=double)[:, 0]
+    torch.testing.assert_close(odds[1] / (1 - odds[1]), 2 * odds[0] / (1 - odds[0]))
+
+
+def test_the_scale_of_a_protocol_is_that_of_the_softmax(window):
+    found = scores(window, protocol=replace(OURS, scale=4.0))
+    expected = (4 * window.naming_embeddings @ unit(6, 16, seed=3).mT).softmax(dim=1)
+    torch.testing.assert_close(found, expected)
 
 
 def test_a_label_below_its_own_threshold_gives_way(window):

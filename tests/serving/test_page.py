@@ -183,6 +183,18 @@ def test_a_visitor_uploads_asks_moves_and_takes_away(visit, segmenter):
     assert segmenter.grouped == passes + 1  # that of `wanted`
 
 
+def test_words_that_the_model_was_not_trained_with_are_named(visit):
+    page = visit(**WIDE)
+    page.locator("#picker input").set_input_files(IMAGE)
+    page.locator("#viewer canvas").wait_for()
+    type_labels(page, "boat", "sea")
+    warnings = page.locator("#viewer .warnings")
+    assert warnings.inner_text() == ""
+    type_labels(page, "zeppelin")
+    warnings.get_by_text("zeppelin is in no caption of this model as a noun").wait_for()
+    assert "this model knows drawn scenes" in warnings.inner_text()
+
+
 def test_examples_have_labels_and_what_is_pointed_at_is_named(visit, shoot):
     page = visit(**WIDE)
     page.locator(".examples button").first.click()

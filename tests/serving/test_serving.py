@@ -306,6 +306,18 @@ def test_commas_separate_labels_and_words_of_a_request(server, image):
     assert (refused.status, "201 labels" in refused.body.decode()) == (422, True)
 
 
+def test_words_that_the_model_was_not_trained_with_are_named(server, image):
+    fields = [*asked(image, "boat", "zeppelin"), ("background_words", "dog")]
+    found = server.post("/v1/segment", fields).values()["warnings"]
+    assert [sentence.split(" is ")[0] for sentence in found[:2]] == ["zeppelin", "dog"]
+    assert found[2].startswith("this model knows drawn scenes, 52 words such as sky, sea, grass")
+    assert server.post("/v1/segment", asked(image)).values()["warnings"] == []
+    embedded = server.post("/v1/embed", [("words", "zeppelin"), ("words", "sea")]).values()
+    assert embedded["warnings"][0].startswith("zeppelin is in no caption of this model as a noun")
+    (model,) = server.get("/v1/models").values()
+    assert (model["domain"], model["num_nouns"]) == ("drawn scenes", 52)
+
+
 def test_odd_headers_are_refused_and_no_fault_of_the_server(serve, image):
     server = serve(token="secret")
     headers = {"Authorization": "Bearer secret"}
@@ -380,3 +392,9 @@ def test_a_port_in_use_is_one_sentence(server, capsys):
         f"groupvit: port {server.port} is in use by another program; "
         "give another --port, or 0 for a free one\n"
     )
+
+
+def test_words_of_expanded_labels_are_listed(server, image):
+    found = server.post("/v1/segment", asked(image, "automobile", "sea")).values()
+    assert found["words"] == {"automobile": ["car"]}
+    assert set(found["shares"]) == {"automobile", "sea"}

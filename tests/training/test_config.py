@@ -165,6 +165,17 @@ def test_dilations_are_refused_where_no_convolutions_are(config):
     assert replace(config, model=replace(config.model, image=image)).model.image == image
 
 
+def test_naming_by_parts_needs_projected_patches(config):
+    parts = InferenceConfig(naming="parts")
+    with pytest.raises(InputError, match=r"model\.patch_projector is False; set it and"):
+        replace(config, inference=parts)
+    model, trained = (
+        replace(config.model, patch_projector=True),
+        ObjectiveConfig(patch_nouns_weight=1.0),
+    )
+    assert replace(config, inference=parts, model=model, objective=trained).inference == parts
+
+
 def test_naming_by_levels_needs_segments_that_were_trained(config):
     levels = InferenceConfig(naming="levels")
     with pytest.raises(InputError, match=r"no loss trains them; set objective\.every_stage and"):

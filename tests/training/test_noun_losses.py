@@ -50,7 +50,7 @@ def test_a_noun_of_several_captions_is_one_noun(prompts, nouns):
 def test_a_noun_is_wanted_wherever_a_caption_names_it(nouns):
     expected = [[True, True, False], [True, True, True], [False, False, True]]
     assert nouns.positive.tolist() == expected
-    assert nouns.prior == pytest.approx(6 / 9)
+    assert nouns.share == pytest.approx(6 / 9)
 
 
 def test_raw_captions_and_padding_are_no_nouns(prompts):
@@ -70,14 +70,14 @@ def test_two_ranks_see_the_nouns_of_one_joint_batch(prompts, nouns):
     first = collect(*(x[:1] for x in prompts), gather=joint)
     torch.testing.assert_close(first.embeddings, nouns.embeddings)
     assert torch.equal(first.positive, nouns.positive[:1])
-    assert first.prior == nouns.prior
+    assert first.share == nouns.share
 
 
 def test_finding_nouns_equals_a_slow_sum(nouns):
     parts, present = normalized(3, 4, 8, seed=1), torch.rand(3, 4) < 0.7
     present[:, 0] = True
     similarity = logits(parts, nouns, torch.tensor(5.0))
-    total, bias = 0.0, math.log(nouns.prior / (1 - nouns.prior))
+    total, bias = 0.0, math.log(nouns.share / (1 - nouns.share))
     for image in range(3):
         for noun in range(3):
             values = [
@@ -93,7 +93,7 @@ def test_finding_nouns_equals_a_slow_sum(nouns):
 
 
 def test_parts_that_say_nothing_predict_how_often_nouns_occur(nouns):
-    chance = nouns.prior.item()
+    chance = nouns.share.item()
     entropy = -(chance * math.log(chance) + (1 - chance) * math.log(1 - chance))
     silent = torch.zeros(3, 5, 3)
     assert multiple_instance(silent, nouns).item() == pytest.approx(entropy / chance, rel=1e-5)
@@ -121,7 +121,10 @@ def test_naming_is_content_with_any_noun_of_the_caption(nouns):
 
 def test_an_image_without_drawn_nouns_counts_nothing_and_keeps_gradients_finite():
     nouns = Nouns(
-        normalized(2, 8), torch.tensor([[True, False], [False, False]]), torch.tensor(0.25)
+        normalized(2, 8),
+        torch.tensor([[True, False], [False, False]]),
+        torch.tensor(0.25),
+        torch.tensor(-1.1),
     )
     similarity = torch.randn(2, 3, 2, requires_grad=True)
     present = torch.ones(2, 3, dtype=torch.bool)
@@ -239,7 +242,10 @@ def test_parts_that_match_no_noun_of_the_caption_are_pushed_behind_and_others_in
 
 def test_images_without_drawn_nouns_have_no_background_to_learn():
     nouns = Nouns(
-        normalized(2, 8), torch.tensor([[True, False], [False, False]]), torch.tensor(0.25)
+        normalized(2, 8),
+        torch.tensor([[True, False], [False, False]]),
+        torch.tensor(0.25),
+        torch.tensor(-1.1),
     )
     similarity, asked = torch.randn(2, 3, 2, requires_grad=True), torch.zeros(2, 3)
     present = torch.ones(2, 3, dtype=torch.bool)

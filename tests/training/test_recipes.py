@@ -32,7 +32,8 @@ def test_the_settings_of_a_config_are_those_of_its_measurements(path):
 
 
 @pytest.mark.parametrize(
-    ("name", "lines"), [("flickr8k", 5), ("storybook-quick", 15), ("storybook", 21), ("paper", 15)]
+    ("name", "lines"),
+    [("flickr8k", 5), ("storybook-quick", 16), ("storybook", 21), ("paper", 15), ("photos", 12)],
 )
 def test_a_config_lists_only_what_differs(name, lines):
     text = (CONFIGS / f"{name}.toml").read_text("utf-8")
@@ -68,9 +69,11 @@ def test_stages_are_replaced_as_a_whole(file):
 
 @pytest.mark.parametrize("text", ["recipe = 'level'", "recipe = 3", "recipe = ['levels']"])
 def test_an_unknown_recipe_is_named_with_those_that_are_known(file, text):
-    with pytest.raises(InputError, match=r"some.toml: there is no recipe .*; known are levels, pa"):
+    with pytest.raises(InputError, match=r"some.toml: there is no recipe .*; known are levels, ph"):
         recipes.load(file(text))
-    with pytest.raises(InputError, match=r"^there is no recipe 'mine'; known are levels, paper"):
+    with pytest.raises(
+        InputError, match=r"^there is no recipe 'mine'; known are levels, photos, paper"
+    ):
         recipes.load(recipe="mine")
 
 

@@ -17,12 +17,13 @@ from PIL import Image
 from groupvit.config import load_toml, to_values
 from groupvit.errors import InputError
 from groupvit.model.groupvit import GroupViT
+from groupvit.text.coverage import Coverage
 from groupvit.training import state
 from groupvit.training.config import ObjectiveConfig, TrainingConfig
 from groupvit.training.run_folder import RunFolder
 from groupvit.training.trainer import train
 from groupvit.weights import catalogue, checkpoint, hugging_face
-from tests.data.pairs import photo, sample, write_shards, write_tar
+from tests.data.pairs import WORDS, photo, sample, write_shards, write_tar
 from tests.training.conftest import SETTINGS
 from tests.training.runs import DRAWN, equal, trace, weights
 
@@ -253,6 +254,50 @@ def test_a_run_can_start_from_a_model(config, tmp_path):
     train(replace(config, start=start, optim=still, out=str(tmp_path / "second")))
     before, after = weights(config.out), weights(tmp_path / "second")
     assert equal({name: before[name] for name in before if ".norm." not in name}, after)
+
+
+NUM_CAPTIONS = 2 * 21
+"""Captions of the shards, all of which have the noun "number" or "hill"."""
+
+
+def coverage_of(run):
+    return catalogue.load(str(run)).coverage
+
+
+def test_a_model_stores_its_domain_and_the_nouns_of_its_captions(config):
+    train(replace(config, steps=3, domain="drawn numbers"))
+    found = coverage_of(config.out)
+    assert found.domain == "drawn numbers"
+    assert (found.nouns["number"], found.nouns["hill"]) == (NUM_CAPTIONS / 2, NUM_CAPTIONS / 2)
+    assert found.nouns["dog"] == 2 * 3
+    assert {*WORDS, "number", "hill"} <= set(found.nouns)
+    train(replace(config, domain="numbers"))
+    assert coverage_of(config.out) == replace(found, domain="numbers")
+
+
+def test_words_of_the_start_and_of_former_shards_stay_known(config, tmp_path):
+    parts = [part for n in range(5) for part in sample(n, captions=["a zeppelin"])]
+    shards = write_tar(tmp_path / "others.tar", parts)
+    train(replace(config, steps=3, domain="drawn numbers"))
+    other = replace(config.data, shards=(str(shards),))
+    again = replace(config, start=config.out, out=str(tmp_path / "second"), data=other, steps=2)
+    train(again)
+    both = coverage_of(again.out)
+    assert both.nouns == {**coverage_of(config.out).nouns, "zeppelin": 5}
+    assert both.domain == "drawn numbers"
+    back = replace(again, steps=4, data=config.data)
+    train(back, changed=["data.shards"])
+    assert coverage_of(again.out) == both
+
+
+def test_a_model_from_weights_without_words_has_none(config, tmp_path):
+    train(replace(config, steps=3))
+    start = tmp_path / "start"
+    hugging_face.save(start, catalogue.load(config.out).model)
+    second = replace(config, start=str(start), out=str(tmp_path / "second"), domain="seas")
+    train(replace(second, steps=3))
+    train(replace(second, steps=4))
+    assert coverage_of(second.out) == Coverage(domain="seas")
 
 
 def test_a_start_of_another_architecture_is_refused(config, tmp_path):

@@ -12,6 +12,7 @@ from groupvit.training.config import ObjectiveConfig
 from groupvit.training.step import forward_backward, passes_of
 from tests.lively import LIVELY, without_noise
 from tests.ranks import WORLD_SIZE
+from tests.trunks import trunk_model
 
 SIZE, STEPS = 8, 2
 
@@ -29,6 +30,7 @@ class Case:
     frozen: tuple[str, ...] = ()
     ours: bool = False
     stem: str = "patches"
+    trunk: bool = False
     without_nouns: bool = False
 
 
@@ -46,6 +48,7 @@ NOUNS = ObjectiveConfig(
 NOUNS_ALONE = ObjectiveConfig(
     caption_weight=0.0, multi_label_weight=0.0, segment_nouns_weight=1.0, partial_label_weight=0.4
 )
+PATCHES = ObjectiveConfig(multi_label_weight=0.0, caption_weight=0.5, patch_nouns_weight=1.0)
 CASES = {
     "plain": Case(),
     "plain, the paper's form": Case(PAPER),
@@ -64,6 +67,7 @@ CASES = {
     "nouns alone, without nouns, in pieces": Case(NOUNS_ALONE, without_nouns=True, chunk=2),
     "captions alone": Case(ObjectiveConfig(multi_label_weight=0.0)),
     "frozen texts": Case(frozen=("text",), chunk=3),
+    "behind a trunk": Case(PATCHES, trunk=True),
     "frozen heads": Case(
         frozen=("image_projector", "text_projector", "log_scale", "multi_label_log_scale"), chunk=3
     ),
@@ -72,6 +76,8 @@ CASES = {
 
 def build(case):
     """A small model with nothing random in training, the same on every rank."""
+    if case.trunk:
+        return trunk_model().double().train()
     image = replace(
         LIVELY.image,
         drop_path=0.0,

@@ -1,3 +1,4 @@
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ from groupvit.evaluation.evaluate import evaluate
 from groupvit.model.config import GroupViTConfig
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.storybook.scene import scene
+from groupvit.text.nouns import NounFinder, merged_plurals
 from groupvit.weights import catalogue, checkpoint, hub, hugging_face
 from groupvit.weights.checkpoint import Origin
 from groupvit.weights.layouts import ORIGINAL
+from groupvit.weights.packaged import DEFAULT
 
 
 @pytest.fixture
@@ -47,6 +50,35 @@ def test_the_model_in_the_box_is_small_and_has_learned():
     weights = Path(catalogue.__file__).parent / "storybook" / "model.safetensors"
     assert weights.stat().st_size < 10e6
     assert all(value.isfinite().all() for value in model.state_dict().values())
+
+
+def test_the_model_for_photographs_is_small_and_says_what_it_was_trained_with():
+    folder = Path(catalogue.__file__).parent / "photos"
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 20e6
+    notice = "research use, trained with Flickr8k, Pascal Sentences, COCO captions"
+    assert notice.casefold() in (folder / "README.md").read_text("utf-8").casefold()
+    model, origin, inference, _, coverage = catalogue.load(DEFAULT)
+    assert notice in origin.source
+    assert (coverage.domain, inference.naming) == ("photographs", "parts")
+    assert {"dog", "bus", "banana"} <= set(coverage.distilled)
+    assert coverage.nouns["dog"] > 1000
+    assert all(value.isfinite().all() for value in model.state_dict().values())
+
+
+def test_the_models_in_the_box_refer_to_each_other():
+    drawn = Segmenter.load("storybook")
+    assert "for photographs use photos" in drawn.known_words.warnings(["person"])[-1]
+
+
+def test_the_model_in_the_box_lists_the_nouns_of_its_captions():
+    captions = [caption for index in range(300) for caption in scene(index).captions]
+    finder = NounFinder("pattern")
+    counts = merged_plurals(Counter(noun for one in captions for noun in finder.find(one)))
+    coverage = catalogue.load("storybook").coverage
+    assert coverage == catalogue.packaged_coverage()["storybook"]
+    assert counts.keys() <= coverage.nouns.keys()
+    for noun in ("sky", "car", "sea"):
+        assert coverage.nouns[noun] / 300_000 == pytest.approx(counts[noun] / 900, rel=0.3)
 
 
 def test_the_model_in_the_box_knows_sky_and_grass():
@@ -115,7 +147,9 @@ def test_a_checkpoint_of_ours_on_the_hub_keeps_what_it_says_of_itself(folder, mo
 @pytest.mark.parametrize("name", ["nothing", "a/b/c", "/no/such/place", "model.pth", "a b"])
 def test_an_unknown_name_is_refused_with_the_ways_to_name_a_model(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=r"no model .*\(storybook, random\).*nvidia/groupvit"):
+    with pytest.raises(
+        InputError, match=r"no model .*\(photos, storybook, random\).*nvidia/groupvit"
+    ):
         catalogue.load(name)
 
 

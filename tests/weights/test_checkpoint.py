@@ -7,6 +7,7 @@ from safetensors.torch import load_file, save_file
 
 from groupvit.errors import InputError
 from groupvit.text.background import Background
+from groupvit.text.coverage import Coverage
 from groupvit.weights import checkpoint
 from groupvit.weights.checkpoint import Origin
 
@@ -258,6 +259,35 @@ def test_a_model_that_was_not_calibrated_says_so(saved_once):
 )
 def test_a_damaged_calibration_is_named(folder, damaged, told):
     edit(folder, lambda values: values.update(background=damaged))
+    with pytest.raises(InputError, match=told):
+        checkpoint.load(folder)
+
+
+def test_words_of_the_training_data_go_with_a_model(tiny_model, tmp_path):
+    nouns = {"dog": 7, "caf\u00e9": 3}
+    known = Coverage(domain="parks", nouns=nouns, distilled=("tench",))
+    checkpoint.save(tmp_path / "model", tiny_model, ORIGIN, coverage=known)
+    assert checkpoint.load(tmp_path / "model").coverage == known
+    assert checkpoint.read_coverage(tmp_path / "model") == known
+    assert set(contents(tmp_path / "model")) == {"config.json", "model.safetensors"}
+
+
+def test_a_model_without_words_has_an_empty_coverage(saved_once):
+    assert checkpoint.load(saved_once[0]).coverage == Coverage()
+
+
+@pytest.mark.parametrize(
+    ("damaged", "told"),
+    [
+        ({"nouns": {"dog": "often"}}, "coverage: nouns: dog is 'often', which is not int"),
+        ({"nouns": {"dog": 0}}, "coverage: nouns has dog 0 times"),
+        ({"domain": 7}, "coverage: domain is 7"),
+        ({"color": 7}, "coverage: unknown setting color"),
+        ([], "coverage is \\[\\]; it should be a table"),
+    ],
+)
+def test_damaged_words_are_named(folder, damaged, told):
+    edit(folder, lambda values: values.update(coverage=damaged))
     with pytest.raises(InputError, match=told):
         checkpoint.load(folder)
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from groupvit.errors import InputError
-from groupvit.imaging import DEVIATION, MEAN
 from groupvit.model.config import GroupViTConfig, StageConfig
+from groupvit.normalization import DEVIATION, MEAN
 from groupvit.segmentation.preparation import normalize
 from groupvit.text.tokenizer import Tokenizer
 from groupvit.weights import hugging_face

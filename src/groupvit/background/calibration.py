@@ -22,10 +22,10 @@ from groupvit.evaluation.measurement import prescribed_labels
 from groupvit.evaluation.scores import IGNORED
 from groupvit.progress import OnProgress
 from groupvit.segmentation.groups import GroupedImage
-from groupvit.segmentation.labels import Labels, parse
+from groupvit.segmentation.labels import Labels
 from groupvit.segmentation.score_map import assemble
-from groupvit.segmentation.scoring import max_over_synonyms
 from groupvit.segmentation.segmenter import ImageInput, Segmenter
+from groupvit.segmentation.tables import margins
 
 NUM_BINS = 400
 """Number of bins from -1 to 1 in which certainties are counted."""
@@ -75,7 +75,7 @@ def calibrate(
             "to calibrate"
         )
     checked(benchmark)
-    labels = parse(prescribed_labels(benchmark, segmenter.protocol))
+    labels = segmenter.parse(prescribed_labels(benchmark, segmenter.protocol))
     # Pixels by class of the mask (the background first), best label, and bin of its certainty.
     count = len(labels.names)
     table = np.zeros((count + 1, count, NUM_BINS), np.int64)
@@ -112,7 +112,7 @@ def calibrate_without_masks(
     Raises:
         InputError: An image cannot be read, or a label is empty or given twice.
     """
-    counts, parsed = np.zeros(NUM_BINS, np.int64), parse(labels)
+    counts, parsed = np.zeros(NUM_BINS, np.int64), segmenter.parse(labels)
     for done, path in enumerate(images, start=1):
         [grouped] = segmenter.group([path])
         _, certainty = certainties(segmenter, grouped, parsed)
@@ -129,17 +129,16 @@ def certainties(
     """Best label of every pixel, and the certainty that is compared with its threshold.
 
     The certainty is the score of the label, its cosine, or its margin over the background layer:
-    see `groupvit.text.background.Certainty`.
+    see `groupvit.text.background.Certainty`. The best label is the one with the highest certainty,
+    also where scores of synonyms add.
     """
     if segmenter.certainty == "score":
         dense = torch.from_numpy(segmenter.label(grouped, labels).scores)
     else:
-        parsed = parse(labels)
+        parsed = segmenter.parse(labels)
         words = segmenter.embed_words(parsed.words)
         tables = [  # of every window, (part, label)
-            max_over_synonyms(one.naming_embeddings @ words.mT, parsed)
-            - segmenter.learned_thresholds(one.naming_embeddings)[:, None]
-            for one in grouped.windows
+            margins(one, words, parsed, segmenter.learned_thresholds) for one in grouped.windows
         ]
         dense = assemble(grouped, tables, resized=segmenter.protocol.resized).dense()
     certainty, best = dense.max(dim=0)  # of (label, height, width)

@@ -35,7 +35,6 @@ from groupvit.evaluation.scores import IGNORED
 from groupvit.model.groupvit import GroupViT
 from groupvit.progress import OnProgress
 from groupvit.segmentation.groups import GroupedImage
-from groupvit.segmentation.labels import parse
 from groupvit.segmentation.scoring import max_over_synonyms
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.text.nouns import singular
@@ -97,7 +96,7 @@ def learn_from_masks(
             "to learn"
         )
     checked(benchmark)
-    labels = parse(prescribed_labels(benchmark, segmenter.protocol))
+    labels = segmenter.parse(prescribed_labels(benchmark, segmenter.protocol))
     words = segmenter.embed_words(labels.words)
     found: list[Examples] = []
     for index in range(len(benchmark)):

@@ -63,7 +63,7 @@ class BackgroundOptions(NamedTuple):
         return replace(
             known,
             threshold=known.threshold if number is None else number,
-            words=self.words,
+            words=self.words or known.words,
             thresholds={**known.thresholds, **own},
         )
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from groupvit.cli import json_file
 from groupvit.cli.benchmarks import ROOT, check_masks, open_benchmark
 from groupvit.cli.inputs import images_of
-from groupvit.cli.models import load_model
+from groupvit.cli.models import load_model, warn_of_unknown_words
 from groupvit.cli.options import Flag, ModelOptions, Words
 from groupvit.progress import counted
 from groupvit.text.background import Background
@@ -99,6 +99,8 @@ def calibrate(
         masks_line = check_masks(benchmark)
     load = partial(options.segmenter, benchmark="" if labels else benchmark.key)
     segmenter = load_model(console, options.model, load)
+    if labels:
+        warn_of_unknown_words(console, segmenter, labels)
     with counted("images") as progress:
         if labels:
             found = calibrate_without_masks(segmenter, images, labels, on_progress=progress)
@@ -140,6 +142,7 @@ def save(
         segmenter.origin or Origin(source="a model in memory"),
         inference=segmenter.inference,
         background=background,
+        coverage=segmenter.coverage,
         overwrite=overwrite,
     )
 

@@ -12,13 +12,14 @@ from rich.table import Table
 
 from groupvit.cli import json_file
 from groupvit.cli.inputs import report_skipped
-from groupvit.cli.models import load_model
+from groupvit.cli.models import load_model, warn_of_unknown_words
 from groupvit.cli.options import Flag
 from groupvit.errors import InputError
 from groupvit.progress import counted
 from groupvit.text.label_file import one_per_line, read_lines
-from groupvit.text.prompts import imagenet_classes, split_words
+from groupvit.text.prompts import imagenet_classes, quoted, split_words
 from groupvit.text.templates import load_templates
+from groupvit.weights.packaged import DEFAULT
 
 if TYPE_CHECKING:
     from groupvit.probes.classification import Classification
@@ -32,7 +33,7 @@ def classify(
     folder: Folder,
     /,
     *,
-    model: str,
+    model: str = DEFAULT,
     names: str = "folders",
     templates: str = "subset",
     revision: str | None = None,
@@ -72,6 +73,7 @@ def classify(
             Segmenter.load, model, revision=revision, protocol=protocol, device=ranks.device
         )
         segmenter = load_model(console, model, load)
+        warn_of_unknown_words(console, segmenter, map(quoted, dict.fromkeys(class_names)))
         with counted("images") as progress:
             on_progress = progress if ranks.is_main else None
             found = run(segmenter, items, class_names, ranks=ranks, on_progress=on_progress)

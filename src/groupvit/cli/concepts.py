@@ -8,11 +8,11 @@ from rich.console import Console
 from rich.table import Table
 
 from groupvit.cli.inputs import images_of
-from groupvit.cli.models import load_model
+from groupvit.cli.models import load_model, warn_of_unknown_words
 from groupvit.cli.options import Images, ModelOptions, Words
 from groupvit.errors import InputError
 from groupvit.progress import counted
-from groupvit.text.prompts import parse_labels
+from groupvit.text.prompts import parse_labels, quoted
 
 PAGE = "concepts.html"
 
@@ -47,6 +47,7 @@ def concepts(
     make_folder(out)
     console = Console(highlight=False, soft_wrap=True)
     segmenter = load_model(console, options.model, options.segmenter)
+    warn_of_unknown_words(console, segmenter, map(quoted, words))
     with counted("images") as progress:
         found = find_concepts(segmenter, paths, words, num_examples=examples, on_progress=progress)
     write_text(out / PAGE, concepts_page(found, model=options.model, num_images=len(paths)))

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from groupvit.cli.models import load_model
 from groupvit.cli.options import Flag
+from groupvit.errors import InputError
 
 
 def convert(
@@ -19,6 +20,7 @@ def convert(
     to: Literal["groupvit", "huggingface"] = "groupvit",
     revision: str | None = None,
     heads: int | None = None,
+    half: Flag = False,
     overwrite: Flag = False,
 ) -> int:
     """Write a model as a checkpoint folder, in the layout of this package or of transformers.
@@ -31,19 +33,32 @@ def convert(
         revision: Branch, tag or commit of a model on the hub.
         heads: Attention heads of the image encoder, for an original .pth file that does not hold
             its settings.
+        half: Write matrices and kernels in half precision, about half as large; in this package's
+            layout only.
         overwrite: Replace the folder if it exists.
     """
+    from groupvit.text.coverage import Coverage
     from groupvit.weights import catalogue, checkpoint, hugging_face
 
+    if half and to != "groupvit":
+        raise InputError(f"--half does not apply to the layout {to!r}; leave out one of them")
     console = Console(highlight=False)
     load = partial(catalogue.load, source, revision=revision, heads=heads)
-    model, origin, inference, background = load_model(console, source, load)
+    model, origin, inference, background, coverage = load_model(console, source, load)
     if to == "groupvit":
         checkpoint.save(
-            out, model, origin, inference=inference, background=background, overwrite=overwrite
+            out,
+            model,
+            origin,
+            inference=inference,
+            background=background,
+            coverage=coverage,
+            half=half,
+            overwrite=overwrite,
         )
     else:
-        for name in hugging_face.save(out, model, overwrite=overwrite):
+        left_out = hugging_face.save(out, model, overwrite=overwrite)
+        for name in [*left_out, *(["domain and words"] if coverage != Coverage() else [])]:
             console.print(f"left out, as that layout has no place for it: {name}")
     count = sum(parameter.numel() for parameter in model.parameters())
     console.print(f"{origin.source} ({origin.layout}), {count:,} parameters, is now {out}")

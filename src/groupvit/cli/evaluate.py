@@ -12,7 +12,7 @@ from rich.table import Table
 
 from groupvit.cli.background import BackgroundOptions
 from groupvit.cli.benchmarks import ROOT, check_masks, open_benchmark
-from groupvit.cli.models import load_model
+from groupvit.cli.models import load_model, warn_of_unknown_words
 from groupvit.cli.options import Flag, ModelOptions, Words
 from groupvit.errors import InputError
 from groupvit.progress import counted
@@ -40,15 +40,19 @@ def evaluate(
     background_file: Path | None = None,
     out: Path | None = None,
     shown: int = 12,
+    floors: Flag = False,
+    no_floors: Flag = False,
     overwrite: Flag = False,
     list: Flag = False,  # noqa: A002, ARG001 - for the help; `cli.main` acts on it
 ) -> int:
     """Score a model on images with masks: IoU of every class, mIoU, and the oracle of the groups.
 
-    The oracle is the score that the groups would have if each had its best label; the gap to it is
-    lost by the labels. With naming by levels, the groups of the last stage do not bound the score,
-    which may exceed their oracle. Under torchrun the processes share the images. With --out, an
-    interrupted evaluation resumes.
+    The oracle is the score that the groups would have if each took the class that fits it best.
+    With naming by segments the gap to it is lost by the labels; with naming by levels patches take
+    the labels, and the score may exceed the oracle. Floors are the same scores without use of the
+    meaning of an image: one class everywhere, and the oracles of a blind grid and of clusters
+    of color and place with as many parts as the groups in use. Under torchrun the processes share
+    the images. With --out, an interrupted evaluation resumes.
 
     Args:
         benchmark: A published benchmark (see --list), storybook or storybook-things (drawn scenes),
@@ -77,19 +81,28 @@ def evaluate(
         background_file: File of thresholds from groupvit calibrate.
         out: Folder for report.html, report.md, scores.json and the journal.
         shown: Number of images in the report, from best to worst.
+        floors: Measure the floors of the oracles for more than 500 images too; all images are read
+            twice.
+        no_floors: Leave the floors of the oracles out, which are measured for up to 500 images.
         overwrite: Replace an evaluation in the folder.
         list: List the published benchmarks, their expected files, and whether they are present.
     """
     from groupvit.distributed import session
     from groupvit.evaluation.evaluate import evaluate as run
+    from groupvit.evaluation.measurement import prescribed_labels
     from groupvit.evaluation.reports import writing
+    from groupvit.evaluation.reports.floors import sentences
+    from groupvit.evaluation.verdict import MOST_IMAGES
     from groupvit.probes.clusters import Clustering, ClusteringSegmenter
 
+    if floors and no_floors:
+        raise InputError("--floors and --no-floors exclude each other; give one of them")
     if shown < 0:
         raise InputError(f"--shown is {shown}; give at least 0")
     opened = open_benchmark(
         benchmark, root, (images, masks, classes), scenes, mask_values, mask_orientation
     )
+    few = min(limit or len(opened), len(opened)) <= MOST_IMAGES
     clustering = Clustering(method=clusters, num_groups=num_clusters) if clusters else None
     background = BackgroundOptions(background_threshold, file=background_file)
     background.check(opened.labels)
@@ -98,6 +111,7 @@ def evaluate(
         masks_line = check_masks(opened)
         load = partial(options.segmenter, benchmark=opened.key, device=str(ranks.device))
         segmenter = load_model(console, options.model, load)
+        warn_of_unknown_words(console, segmenter, prescribed_labels(opened, segmenter.protocol))
         used = background.resolve(opened.labels, segmenter.default_background)
         if clustering is not None:
             segmenter = ClusteringSegmenter(segmenter, clustering)
@@ -110,9 +124,12 @@ def evaluate(
                 folder=out,
                 prepare=partial(writing.clear, out) if out is not None and overwrite else None,
                 ranks=ranks,
+                floors=floors or (few and not no_floors),
                 on_progress=progress if ranks.is_main else None,
             )
         console.print(class_table(found), summary(found))
+        for sentence in sentences(found):
+            console.print(sentence, markup=False)
         if masks_line:
             console.print(masks_line, markup=False)
         console.print(str(found.measurement), markup=False)
@@ -132,7 +149,13 @@ def class_table(evaluation: "Evaluation") -> Table:
     for name in ("IoU", "oracle", "gap", "boundary"):
         table.add_column(name, justify="right")
     scores, oracle = evaluation.scores, evaluation.oracle
-    classes = zip(scores.labels, scores.iou, oracle.iou, evaluation.boundary_iou, strict=True)
+    classes = zip(
+        scores.labels,
+        evaluation.shown_iou,
+        oracle.iou,
+        evaluation.shown_boundary_iou,
+        strict=True,
+    )
     for label, iou, best, boundary in classes:
         gap = None if iou is None or best is None else best - iou
         table.add_row(escape(label), *map(percent, (iou, best, gap, boundary)))
@@ -144,15 +167,19 @@ def class_table(evaluation: "Evaluation") -> Table:
 
 def summary(evaluation: "Evaluation") -> Table:
     """Table of the means over all images."""
+    from groupvit.evaluation.reports.floors import floor_scores
     from groupvit.evaluation.reports.markdown import percent
 
     table = Table(show_header=False, box=None, padding=(0, 2))
+    table.add_column(no_wrap=True)
     scores = evaluation.scores
     table.add_row("mIoU", f"[bold]{percent(scores.miou)} %[/]")
     stages = zip(evaluation.oracles, evaluation.groups_used, evaluation.best_group_iou, strict=True)
     for number, (oracle, used, best) in enumerate(stages, start=1):
         groups = f"{used:.1f} groups in use per image, mean best IoU of a group {percent(best)}"
         table.add_row(f"oracle of stage {number}", f"{percent(oracle.miou)} %, {groups} %")
+    for name, value in floor_scores(evaluation).items():
+        table.add_row(f"floor: {escape(name)}", f"{percent(value)} %")
     table.add_row("mean accuracy", f"{percent(scores.mean_accuracy)} %")
     table.add_row("pixel accuracy", f"{percent(scores.pixel_accuracy)} %")
     rate = evaluation.num_timed / evaluation.seconds

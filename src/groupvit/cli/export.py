@@ -13,6 +13,7 @@ from groupvit.cli.models import load_model
 from groupvit.cli.options import Flag, Words
 from groupvit.errors import InputError
 from groupvit.progress import counted
+from groupvit.weights.packaged import DEFAULT
 
 if TYPE_CHECKING:
     from groupvit.exported.writing import Difference
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 
 def export(
-    source: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="MODEL")]],
-    out: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="FOLDER")]],
+    source: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="MODEL")]] = DEFAULT,
+    out: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="FOLDER")]] = Path("exported"),
     /,
     *,
     precision: Literal["float32", "int8"] = "float32",
@@ -33,8 +34,8 @@ def export(
     """Export a model as ONNX graphs, in a self-contained folder.
 
     Args:
-        source: A bundled name (storybook, random), a folder, a file of weights, or a hub id such as
-            nvidia/groupvit-gcc-yfcc.
+        source: A bundled name (photos, storybook, random), a folder, a file of weights, or a hub
+            id such as nvidia/groupvit-gcc-yfcc.
         out: Folder to write; --model of other commands takes it.
         precision: int8 makes the files a quarter as large, and changes results a little.
         labels: Default labels of the exported model.

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from groupvit.cli.background import BackgroundOptions
 from groupvit.cli.inputs import report_skipped
-from groupvit.cli.models import load_model
+from groupvit.cli.models import load_model, warn_of_unknown_words
 from groupvit.cli.options import ModelOptions
 from groupvit.cli.streams import escaped
 from groupvit.formats import Format
@@ -44,6 +44,8 @@ def segment_images(
     segmenter = load_model(console, options.model, options.segmenter)
     if options.dtype == "bfloat16" and _lacks_bfloat16(segmenter):
         console.print("[yellow]this processor has no bfloat16 arithmetic; float32 is faster[/]")
+    if labels:
+        warn_of_unknown_words(console, segmenter, labels, *background.words)
     start = time.perf_counter()
     with counted("images") as progress:
         report = segment_files(

@@ -1,11 +1,12 @@
 """Loading models, for all commands."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from groupvit.segmentation.segmenter import Segmenter
     from groupvit.weights.checkpoint import Origin
 
 
@@ -38,3 +39,14 @@ def load_model(console: "Console", name: str, load: Callable[[], Model]) -> Mode
     if model.origin and not model.origin.trained:
         console.print("[yellow]this model is untrained: its results are meaningless[/]")
     return model
+
+
+def warn_of_unknown_words(
+    console: "Console", segmenter: "Segmenter", labels: Iterable[str], *background_words: str
+) -> None:
+    """Print a warning for words that the model was not trained with."""
+    from groupvit.text.background import Background
+
+    background = Background(words=background_words) if background_words else None
+    for sentence in segmenter.known_words.warnings(segmenter.parse(labels, background).words):
+        console.print(sentence, style="yellow", markup=False)

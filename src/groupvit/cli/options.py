@@ -7,6 +7,7 @@ import tyro
 
 from groupvit.config import shown_default
 from groupvit.errors import InputError
+from groupvit.weights.packaged import DEFAULT
 
 if TYPE_CHECKING:
     from groupvit.segmentation.segmenter import Segmenter
@@ -27,25 +28,30 @@ Flag = tyro.conf.FlagCreatePairsOff[bool]
 class ModelOptions:
     """Model and image settings."""
 
-    model: str
-    """Bundled name (storybook, random), folder, training run, weights file, or hub id such as
-    nvidia/groupvit-gcc-yfcc."""
+    model: str = DEFAULT
+    """Bundled name (photos for photographs, storybook for drawn scenes, random), folder, training
+    run, weights file, or hub id such as nvidia/groupvit-gcc-yfcc."""
     revision: str | None = None
     """Branch, tag or commit of a model on the hub."""
-    protocol: Literal["ours", "groupvit", "tcl", "sclip"] = "ours"
-    """Settings of resizing, windows and scoring: ours, for images of users; groupvit, as
-    published; tcl and sclip, as in other papers."""
+    protocol: Literal["ours", "quick", "groupvit", "tcl", "sclip"] = "ours"
+    """Settings of resizing, windows and scoring: ours, for images of users; quick, the same at one
+    size and without refinement; groupvit, as published; tcl and sclip, as in other papers."""
     short_side: int | None = None
     """Length that the shorter side is resized to [pixels]; default: that of the protocol."""
     window: int | None = None
     """Side of sliding windows [pixels]; default: that of the protocol."""
     stride: int | None = None
     """Step between windows [pixels]; default: half a window."""
-    naming: Literal["segments", "levels"] | None = None
-    """Parts that labels are assigned to: segments of the last stage, or patches, averaged with
-    their segments at all levels; default: as the model is set."""
+    naming: Literal["segments", "levels", "parts"] | None = None
+    """Embeddings that are compared with labels: segments of the last stage; patches, averaged with
+    their segments at all levels; or patches, whose scores are averaged in each group; default: as
+    the model is set."""
     refine: Flag = False
     """Move borders of labels and groups to where the colors of the image change (PAMR); slower."""
+    no_refine: Flag = False
+    """Leave borders as they are, also for a model that is set to refine them."""
+    no_expand: Flag = False
+    """Take labels as they are: add no words of the lexicon, such as man and woman to person."""
     templates: str | None = None
     """Prompt templates: simple (1), subset (7), full (80), or a text file with one per line."""
     device: str = "auto"
@@ -89,8 +95,12 @@ class ModelOptions:
             changes["stride"] = self.stride
         if self.naming is not None:
             changes["naming"] = self.naming
-        if self.refine:
-            changes["refinement"] = Refinement()
+        if self.refine and self.no_refine:
+            raise InputError("--refine and --no-refine exclude each other; give one of them")
+        if self.refine or self.no_refine:
+            changes["refinement"] = Refinement() if self.refine else None
+        if self.no_expand:
+            changes["lexicon"] = False
         if self.templates is not None:
             changes["templates"] = load_templates(self.templates)
         return Segmenter.load(

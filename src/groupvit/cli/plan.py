@@ -156,6 +156,8 @@ def _data(plan: "Plan") -> Iterator[tuple[str, str]]:
     data, rate = plan.data, plan.rate
     size = "" if data.size is None else f", {_size(rate * data.size)}/s from the shards"
     yield "data", f"[bold]{rate:,.0f} pairs/s[/]{size}"
+    if data.stored is not None:
+        yield "", f"features stored before the first step: {_size(data.stored)}"
     if data.seconds is not None:
         yield "", f"{rate * data.seconds:.2g} cores like this one's to decode them"
 

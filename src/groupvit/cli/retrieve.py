@@ -14,6 +14,7 @@ from groupvit.cli import json_file
 from groupvit.cli.models import load_model
 from groupvit.cli.options import Flag
 from groupvit.progress import counted
+from groupvit.weights.packaged import DEFAULT
 
 if TYPE_CHECKING:
     from groupvit.probes.retrieval import Retrieval
@@ -29,7 +30,7 @@ def retrieve(
     shards: Shards,
     /,
     *,
-    model: str,
+    model: str = DEFAULT,
     revision: str | None = None,
     device: str = "auto",
     out: Path | None = None,

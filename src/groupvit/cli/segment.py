@@ -43,7 +43,7 @@ def segment(
         background: Threshold below which a pixel is background. auto: the calibrated threshold of
             the model, or the default of its kind. A number: for released models a score in [0, 1],
             e.g. 0.5; for models with centered embeddings a cosine, e.g. 0.2; for models with a
-            learned background, such as the bundled one, an offset to the learned cosine, e.g. 0.
+            learned background, such as storybook, an offset to the learned cosine, e.g. 0.
         background_words: Words that compete with the labels and become background.
         background_thresholds: Thresholds of single labels, such as: dog=0.5 cat=0.4.
         background_file: Thresholds written by groupvit calibrate; the options above override them.

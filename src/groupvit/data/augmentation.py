@@ -17,7 +17,7 @@ from torch import Generator, Tensor
 from groupvit.data.config import AugmentationConfig
 from groupvit.data.geometry import Warp, warp
 from groupvit.data.operations import LARGEST, OPERATIONS, Images
-from groupvit.imaging import DEVIATION, MEAN
+from groupvit.normalization import DEVIATION, MEAN
 
 _STRENGTH_STD: Final = 0.5
 """Standard deviation of the strengths of RandAugment."""

@@ -1,12 +1,14 @@
 """Texts of a sample: one of its captions, and prompts of nouns (GroupViT, section 3.2)."""
 
 import random
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
 
 from groupvit.data.batch import NOUNS_PER_CAPTION
+from groupvit.data.noun_counts import NounCounts
 from groupvit.data.shards import Caption
 from groupvit.text.nouns import singular
 
@@ -19,7 +21,10 @@ class Texts(NamedTuple):
     prompt_nouns: list[int]
     """Id of each prompt's noun in the singular; of the caption where it replaces a prompt."""
     caption_nouns: list[int]
-    """Ids of the caption's distinct nouns, padded with 0 to 16."""
+    """Ids of the distinct nouns of the caption or the image, padded with 0 to 16."""
+    log_priors: list[float]
+    """Logarithm of the share of images that name each prompt's noun; empty if nouns are not
+    counted."""
 
 
 @lru_cache(maxsize=2**16)
@@ -35,22 +40,48 @@ def draw(
     *,
     num_prompts: int,
     generator: random.Random,
+    counts: NounCounts | None = None,
+    of_image: bool = False,
 ) -> Texts:
     """One of the captions, and prompts of its nouns, each with a template of its own.
 
-    Nouns are drawn by position, so that a repeated noun can be drawn twice. If there are fewer
-    nouns than prompts, the caption itself replaces the missing prompts.
+    Nouns of a caption are drawn by position, so that a repeated noun can be drawn twice; those of
+    an image are distinct. If there are fewer nouns than prompts, the caption itself replaces the
+    missing prompts.
+
+    Args:
+        captions: Captions of the image.
+        templates: Templates of the prompts.
+        num_prompts: Number of prompts.
+        generator: The only source of randomness.
+        counts: Nouns of all shards, for merged plurals and log priors; None: neither.
+        of_image: True for the nouns of all captions in place of those of the drawn one; at most
+            16, those that occur most often.
     """
     caption = generator.choice(captions)
-    texts, prompt_nouns = [caption.text], []
-    for noun in generator.sample(caption.nouns, min(num_prompts, len(caption.nouns))):
-        texts.append(generator.choice(templates).replace("{}", noun))
-        prompt_nouns.append(identity(singular(noun)))
-    missing = num_prompts - len(prompt_nouns)
-    distinct = dict.fromkeys(map(singular, caption.nouns))
+    key = singular if counts is None else counts.key
+    nouns = _of_all(captions, key) if of_image else caption.nouns
+    drawn = generator.sample(nouns, min(num_prompts, len(nouns)))
+    words = drawn if counts is None else list(map(counts.word, drawn))
+    prompts = [generator.choice(templates).replace("{}", word) for word in words]
+    missing = num_prompts - len(prompts)
+    keys = list(map(key, drawn))
+    distinct = dict.fromkeys(map(key, nouns))
     caption_nouns = list(map(identity, distinct))[:NOUNS_PER_CAPTION]
     return Texts(
-        texts + [caption.text] * missing,
-        prompt_nouns + [identity(caption.text)] * missing,
+        [caption.text, *prompts] + [caption.text] * missing,
+        list(map(identity, keys)) + [identity(caption.text)] * missing,
         caption_nouns + [0] * (NOUNS_PER_CAPTION - len(caption_nouns)),
+        [] if counts is None else list(map(counts.log_prior, [*keys, *[""] * missing])),
     )
+
+
+def _of_all(captions: Sequence[Caption], key: Callable[[str], str]) -> tuple[str, ...]:
+    """Distinct nouns of all captions; the most frequent come first, then those that occur first."""
+    occurrences: Counter[str] = Counter()
+    first: dict[str, str] = {}
+    for caption in captions:
+        for noun in caption.nouns:
+            occurrences[key(noun)] += 1
+            first.setdefault(key(noun), noun)
+    return tuple(first[name] for name, _ in occurrences.most_common(NOUNS_PER_CAPTION))

@@ -49,6 +49,10 @@ class DataConfig:
     """Nouns of a caption used as prompts (K); 0 trains without the multi-label loss."""
     nouns: Nouns = "pattern"
     """Tagger that finds the nouns: TextBlob's rules, or NLTK's with verbs, as published."""
+    nouns_of: Literal["caption", "image"] = "caption"
+    """Nouns that an image has in a step: those of its drawn caption, or of all its captions."""
+    merge_plurals: bool = False
+    """Take the plural of a noun for the noun, if its singular occurs in the captions too."""
     templates: str = "full"
     """Templates of the noun prompts: simple, subset (7), full (80), or a text file."""
     crop_scale_min: float = 0.08
@@ -59,6 +63,15 @@ class DataConfig:
     """Smallest width / height of a crop; with all four at 1.0, square images stay whole."""
     crop_ratio_max: float = 4 / 3
     """Largest width / height of a crop."""
+    cached_crops: int = 0
+    """Random crops of each image whose trunk features are stored before the first step, and read in
+    place of the images; 0: none. Needs a pretrained trunk (model.image.stem)."""
+    cache: str = ""
+    """Folder of the stored features; empty: `features` in the run folder."""
+    class_prompts: int = 0
+    """Class names of a pretrained classifier used as prompts of an image, two thirds of them the
+    likeliest in it and the others at random; needs cached_crops, and counted nouns (nouns_of or
+    merge_plurals)."""
     num_workers: int = 2
     """Processes that prepare batches; 0: the training process itself."""
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
@@ -70,6 +83,19 @@ class DataConfig:
             value = getattr(self, name)
             if value < least:
                 raise InputError(f"{name} is {value}; give at least {least}")
+        if self.cache and not self.cached_crops:
+            raise InputError(
+                f"data.cache is {self.cache!r}, but data.cached_crops is 0, so that no features "
+                "are stored; give data.cached_crops too, or leave both out"
+            )
+        if self.class_prompts and not (
+            self.cached_crops and (self.nouns_of == "image" or self.merge_plurals)
+        ):
+            raise InputError(
+                f"data.class_prompts is {self.class_prompts}, which needs stored features and "
+                "counted nouns; give data.cached_crops, and data.nouns_of 'image' or "
+                "data.merge_plurals, or leave it out"
+            )
         if not 0 < self.crop_scale_min <= self.crop_scale_max <= 1:
             raise InputError(
                 f"crop_scale_min and crop_scale_max are {self.crop_scale_min} and "
@@ -82,4 +108,10 @@ class DataConfig:
             )
 
 
-_LEAST = {"batch_size": 1, "num_prompts": 0, "num_workers": 0}
+_LEAST = {
+    "batch_size": 1,
+    "num_prompts": 0,
+    "num_workers": 0,
+    "cached_crops": 0,
+    "class_prompts": 0,
+}

@@ -3,7 +3,7 @@
 import multiprocessing
 import random
 import signal
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,13 +13,17 @@ from jaxtyping import UInt8
 from torch.utils.data import DataLoader
 
 from groupvit.data import captions, index, patterns
-from groupvit.data.batch import Batch
+from groupvit.data.batch import Batch, ClassPrompts
+from groupvit.data.class_prompts import ClassNames, DrawnNames
 from groupvit.data.config import DataConfig
 from groupvit.data.decoding import DamagedError, decode
+from groupvit.data.features import FeatureCache, features_of
+from groupvit.data.noun_counts import LEAST, NounCounts, count
 from groupvit.data.order import Order
 from groupvit.data.shards import Shards
 from groupvit.errors import InputError
 from groupvit.progress import OnProgress
+from groupvit.text.joined_classes import distinct_names
 from groupvit.text.templates import load_templates
 from groupvit.text.tokenizer import Tokenizer
 
@@ -27,11 +31,17 @@ MOST_DAMAGED = 20
 """Consecutive unreadable samples after which a shard is regarded as lost."""
 
 
+_Crop = UInt8[np.ndarray, "height width 3"] | np.void
+"""A cropped image, or the record of its stored features."""
+
+
 class _Sample(NamedTuple):
     """A cropped image with its texts."""
 
-    image: UInt8[np.ndarray, "height width 3"]
+    crop: _Crop
     texts: captions.Texts
+    names: DrawnNames | None
+    """Prompts of class names; None: none are drawn."""
     is_damaged: bool
     """True if it lacks its last bytes, or replaces a sample that cannot be read."""
 
@@ -88,6 +98,32 @@ class Batches:
                 f"{config.batch_size * world_size:,} ({config.batch_size} for each of {world_size} "
                 "ranks); give more shards or a smaller batch_size"
             )
+        self._of_image = config.nouns_of == "image"
+        self._counts: NounCounts | None = None
+        if self._of_image or config.merge_plurals:
+            self._counts = count(self.shards, merge_plurals=config.merge_plurals)
+        self._cache: FeatureCache | None = None
+        self._class_names: ClassNames | None = None
+
+    def read_from(self, cache: FeatureCache) -> None:
+        """Give stored features in place of images from now on.
+
+        Args:
+            cache: Complete cache of `shards`.
+        """
+        self._cache = cache
+        if self._config.class_prompts:
+            self._class_names = ClassNames(cache, self._known_nouns())
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names that a classifier gives to the images; empty without prompts of them."""
+        return distinct_names(self._known_nouns()) if self._config.class_prompts else ()
+
+    def _known_nouns(self) -> frozenset[str]:
+        """Nouns under which classes are joined."""
+        assert self._counts is not None
+        return frozenset(noun for noun, num in self._counts.images.items() if num >= LEAST)
 
     def __getitem__(self, step: int) -> Batch:
         """The batch of this rank at a step, counted from 0 over all epochs.
@@ -99,24 +135,46 @@ class Batches:
         size, side = self._config.batch_size, self._image_size
         first = (step * self._world_size + self._rank) * size
         shards, samples = self._order.locate(epoch, range(first, first + size))
-        images = np.empty((size, 3, side, side), dtype=np.uint8)
+        crops: np.ndarray = np.empty((size, side, side, 3), dtype=np.uint8)
+        if self._cache is not None:
+            crops = np.empty(size, self._cache.manifest.record)
         texts: list[str] = []
-        prompt_nouns, caption_nouns, damaged = [], [], 0
+        prompt_nouns, caption_nouns, log_priors, damaged = [], [], [], 0
+        drawn_names: list[DrawnNames] = []
         for row, (shard, sample) in enumerate(zip(shards.tolist(), samples.tolist(), strict=True)):
             generator = random.Random(f"{self._seed}/{epoch}/{first + row}")
             read = self._read(shard, sample, generator)
-            images[row] = read.image.transpose(2, 0, 1)
+            crops[row] = read.crop
             texts += read.texts.texts
+            if read.names is not None:
+                texts += read.names.texts
+                drawn_names.append(read.names)
             prompt_nouns.append(read.texts.prompt_nouns)
             caption_nouns.append(read.texts.caption_nouns)
+            log_priors.append(read.texts.log_priors)
             damaged += read.is_damaged
         tokens = self._tokenizer(texts, context_length=self._context_length)
+        pixels = np.empty((size, 0, 0, 3), dtype=np.uint8) if self._cache else crops
         return Batch(
-            images=torch.from_numpy(images),
+            images=torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))),
             tokens=tokens.view(size, -1, tokens.shape[1]),
             prompt_nouns=torch.tensor(prompt_nouns, dtype=torch.int64),
             caption_nouns=torch.tensor(caption_nouns),
             damaged=damaged,
+            noun_log_prior=torch.tensor(log_priors) if self._counts else None,
+            features=features_of(crops) if self._cache else None,
+            class_prompts=self._class_prompts(crops, drawn_names),
+        )
+
+    def _class_prompts(
+        self, records: np.ndarray, drawn: Sequence[DrawnNames]
+    ) -> ClassPrompts | None:
+        if self._class_names is None:
+            return None
+        return ClassPrompts(
+            names=torch.tensor([one.ids for one in drawn]),
+            log_prior=torch.tensor([one.log_priors for one in drawn]),
+            at_places=torch.from_numpy(self._class_names.of_class[records["class_ids"]]),
         )
 
     def _read(self, shard: int, sample: int, generator: random.Random) -> _Sample:
@@ -127,8 +185,7 @@ class Batches:
         for tried in range(MOST_DAMAGED):
             candidate = (sample + tried) % number
             try:
-                data = reader.image(candidate)
-                image, whole = decode(data, self._config, generator, image_size=self._image_size)
+                crop, is_complete = self._crop(shard, candidate, generator)
             except DamagedError as error:
                 reason = str(error)
                 continue
@@ -137,12 +194,35 @@ class Batches:
                 self._templates,
                 num_prompts=self._config.num_prompts,
                 generator=generator,
+                counts=self._counts,
+                of_image=self._of_image,
             )
-            return _Sample(image, texts, is_damaged=candidate != sample or not whole)
+            names = self._draw_names(crop, generator)
+            is_damaged = candidate != sample or not is_complete
+            return _Sample(crop, texts, names, is_damaged=is_damaged)
         raise InputError(
             f"{path}: {MOST_DAMAGED} images in a row cannot be decoded ({reason}); "
             "get a whole copy of this shard, or leave it out (with --changed data.shards)"
         )
+
+    def _draw_names(self, record: _Crop, generator: random.Random) -> DrawnNames | None:
+        if self._class_names is None:
+            return None
+        return self._class_names.draw(
+            record["class_ids"],
+            record["class_probabilities"].astype(np.float32),
+            self._templates,
+            count=self._config.class_prompts,
+            generator=generator,
+        )
+
+    def _crop(self, shard: int, sample: int, generator: random.Random) -> tuple[_Crop, bool]:
+        """A random crop of a sample, or one of its stored crops; True if the file is complete."""
+        if self._cache is not None:
+            number = generator.randrange(self._config.cached_crops)
+            return self._cache.record(shard, sample, number), True
+        data = self._readers.reader(shard).image(sample)
+        return decode(data, self._config, generator, image_size=self._image_size)
 
 
 def stream(

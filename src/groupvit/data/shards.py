@@ -2,7 +2,7 @@
 
 import os
 import weakref
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -52,6 +52,16 @@ class Reader:
             Caption(text, tuple(words.split())) for text, words in zip(texts, nouns, strict=True)
         ]
 
+    def nouns(self) -> Iterator[list[str]]:
+        """Nouns of all captions of each sample, in order, with repetitions."""
+        firsts = self._index["first_captions"][:].tolist()
+        starts, joined = self._index["noun_starts"][:].tolist(), b""
+        if starts[-1]:
+            joined = self._index["nouns"][:].tobytes()
+        for first, last in pairwise(firsts):
+            texts = [joined[starts[n] : starts[n + 1]] for n in range(first, last)]
+            yield b" ".join(texts).decode("utf-8", "replace").split()
+
     def _strings(self, name: str, first: int, last: int) -> Iterator[str]:
         starts = self._index[f"{name}_starts"][first : last + 1].tolist()
         joined = b""
@@ -82,6 +92,24 @@ class Shards:
                 self._open.popitem(last=False)
         self._open.move_to_end(shard)
         return self._open[shard]
+
+
+def count_nouns(shards: Sequence[Shard]) -> Counter[str]:
+    """Occurrences of the nouns in the captions of all shards, read from their indexes.
+
+    About a microsecond a caption.
+
+    Raises:
+        InputError: An index cannot be read.
+    """
+    counts = Counter[bytes]()
+    for shard in shards:
+        index = _slices(shard)
+        starts = index["noun_starts"][:].tolist()
+        joined = index["nouns"][:].tobytes() if starts[-1] else b""
+        for start, end in pairwise(starts):
+            counts.update(joined[start:end].split())
+    return Counter({noun.decode("utf-8", "replace"): count for noun, count in counts.items()})
 
 
 def _slices(shard: Shard) -> Mapping[str, Any]:

@@ -52,7 +52,8 @@ def _metrics(evaluation: Evaluation) -> list[Metric]:
     scores = evaluation.scores
     metrics = [Metric("mIoU", scores.miou, "of its labels")]
     for stage in range(len(evaluation.oracles), 0, -1):
-        note = f"if its {evaluation.groups_used[stage - 1]:.1f} groups had the right labels"
+        used = evaluation.groups_used[stage - 1]
+        note = f"if each of its {used:.1f} groups took the class that fits best"
         metrics.append(Metric(f"oracle, stage {stage}", evaluation.oracles[stage - 1].miou, note))
     return [*metrics, Metric("pixel accuracy", scores.pixel_accuracy, "of the pixels are right")]
 

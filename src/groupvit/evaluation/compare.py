@@ -10,7 +10,7 @@ from groupvit.evaluation.measurement import Measurement
 from groupvit.evaluation.reports.writing import SCORES
 from groupvit.values import read_json
 
-_MODEL = ("weights", "fingerprint")
+_MODEL = ("weights", "fingerprint", "expansions")
 """Values of a measurement that may differ: models are compared."""
 
 
@@ -27,7 +27,7 @@ class StoredEvaluation:
     oracle_mious: tuple[float, ...]
     """Per stage, first to last: mIoU of the oracle."""
     iou: Mapping[str, float | None]
-    """IoU by class; None for a class that occurs nowhere."""
+    """IoU by class; None for a class that is in no mask."""
 
 
 class Difference(NamedTuple):
@@ -54,7 +54,7 @@ def read(path: Path) -> StoredEvaluation:
             pixel_accuracy=values["scores"]["pixel_accuracy"],
             boundary_miou=values["boundary"]["miou"],
             oracle_mious=tuple(oracle["miou"] for oracle in values["oracles"]),
-            iou=values["scores"]["iou"],
+            iou=_iou_of_present(values),
         )
         _check(stored)
         return stored
@@ -64,6 +64,15 @@ def read(path: Path) -> StoredEvaluation:
         raise InputError(f"{file} is no evaluation: it lacks {str(error.args[0])[:200]}") from None
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{file} is no evaluation: {str(error)[:200]}") from None
+
+
+def _iou_of_present(values: Mapping[str, Any]) -> dict[str, float | None]:
+    """IoU of every class, None for one without pixels in the masks."""
+    present = [sum(row) > 0 for row in values["confusion"]]
+    ious = values["scores"]["iou"]
+    return {
+        name: iou if here else None for (name, iou), here in zip(ious.items(), present, strict=True)
+    }
 
 
 def _check(stored: StoredEvaluation) -> None:

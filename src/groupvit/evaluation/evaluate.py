@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from groupvit.evaluation.evaluation import Evaluation, summed
 from groupvit.evaluation.journal import Journal, data_of
 from groupvit.evaluation.measurement import Measurement, class_names
 from groupvit.evaluation.per_image import ImageCounts, count
+from groupvit.evaluation.verdict import stage_floors
 from groupvit.progress import OnProgress
-from groupvit.segmentation.labels import parse
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.text.background import Background
 
@@ -29,6 +30,7 @@ def evaluate(
     folder: Path | None = None,
     prepare: Callable[[], object] | None = None,
     ranks: Ranks | None = None,
+    floors: bool = False,
     on_progress: OnProgress | None = None,
 ) -> Evaluation:
     """Segment the images of a benchmark by its labels and score label maps and groups.
@@ -47,7 +49,9 @@ def evaluate(
         prepare: Called on rank 0 when the folder is this evaluation's own, before the journal is
             read; may delete it.
         ranks: Processes that share the images; None: this process alone.
-        on_progress: Called after every image of this process.
+        floors: Measure the floors of the oracles too (`groupvit.evaluation.floors`). All images are
+            read once more, and no journal holds the floors.
+        on_progress: Called after every image of this process, and again from 1 for the floors.
 
     Returns:
         The same on every rank, and for any number of ranks.
@@ -72,6 +76,7 @@ def evaluate(
             journal,
             limit=limit,
             ranks=ranks,
+            floors=floors,
             on_progress=on_progress,
         )
 
@@ -105,6 +110,7 @@ def _resumed(
     *,
     limit: int | None,
     ranks: Ranks,
+    floors: bool,
     on_progress: OnProgress | None,
 ) -> Evaluation:
     """Evaluation of the images that the journal holds and of those that are left."""
@@ -129,13 +135,24 @@ def _resumed(
     counted += timed
     if not any(len(one.confusion) for one in counted):
         raise InputError(f"all masks of {benchmark.name} are 255, so that no pixel counts")
-    return summed(
+    found = summed(
         counted,
         classes,
         measurement,
         seconds=time.perf_counter() - start,
         num_timed=len(timed),
     )
+    if not floors:
+        return found
+    measured = stage_floors(
+        segmenter,
+        benchmark,
+        counted,
+        num_classes=len(classes),
+        ranks=ranks,
+        on_progress=on_progress,
+    )
+    return replace(found, floors=measured)
 
 
 def _counts(
@@ -148,7 +165,7 @@ def _counts(
 ) -> Iterator[ImageCounts]:
     """Counts of every image, read and segmented in batches."""
     background = measurement.background
-    labels = parse(measurement.labels, background)
+    labels = measurement.parsed()
     for start in range(0, len(indices), segmenter.batch_size):
         batch = indices[start : start + segmenter.batch_size]
         samples = [benchmark[index] for index in batch]

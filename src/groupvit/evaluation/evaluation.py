@@ -10,6 +10,7 @@ from jaxtyping import Int64
 from groupvit.evaluation.measurement import Measurement
 from groupvit.evaluation.per_image import ImageCounts, add
 from groupvit.evaluation.scores import Scores, mean_of_known, ratios, scores_of
+from groupvit.evaluation.verdict import OneClass, StageFloors, one_class
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +55,33 @@ class Evaluation:
     """Duration, reading of files included."""
     num_timed: int
     """Number of images within this duration; the journal had the others."""
+    floors: tuple[StageFloors, ...] = ()
+    """Per stage: floors of its oracle; empty if they were not measured."""
 
     @property
     def oracle(self) -> Scores:
         """Oracle of the last stage."""
         return self.oracles[-1]
+
+    @property
+    def one_class(self) -> OneClass:
+        """Score of one class everywhere, the floor of `scores`."""
+        background = self.measurement.background is not None
+        return one_class(self.confusion, self.scores.labels, has_background=background)
+
+    @property
+    def shown_iou(self) -> tuple[float | None, ...]:
+        """Per class: IoU, and None for a class that is in no mask, even if it is predicted."""
+        return self._of_present(self.scores.iou)
+
+    @property
+    def shown_boundary_iou(self) -> tuple[float | None, ...]:
+        """Per class: IoU of boundary regions, and None as for `shown_iou`."""
+        return self._of_present(self.boundary_iou)
+
+    def _of_present(self, values: Sequence[float | None]) -> tuple[float | None, ...]:
+        present = [bool(row.any()) for row in self.confusion]
+        return tuple(value if here else None for value, here in zip(values, present, strict=True))
 
     @property
     def boundary_miou(self) -> float:
@@ -78,6 +101,8 @@ class Evaluation:
             },
             "best_group_iou": list(self.best_group_iou),
             "groups_used": list(self.groups_used),
+            "one_class": self.one_class._asdict(),
+            "floors": list(map(StageFloors.to_values, self.floors)),
             "confusion": self.confusion.tolist(),
             "num_images": self.num_images,
             "seconds": self.seconds,

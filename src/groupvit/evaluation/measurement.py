@@ -14,7 +14,7 @@ from groupvit.exported.network import ExportedNetwork
 from groupvit.model.groupvit import GroupViT
 from groupvit.model.inference import DEFAULT_INFERENCE, InferenceConfig
 from groupvit.probes.clusters import ClusteringSegmenter
-from groupvit.segmentation.labels import parse
+from groupvit.segmentation.labels import Labels, parse
 from groupvit.segmentation.network import Network
 from groupvit.segmentation.protocol import OURS, PROTOCOLS, Protocol
 from groupvit.segmentation.segmenter import Segmenter
@@ -55,6 +55,8 @@ class Measurement:
     """Clustering that replaced the learned groups; None: learned groups."""
     labels: tuple[str, ...]
     """Label of every class as the model gets it, with synonyms: `car|taxi`; no background."""
+    expansions: Mapping[str, tuple[str, ...]]
+    """Words of the labels that the lexicon expanded, by label."""
     background: Background | None
     """Background that the labels compete with; None: the benchmark has none."""
     certainty: str | None
@@ -89,6 +91,7 @@ class Measurement:
             naming=segmenter.naming,
             clusters=str(clustering) if clustering else None,
             labels=labels,
+            expansions=segmenter.parse(labels, used).expansions(),
             background=used,
             certainty=segmenter.certainty if used else None,
             dtype=str(segmenter.dtype).removeprefix("torch."),
@@ -104,8 +107,17 @@ class Measurement:
                 threshold += f" ({len(self.background.thresholds)} labels with their own)"
             words = len(self.background.words)
             parts.append(threshold + (f" and by {words} words" if words else ""))
+        elif self.background:
+            parts.append(f"background by {len(self.background.words)} words")
+        if self.expansions:
+            count = len(self.expansions)
+            parts.append(f"{count} label{'s'[: count > 1]} expanded by the lexicon")
         compared = f"clusters ({self.clusters})" if self.clusters else self.naming
         return "; ".join([*parts, f"naming by {compared}"])
+
+    def parsed(self) -> Labels:
+        """Labels with the words that they were measured with."""
+        return parse(self.labels, self.background).with_words(self.expansions)
 
     def to_values(self) -> dict[str, Any]:
         """Values for JSON."""
@@ -119,6 +131,7 @@ class Measurement:
             "naming": self.naming,
             "clusters": self.clusters,
             "labels": list(self.labels),
+            "expansions": {name: list(words) for name, words in self.expansions.items()},
             "certainty": self.certainty,
             "background_threshold": background.threshold if background else None,
             "background_thresholds": dict(background.thresholds) if background else {},
@@ -128,7 +141,7 @@ class Measurement:
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> "Measurement":
-        """Inverse of `to_values`; other keys are ignored.
+        """Inverse of `to_values`; other keys are ignored, and without `expansions` there are none.
 
         Raises:
             KeyError: A value is missing.
@@ -147,6 +160,7 @@ class Measurement:
             **{name: values[name] for name in (*plain, "certainty", "dtype")},
             deviations=tuple(Deviation(**one) for one in values["deviations"]),
             labels=tuple(values["labels"]),
+            expansions={name: tuple(words) for name, words in values.get("expansions", {}).items()},
             background=background,
         )
 
@@ -213,7 +227,9 @@ def _background(
         )
     prescribed = segmenter.protocol.settings_for(benchmark.key)
     if prescribed.threshold is None:  # then the model's own
-        usual = replace(segmenter.default_background(labels), words=prescribed.background_words)
+        usual = segmenter.default_background(labels)
+        if prescribed.background_words:
+            usual = replace(usual, words=prescribed.background_words)
     else:
         usual = Background(threshold=prescribed.threshold, words=prescribed.background_words)
     if given is None:
@@ -234,5 +250,6 @@ def _plain(value: object) -> Any:
 def _brief(value: object) -> str:
     """Value in a sentence; of several templates their number."""
     if isinstance(value, tuple):
-        return str(len(value))
+        sides = all(isinstance(one, int) for one in value)
+        return " and ".join(map(str, value)) or "none" if sides else str(len(value))
     return "none" if value is None else str(value)

@@ -14,6 +14,7 @@ from groupvit.model.config import GroupViTConfig
 from groupvit.model.groupvit import GroupViT
 from groupvit.model.inference import InferenceConfig
 from groupvit.text.background import Background
+from groupvit.text.coverage import Coverage
 from groupvit.weights import checkpoint, hugging_face
 from groupvit.weights.checkpoint import CONFIG_FILE, WEIGHTS_FILE, Origin
 
@@ -40,6 +41,8 @@ class Exported:
     """Calibrated thresholds of the background; None: not calibrated."""
     labels: tuple[str, ...] = ()
     """Labels that are used where none are given."""
+    coverage: Coverage = field(default_factory=Coverage)
+    """Domain and words of the training data."""
 
 
 class Remainder(nn.Module):

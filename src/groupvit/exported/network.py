@@ -49,6 +49,10 @@ class ExportedNetwork:
         """The architecture."""
         return self.settings.model
 
+    def patch_grid(self, height: int, width: int) -> tuple[int, int]:
+        """See `GroupViT.patch_grid`."""
+        return self.config.image.patch_grid(height, width)
+
     def embed_image(
         self, images: Float[Tensor, "batch 3 height width"], *, num_stages: int | None = None
     ) -> Embedded:
@@ -69,6 +73,14 @@ class ExportedNetwork:
             tuple(assignments),
             occupied_by_stage(assignments),
         )
+
+    def embed_patches(
+        self, images: Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch patch embedding"]:
+        """Embed the patches of normalized images alone; needs a model that has them."""
+        patches = self.embed_image(images, num_stages=1).patches
+        assert patches is not None
+        return patches
 
     def encode_text(self, tokens: Int[Tensor, "text position"]) -> Float[Tensor, "text embedding"]:
         """See `GroupViT.encode_text`."""

@@ -57,9 +57,14 @@ def write(
         Differences from PyTorch on random images of several sizes, and on some texts.
 
     Raises:
-        InputError: A package is missing, a label is wrong, the folder exists already or cannot be
-            written, or the exported model computes something else.
+        InputError: The model groups by rounds, a package is missing, a label is wrong, the folder
+            exists already or cannot be written, or the exported model computes something else.
     """
+    if loaded.model.config.image.grouping == "rounds":
+        raise InputError(
+            "a model whose groups are found inside each image cannot be exported yet; use it in "
+            "PyTorch, or export one that learned its group tokens"
+        )
     if labels:
         parse_labels(labels)
     graphs.check_packages()
@@ -71,6 +76,7 @@ def write(
         inference=loaded.inference,
         background=loaded.background,
         labels=split_labels(labels),
+        coverage=loaded.coverage,
     )
     with checkpoint.new_folder(folder, overwrite=overwrite) as beside:
         folders.write_beside_graphs(beside, settings, loaded.model)

@@ -11,6 +11,17 @@ MAX_SIZE = 2**20
 MAX_MLP_RATIO = 1024
 MAX_PARAMETERS = 2**33
 """Largest network; the weights of this one take 32 GB."""
+Stem = Literal[
+    "patches", "convolutions", "efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2"
+]
+"""Stem of the image encoder; the last three are pretrained trunks."""
+TRUNKS: tuple[Stem, ...] = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")
+"""Stems that are pretrained trunks."""
+CELL, TRUNK_PATCH = 8, 16
+"""Sides of the squares that parts are made of, and that patches stand for, behind a trunk
+[pixels]."""
+TRUNK_WEIGHTS = 5_000_000
+"""Weights of the largest trunk, rounded up."""
 
 
 def _check_at_most(largest: int, **numbers: int | float) -> None:
@@ -77,17 +88,21 @@ class ImageEncoderConfig:
     """Hidden width of the MLPs, in multiples of dim."""
     drop_path: float = 0.1
     """Probability to skip the last block in training; it grows linearly from 0 at the first."""
-    stem: Literal["patches", "convolutions"] = "patches"
-    """Stem that makes tokens of pixels: one linear map of each patch, or strided convolutions."""
+    stem: Stem = "patches"
+    """Stem that makes tokens of pixels: one linear map of each patch, strided convolutions, or a
+    pretrained trunk, which goes with the grouping `rounds`."""
     stem_dilations: tuple[int, ...] = (1, 1)
     """Dilations of the convolutions at the resolution of the patch grid [patches]."""
+    trunk_dropout: float = 0.0
+    """Probability to leave out a channel of the maps of a pretrained trunk in training."""
     positions: bool = True
     """Add a learned position embedding to the patch tokens."""
-    grouping: Literal["hard", "soft"] = "hard"
-    """Grouping block: the paper's (hard assignment), or that of the recipe `levels` (soft)."""
-    pooling: Literal["tokens", "embeddings"] = "tokens"
+    grouping: Literal["hard", "soft", "rounds"] = "hard"
+    """Grouping block: the paper's (hard assignment), or that of the recipe `levels` (soft); or
+    grouping inside each image, without weights, of the maps of a pretrained trunk."""
+    pooling: Literal["tokens", "embeddings", "patches"] = "tokens"
     """Image embedding: the projection of the mean segment, or the mean of the embeddings of the
-    occupied segments."""
+    occupied segments, or that of the patches, which goes with the grouping `rounds`."""
     stages: tuple[StageConfig, ...] = RELEASED_STAGES
     """The stages from the pixels upwards."""
 
@@ -116,7 +131,7 @@ class ImageEncoderConfig:
             raise ValueError(
                 f"image_size {self.image_size} is no multiple of patch_size {self.patch_size}"
             )
-        if self.dim % self.num_heads:
+        if self.dim % self.num_heads and self.grouping != "rounds":
             raise ValueError(f"dim {self.dim} cannot be shared by {self.num_heads} heads")
         if self.stem == "convolutions" and self.patch_size.bit_count() != 1:
             raise ValueError(
@@ -128,6 +143,45 @@ class ImageEncoderConfig:
             raise ValueError(
                 "the soft grouping block needs num_group_tokens equal to num_groups in every stage"
             )
+        self._check_trunk()
+
+    def _check_trunk(self) -> None:
+        """Refuse a trunk without grouping by rounds, and the reverse."""
+        if not 0 <= self.trunk_dropout < 1:
+            raise ValueError(f"trunk_dropout is {self.trunk_dropout}; it is a probability below 1")
+        if (self.stem in TRUNKS) != (self.grouping == "rounds"):
+            raise ValueError(
+                f"stem is {self.stem!r} and grouping {self.grouping!r}; a pretrained trunk "
+                f"({', '.join(TRUNKS)}) goes with grouping 'rounds', and no other stem does"
+            )
+        if (self.pooling == "patches") != (self.grouping == "rounds"):
+            raise ValueError(
+                f"pooling is {self.pooling!r} and grouping {self.grouping!r}; pooling 'patches' "
+                "goes with grouping 'rounds', and no other pooling does"
+            )
+        if self.grouping == "rounds":
+            self._check_rounds()
+        elif self.trunk_dropout:
+            raise ValueError(f"trunk_dropout is {self.trunk_dropout}, but there is no trunk")
+
+    def _check_rounds(self) -> None:
+        """Refuse what grouping by rounds cannot do."""
+        if self.positions:
+            raise ValueError("positions is True, but a trunk needs none; set it to False")
+        if self.patch_size != CELL:
+            raise ValueError(f"patch_size is {self.patch_size}; behind a trunk it is {CELL}")
+        numbers = [stage.num_groups for stage in self.stages]
+        plain = all(
+            stage.depth == 0 and stage.num_group_tokens == stage.num_groups for stage in self.stages
+        )
+        if not plain or len(numbers) != 3 or math.isqrt(numbers[0]) ** 2 != numbers[0]:
+            raise ValueError(
+                "grouping 'rounds' needs two stages that group and the last, all of depth 0, with "
+                "num_group_tokens equal to num_groups, and a square number in the first, such as "
+                "49, 8 and 0"
+            )
+        if numbers[1] > numbers[0]:
+            raise ValueError(f"{numbers[0]} groups cannot be merged to {numbers[1]}")
 
     @property
     def grid(self) -> int:
@@ -135,8 +189,23 @@ class ImageEncoderConfig:
         return self.image_size // self.patch_size
 
     @property
+    def embedded_patch_size(self) -> int:
+        """Side of the squares that patch embeddings stand for [pixels].
+
+        A stem may embed larger squares than those that the first stage groups.
+        """
+        return TRUNK_PATCH if self.stem in TRUNKS else self.patch_size
+
+    def patch_grid(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns of the embedded patches of an image of this size [pixels]."""
+        size = self.embedded_patch_size
+        return -(-height // size), -(-width // size)
+
+    @property
     def num_weights(self) -> int:
         """Weights of the patches, positions and group tokens, and of the matrices of the blocks."""
+        if self.stem in TRUNKS:
+            return TRUNK_WEIGHTS + 1500 * self.dim  # 1,280 and some hundred channels
         block = self.dim**2 * (4 + 2 * self.mlp_ratio)
         depth = sum(stage.depth for stage in self.stages) + len(self.stages)
         tokens = sum(stage.num_group_tokens for stage in self.stages)
@@ -212,6 +281,8 @@ class GroupViTConfig:
     def __post_init__(self) -> None:
         """Check that the widths are positive."""
         _check_positive(embedding_dim=self.embedding_dim, projector_dim=self.projector_dim)
+        if self.image.pooling == "patches" and not self.patch_projector:
+            raise ValueError("image.pooling is 'patches', which needs patch_projector; set it too")
         _check_at_most(MAX_SIZE, embedding_dim=self.embedding_dim, projector_dim=self.projector_dim)
         widths = self.image.dim + self.text.dim + 2 * self.embedding_dim
         projectors = self.projector_dim * widths

@@ -15,7 +15,8 @@ class Features(NamedTuple):
     """
 
     patches: Float[Tensor, "batch token dim"]
-    """Patches as the first grouping block takes them."""
+    """Patches as the first grouping block takes them; on the grid
+    `ImageEncoderConfig.patch_grid`, which may be coarser than that of the first assignment."""
     segments: tuple[Float[Tensor, "batch _ dim"], ...]
     """Segments of each stage "batch group dim", normalized."""
     assignments: tuple[Float[Tensor, "batch _ _"], ...]

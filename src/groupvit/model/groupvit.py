@@ -9,10 +9,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from groupvit.model.config import GroupViTConfig
+from groupvit.model.config import TRUNKS, GroupViTConfig, ImageEncoderConfig
+from groupvit.model.efficientnet import Middle
 from groupvit.model.features import Embedded, Features
 from groupvit.model.image_encoder import ImageEncoder, MakeGrouping, grouping_block
 from groupvit.model.initialization import INITIAL_LOG_SCALE, init_weights
+from groupvit.model.part_encoder import PartEncoder
 from groupvit.model.text_encoder import TextEncoder
 
 MAX_LOGIT_SCALE = 100.0
@@ -74,12 +76,22 @@ def bounded_scale(log_scale: Float[Tensor, ""]) -> Float[Tensor, ""]:
     return log_scale.exp().clamp(max=MAX_LOGIT_SCALE)
 
 
+def image_encoder(
+    config: ImageEncoderConfig, make_grouping: MakeGrouping
+) -> ImageEncoder | PartEncoder:
+    """Image encoder, as the settings name it."""
+    if config.stem in TRUNKS:
+        return PartEncoder(config)
+    return ImageEncoder(config, make_grouping=make_grouping)
+
+
 class GroupViT(nn.Module):
     """Images and texts in one space, the images by way of their segments.
 
     Args:
         config: Architecture.
-        make_grouping: Maker of the grouping block of each stage, for blocks of your own.
+        make_grouping: Maker of the grouping block of each stage, for blocks of your own; grouping
+            by rounds (`PartEncoder`) has no such blocks.
     """
 
     def __init__(
@@ -87,12 +99,14 @@ class GroupViT(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
-        self.image_encoder = ImageEncoder(config.image, make_grouping=make_grouping)
+        self.image_encoder = image_encoder(config.image, make_grouping)
         self.text_encoder = TextEncoder(config.text)
         hidden, out_dim = config.projector_dim, config.embedding_dim
-        self.image_projector = Projector(
-            config.image.dim, hidden, out_dim, centered=config.centered
-        )
+        self.image_projector: Projector | None = None
+        if config.image.pooling != "patches":
+            self.image_projector = Projector(
+                config.image.dim, hidden, out_dim, centered=config.centered
+            )
         self.text_projector = Projector(config.text.dim, hidden, out_dim, centered=config.centered)
         self.patch_projector: nn.Sequential | None = None
         if config.patch_projector:
@@ -116,9 +130,20 @@ class GroupViT(nn.Module):
         """Device of the weights."""
         return self.log_scale.device
 
+    @property
+    def segment_projector(self) -> nn.Module:
+        """Projector of segments: that of the patches in a model whose image is their mean."""
+        projector = self.image_projector or self.patch_projector
+        assert projector is not None
+        return projector
+
+    def patch_grid(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns of the embedded patches of an image of this size [pixels]."""
+        return self.config.image.patch_grid(height, width)
+
     def forward(
         self,
-        images: Float[Tensor, "batch 3 height width"],
+        images: Float[Tensor, "batch 3 height width"] | Middle,
         tokens: Int[Tensor, "batch text position"],
         *,
         num_stages: int | None = None,
@@ -126,7 +151,7 @@ class GroupViT(nn.Module):
         """Embed normalized images and the texts of each: its caption, then its prompts.
 
         Args:
-            images: ImageNet mean and standard deviation.
+            images: ImageNet mean and standard deviation; or the middle maps of a trunk.
             tokens: Token ids.
             num_stages: See `embed_features`.
         """
@@ -134,11 +159,11 @@ class GroupViT(nn.Module):
 
     def encode(
         self,
-        images: Float[Tensor, "batch 3 height width"],
+        images: Float[Tensor, "batch 3 height width"] | Middle,
         tokens: Int[Tensor, "batch text position"],
     ) -> tuple[Features, Float[Tensor, "batch text text_dim"]]:
         """Features of images and texts, each pair by itself: no step here sees the whole batch."""
-        return self.image_encoder(images), self.encode_texts(tokens)
+        return self.encode_image(images), self.encode_texts(tokens)
 
     def encode_texts(
         self, tokens: Int[Tensor, "batch text position"]
@@ -192,18 +217,26 @@ class GroupViT(nn.Module):
         first = 0 if num_stages is None else len(features.segments) - num_stages
         wanted = features.segments[max(first, 0) :]
         # From the last stage backwards: the order in which the batch norm sees them.
-        segments = list(map(partial(project, self.image_projector), reversed(wanted)))[::-1]
+        segments = list(map(partial(project, self.segment_projector), reversed(wanted)))[::-1]
         patches = None
         if self.patch_projector is not None:
             patches = project(self.patch_projector, features.patches)
-        if self.config.image.pooling == "embeddings":
+        if patches is not None and self.config.image.pooling == "patches":
+            image = F.normalize(patches.mean(dim=1), dim=-1)
+        elif self.config.image.pooling == "embeddings":
             image = mean_embedding(segments[-1], features.occupied[-1])
         else:
-            image = project(self.image_projector, features.segments[-1].mean(dim=1))
+            image = project(self.segment_projector, features.segments[-1].mean(dim=1))
         return Embedded(image, tuple(segments), patches, features.assignments, features.occupied)
 
-    def encode_image(self, images: Float[Tensor, "batch 3 height width"]) -> Features:
-        """Group normalized images (ImageNet mean and standard deviation) of any size."""
+    def encode_image(self, images: Float[Tensor, "batch 3 height width"] | Middle) -> Features:
+        """Group normalized images (ImageNet mean and standard deviation) of any size.
+
+        Middle maps of a trunk give patches alone; see `PartEncoder.from_middle`.
+        """
+        if isinstance(images, Middle):
+            assert isinstance(self.image_encoder, PartEncoder)
+            return self.image_encoder.from_middle(images.map)
         features: Features = self.image_encoder(images)
         return features
 
@@ -212,6 +245,16 @@ class GroupViT(nn.Module):
     ) -> Embedded:
         """Group normalized images and embed them and their parts; see `embed_features`."""
         return self.embed_features(self.encode_image(images), num_stages=num_stages)
+
+    def embed_patches(
+        self, images: Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch patch embedding"]:
+        """Embed the patches of normalized images of any size; without groups where these cost more.
+
+        Needs a patch projector.
+        """
+        assert self.patch_projector is not None
+        return project(self.patch_projector, self.image_encoder.encode_patches(images))
 
     def encode_text(self, tokens: Int[Tensor, "text position"]) -> Float[Tensor, "text embedding"]:
         """Project texts into the shared space, not normalized: prompts are averaged before."""

@@ -201,6 +201,13 @@ class ImageEncoder(nn.Module):
         """Rows and columns of patches in an image of this size [pixels], padding included."""
         return self.patches.grid(height, width)
 
+    def encode_patches(
+        self, images: Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch token dim"]:
+        """Patches of normalized images, as the first grouping block takes them."""
+        features: Features = self(images)
+        return features.patches
+
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Features:
         """Group the pixels of normalized images, of any size, in one pass."""
         tokens = self.positions(self.patches(images), *self.grid(*images.shape[-2:]))

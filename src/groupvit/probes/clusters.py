@@ -64,6 +64,7 @@ class ClusteringSegmenter(Segmenter):
             origin=segmenter.origin,
             inference=segmenter.inference,
             background=segmenter.calibrated,
+            coverage=segmenter.coverage,
             protocol=segmenter.protocol,
             device=segmenter.device,
             dtype=str(segmenter.dtype).removeprefix("torch."),
@@ -92,6 +93,7 @@ def _clustered(window: GroupedWindow, clustering: Clustering) -> GroupedWindow:
         segments=segments,
         naming="segments",
         naming_embeddings=segments,
+        naming_grids=(),
     )
 
 

@@ -51,7 +51,7 @@ def write(folder: Path, facts: Facts, *, overwrite: bool) -> list[str]:
         InputError: The folder exists and may not be replaced, cannot be written, or the layout
             cannot hold this architecture.
     """
-    model, origin, inference, background = facts.loaded
+    model, origin, inference, background, coverage = facts.loaded
     if facts.layout == "huggingface":
         left_out = hugging_face.save(folder, model, overwrite=overwrite)
     else:
@@ -62,6 +62,7 @@ def write(folder: Path, facts: Facts, *, overwrite: bool) -> list[str]:
             origin,
             inference=inference,
             background=background,
+            coverage=coverage,
             overwrite=overwrite,
         )
     files.write_text(folder / CARD_FILE, str(card(facts)))

@@ -21,7 +21,7 @@ from groupvit.formats import Format
 from groupvit.formats.coco import CocoDataset
 from groupvit.image_files import ImageFile
 from groupvit.segmentation.groups import GroupedImage
-from groupvit.segmentation.labels import Labels, parse
+from groupvit.segmentation.labels import Labels
 from groupvit.segmentation.result import Segmentation
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.text.background import Background
@@ -176,7 +176,7 @@ def segment_files(
     Raises:
         InputError: A label is wrong, or a file cannot be written; files that are complete stay.
     """
-    parsed = parse(labels, background) if labels else None
+    parsed = segmenter.parse(labels, background) if labels else None
     report = Report()
     try:
         for image, grouped in _grouped(segmenter, outputs.images, report):

@@ -28,6 +28,17 @@ def bilinear(length: int, new_length: int) -> Float[Tensor, "new_length length"]
     ].mT
 
 
+def enlarged(
+    values: Float[Tensor, "patch value"], grid: tuple[int, int], new_grid: tuple[int, int]
+) -> Float[Tensor, "new_patch value"]:
+    """Values of the patches of a grid, row by row, at those of another: bilinear."""
+    if grid == new_grid:
+        return values
+    rows = rearrange(values, "(row column) value -> 1 value row column", row=grid[0])
+    new = F.interpolate(rows, new_grid, mode="bilinear", align_corners=False)
+    return rearrange(new, "1 value row column -> (row column) value")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class GroupedWindow:
     """Groups in one window of an image."""
@@ -35,7 +46,7 @@ class GroupedWindow:
     box: Box
     """Position in the resized image [pixels]."""
     grid: tuple[int, int]
-    """Rows and columns of its patches."""
+    """Rows and columns of the tokens that the first assignment groups."""
     assignments: tuple[Float[Tensor, "_ _"], ...]
     """Soft assignment "group token" of each stage."""
     embedding: Float[Tensor, " embedding"]
@@ -43,9 +54,15 @@ class GroupedWindow:
     segments: Float[Tensor, "group embedding"]
     """Segments of the last stage in that space, L2-normalized."""
     naming: Naming
-    """Parts that labels are assigned to: segments, or patches at all levels."""
-    naming_embeddings: Float[Tensor, "part embedding"]
-    """Embeddings of these parts: `segments`, or one for each patch."""
+    """Embeddings that are compared with labels."""
+    naming_embeddings: Float[Tensor, "row embedding"]
+    """These embeddings: `segments`; one for each token; or, with naming by parts, those of the
+    patches of all `naming_grids`, one grid after another."""
+    naming_grids: tuple[tuple[int, int], ...] = ()
+    """Rows and columns of the patches that are compared with labels, with naming by parts: first of
+    the size that was grouped, then of the other sizes."""
+    naming_stage: int = -1
+    """Stage whose groups are the parts, counted from 0; -1: the last."""
 
     @property
     def num_stages(self) -> int:
@@ -70,15 +87,51 @@ class GroupedWindow:
         return chained
 
     def patch_embeddings(self) -> Float[Tensor, "patch embedding"]:
-        """Embedding of each patch: its own, or that of its segment, as labels are assigned."""
+        """Embedding of each token: its own, or that of its segment, as labels are assigned."""
         if self.naming == "levels":
             return self.naming_embeddings
+        if self.naming == "parts":
+            own = self.naming_grids[0]
+            return enlarged(self.naming_embeddings[: own[0] * own[1]], own, self.grid)
         return self.segments[self.patch_assignment(self.num_stages - 1).argmax(dim=0)]
 
+    @property
+    def labels_last_groups(self) -> bool:
+        """True if the parts that take labels are the groups of the last stage."""
+        last = self.naming_stage % self.num_stages == self.num_stages - 1
+        return self.naming == "segments" or (self.naming == "parts" and last)
+
+    def means(self, values: Float[Tensor, "row value"], stage: int) -> Float[Tensor, "group value"]:
+        """Means of values of the rows of `naming_embeddings` in the groups of a stage.
+
+        With naming by parts alone. The values of each of the `naming_grids` are brought to `grid`,
+        bilinearly, and averaged; the mean of a group is that over the tokens that it holds under
+        hard, chained assignment. A group that holds no token, but may be drawn between tokens,
+        has the mean by its soft assignment.
+        """
+        sizes = [rows * columns for rows, columns in self.naming_grids]
+        tokens = torch.stack(
+            [
+                enlarged(some, grid, self.grid)
+                for some, grid in zip(torch.split(values, sizes), self.naming_grids, strict=True)
+            ]
+        ).mean(dim=0)
+        soft = self.patch_assignment(stage % self.num_stages).to(tokens.dtype)
+        hard = F.one_hot(soft.max(dim=0).indices, len(soft)).mT.to(tokens.dtype)
+        empty = hard.sum(dim=1, keepdim=True) == 0
+        weights = torch.where(empty, soft + torch.finfo(soft.dtype).tiny, hard)
+        return (weights / weights.sum(dim=1, keepdim=True)) @ tokens
+
+    def part_means(self, values: Float[Tensor, "row value"]) -> Float[Tensor, "part value"]:
+        """Means of values of the rows in each part; the values, where every row is a part."""
+        return self.means(values, self.naming_stage) if self.naming == "parts" else values
+
     def naming_map(self, size: tuple[int, int]) -> Int[Tensor, "height width"]:
-        """Index of the part, in `naming_embeddings`, at every pixel of a map of this size."""
+        """Index of the part that takes a label at every pixel of a map of this size."""
         if self.naming == "segments":
             return self.group_map(self.num_stages - 1, size)
+        if self.naming == "parts":
+            return self.group_map(self.naming_stage % self.num_stages, size)
         device = self.naming_embeddings.device
         rows = torch.arange(size[0], device=device) * self.grid[0] // size[0]
         columns = torch.arange(size[1], device=device) * self.grid[1] // size[1]
@@ -107,7 +160,7 @@ class GroupedWindow:
         Refinement is done at the size that the network saw, or that of the part if it is smaller.
         """
         height, width = image.shape[-2:]
-        size = min(height, self.box.height), min(width, self.box.width)
+        size = refinement.size(min(height, self.box.height), min(width, self.box.width))
         down, assignment, across = self._enlarging(stage, size)
         refined = refine(down @ assignment @ across, image.to(assignment.device), refinement)
         large = F.interpolate(refined[None], (height, width), mode="bilinear")[0]

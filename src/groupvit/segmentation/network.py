@@ -34,6 +34,10 @@ class Network(typing.Protocol):
         """Layer that gives the cosine threshold of a part; None: it was not learned."""
         ...
 
+    def patch_grid(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns of the embedded patches of an image of this size [pixels]."""
+        ...
+
     def embed_image(
         self, images: Float[Tensor, "batch 3 height width"], *, num_stages: int | None = None
     ) -> Embedded:
@@ -43,6 +47,12 @@ class Network(typing.Protocol):
             images: Normalized colors.
             num_stages: Number of last stages whose segments are embedded; None: all.
         """
+        ...
+
+    def embed_patches(
+        self, images: Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch patch embedding"]:
+        """Embed the patches of normalized images alone; they are L2-normalized."""
         ...
 
     def encode_text(self, tokens: Int[Tensor, "text position"]) -> Float[Tensor, "text embedding"]:

@@ -10,9 +10,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from groupvit.errors import InputError
-from groupvit.imaging import DEVIATION, MEAN
 from groupvit.model.config import ImageEncoderConfig
+from groupvit.normalization import DEVIATION, MEAN
 from groupvit.segmentation.protocol import Protocol
+from groupvit.segmentation.windows import Box
 
 FIXED_POINT = 1 << 11
 """Sum of the weights of two pixels where images are resized in whole numbers."""
@@ -60,6 +61,34 @@ def resize(
     return F.interpolate(
         pixels[None], size, mode="bilinear", align_corners=False, antialias=antialias
     )[0]
+
+
+def part_at_other_side(
+    image: UInt8[np.ndarray, "height width 3"],
+    size: tuple[int, int],
+    box: Box,
+    other_size: tuple[int, int],
+    protocol: Protocol,
+    config: ImageEncoderConfig,
+) -> UInt8[Tensor, "3 new_height new_width"]:
+    """Window of an image as it is at another size of the image, in whole patches.
+
+    Args:
+        image: RGB, 0 to 255, at its own size.
+        size: Height and width of the image that the window lies in [pixels].
+        box: Window.
+        other_size: Height and width of the image at the other size [pixels].
+        protocol: Way of resizing.
+        config: Settings of the encoder.
+    """
+    slices, lengths = [], []
+    for start, length, whole, other, original in zip(
+        (box.top, box.left), (box.height, box.width), size, other_size, image.shape[:2], strict=True
+    ):
+        first, last = start * original // whole, -(-(start + length) * original // whole)
+        slices.append(slice(first, last))
+        lengths.append(_multiple(length * other / whole, config.patch_size))
+    return resize(image[*slices], (lengths[0], lengths[1]), antialias=protocol.antialias)
 
 
 class _Mixing(NamedTuple):

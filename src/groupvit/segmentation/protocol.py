@@ -1,5 +1,6 @@
 """Evaluation protocols: named settings of resizing, windows, prompts and scoring."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from numbers import Integral
@@ -17,6 +18,8 @@ THRESHOLDS: Mapping[Certainty, float] = MappingProxyType(
     {"score": 0.5, "similarity": 0.2, "margin": 0.0}
 )
 """Default background threshold of each kind."""
+FromModel = Literal["model"]
+"""Value of a setting that the inference settings of the model decide; see `Protocol.for_model`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +67,21 @@ class Protocol:
     """Resize the groups to the image, so that every pixel has the label of its group; or the scores
     of the pixels that the network saw, as published."""
     naming: Naming | None = None
-    """Parts that labels are assigned to: segments, or patches at all levels; None: as the model is
-    set."""
-    refinement: Refinement | None = None
+    """Embeddings that are compared with labels: of segments, of patches at all levels, or of
+    patches whose scores are averaged in parts; None: as the model is set."""
+    synonyms: Literal["max", "sum"] = "max"
+    """Logit of a label: the highest of its words, as published; or the logarithm of the sum of
+    their exponentials, so that in the softmax the probabilities of its words add. Then all words of
+    the background are one label too."""
+    lexicon: bool = False
+    """Labels given without synonyms get those words of the lexicon that the model knows; see
+    `groupvit.segmentation.expansion`. Published protocols take labels as they are."""
+    scale: float | FromModel | None = None
+    """Inverse temperature of the softmax over words; None: the learned logit scale."""
+    other_sides: tuple[int, ...] | FromModel = ()
+    """Lengths of the shorter side at which patches are scored once more [pixels]; for naming by
+    parts. The groups are found at `short_side`."""
+    refinement: Refinement | FromModel | None = None
     """Refinement of borders; None: none."""
     certainty: Certainty | None = None
     """Value that a background threshold is compared with; None: what the model was trained for."""
@@ -88,12 +103,25 @@ class Protocol:
         """Check the ranges."""
         for name in ("short_side", "long_side", "window", "stride", "top_labels"):
             value = getattr(self, name)
-            if value is not None and not (isinstance(value, Integral) and int(value) >= 1):
+            if value is not None and not _is_count(value):
                 raise InputError(f"{name} is {value!r}; give an integer, at least 1")
         if self.window is not None and self.stride > self.window:
             raise InputError(
                 f"stride {self.stride} is larger than window {self.window}; "
                 "pixels between the windows would be lost"
+            )
+        if isinstance(self.scale, (int, float)) and not 0 < self.scale < math.inf:
+            raise InputError(f"scale is {self.scale!r}; give a number above 0")
+        if isinstance(self.other_sides, tuple) and self.other_sides:
+            self._check_other_sides(self.other_sides)
+
+    def _check_other_sides(self, sides: tuple[int, ...]) -> None:
+        if not all(map(_is_count, sides)):
+            raise InputError(f"other_sides is {sides!r}; give integers, at least 1")
+        if self.naming not in (None, "parts") or self.border != "fit":
+            raise InputError(
+                "other_sides are for naming 'parts' and border 'fit'; leave them out or take the "
+                "protocol 'ours'"
             )
 
     def settings_for(self, benchmark: str) -> BenchmarkSettings:
@@ -112,17 +140,38 @@ class Protocol:
         return "margin" if model.background_layer else "similarity" if model.centered else "score"
 
     def for_model(self, inference: InferenceConfig) -> "Protocol":
-        """The protocol with the settings of the model where it leaves them open."""
+        """The protocol with the settings of the model where it leaves them open.
+
+        Raises:
+            InputError: The protocol sets other sides, and the model another naming than by parts.
+        """
+        naming = self.naming or inference.naming
+        sides, refinement = self.other_sides, self.refinement
+        if sides == "model":
+            sides = inference.other_sides if naming == "parts" else ()
+        if refinement == "model":
+            refinement = (
+                Refinement(resolution=inference.refinement_resolution)
+                if inference.refinement
+                else None
+            )
         return replace(
             self,
             short_side=self.short_side or inference.short_side,
-            naming=self.naming or inference.naming,
+            naming=naming,
+            scale=inference.scale if self.scale == "model" else self.scale,
+            other_sides=sides,
+            refinement=refinement,
         )
 
     def resized_for(self, benchmark: str) -> "Protocol":
         """This protocol with the image size for the benchmark of this key."""
         short_side = self.benchmarks.get(benchmark, NO_SETTINGS).short_side
         return self if short_side is None else replace(self, short_side=short_side)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, Integral) and int(value) >= 1
 
 
 GROUPVIT = Protocol(
@@ -219,10 +268,18 @@ OURS = Protocol(
     border="fit",
     resized="groups",
     scoring="softmax",
+    synonyms="sum",
+    lexicon=True,
+    scale="model",
+    other_sides="model",
+    refinement="model",
 )
 """For images of users: one window, the whole image; all labels may be used."""
 
-PROTOCOLS = {"ours": OURS, "groupvit": GROUPVIT, "tcl": TCL, "sclip": SCLIP}
+QUICK = replace(OURS, name="quick", other_sides=(), refinement=None)
+"""As `ours`, without what takes much time: one size of the image and no refinement of borders."""
+
+PROTOCOLS = {"ours": OURS, "quick": QUICK, "groupvit": GROUPVIT, "tcl": TCL, "sclip": SCLIP}
 """All protocols by name."""
 
 

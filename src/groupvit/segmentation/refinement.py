@@ -35,16 +35,29 @@ class Refinement:
     """Distances of the eight neighbors that are averaged [pixels]."""
     contrast: float = 0.1
     """Color difference that separates pixels, in standard deviations around a pixel."""
+    resolution: float = 1.0
+    """Share of the sides that the network saw at which scores are refined, (0, 1]; the cost falls
+    with its square."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
         if self.steps < 1 or not self.dilations or min(self.dilations) < 1:
             raise InputError("a refinement needs at least one step and one dilation, from 1")
+        if not 0 < self.resolution <= 1:
+            raise InputError(
+                f"the resolution of the refinement is {self.resolution}; give a share of the sides "
+                "above 0, at most 1"
+            )
         if not self.contrast > 0:
             raise InputError(f"the contrast of the refinement is {self.contrast}; give more than 0")
 
+    def size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width at which scores of an image of this size are refined [pixels]."""
+        return max(1, round(height * self.resolution)), max(1, round(width * self.resolution))
+
     def __str__(self) -> str:
-        return f"PAMR ({self.steps} steps, up to {max(self.dilations)} pixels)"
+        size = "" if self.resolution == 1 else f", at {self.resolution:g} of the size"
+        return f"PAMR ({self.steps} steps, up to {max(self.dilations)} pixels{size})"
 
 
 def refine(

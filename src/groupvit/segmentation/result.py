@@ -2,7 +2,8 @@
 
 import io
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,8 @@ class Segmentation:
     """Scores by region of the image; see `scores`."""
     group_scores: tuple[Float[Tensor, "group label"], ...]
     """Score in [0, 1] of each label for the groups of the last stage, for each window."""
+    expansions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Words that stood for labels which the lexicon expanded, by label."""
 
     def __repr__(self) -> str:
         height, width = self.label_map.shape
@@ -48,7 +51,10 @@ class Segmentation:
         lines = [repr(self)]
         for label, share in sorted(self.shares().items(), key=itemgetter(1), reverse=True):
             if share > 0:
-                lines.append(f"  {share:6.1%}  {label}")
+                words = self.expansions.get(label)
+                lines.append(
+                    f"  {share:6.1%}  {label}" + (f" ({', '.join(words)})" if words else "")
+                )
         return "\n".join(lines)
 
     def _repr_png_(self) -> bytes:

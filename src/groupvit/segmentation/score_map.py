@@ -200,11 +200,10 @@ def assemble(
 def refined(scores: ScoreMap, grouped: GroupedImage, refinement: Refinement) -> ScoreMap:
     """Scores with borders where the colors of the image change.
 
-    Refinement is done at the size that the network saw, or that of the image if it is smaller. Each
-    pixel of that size is then a region.
+    Refinement is done at its share of the size that the network saw, or of that of the image if it
+    is smaller. Each pixel of that size is then a region.
     """
-    height, width = map(min, grouped.size, grouped.working_size)
-    size = height, width
+    size = refinement.size(*map(min, grouped.size, grouped.working_size))
     pixels = torch.from_numpy(grouped.image).to(scores.table.device).float()
     image = rearrange(pixels, "height width rgb -> rgb height width")
     dense = refine(replace(scores, size=size).dense(), image, refinement)

@@ -1,5 +1,6 @@
 """The segmenter: a model that is loaded once and labels the pixels of images."""
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,27 +17,29 @@ from torch import Tensor
 from groupvit import imaging
 from groupvit.devices import usable
 from groupvit.errors import InputError
-from groupvit.exported.folder import is_exported
-from groupvit.exported.network import ExportedNetwork
 from groupvit.exported.runtimes import Runtime
 from groupvit.model.groupvit import GroupViT
 from groupvit.model.inference import DEFAULT_INFERENCE, InferenceConfig, Naming
 from groupvit.model.precision import with_matrices_in
-from groupvit.segmentation import encoding
+from groupvit.segmentation import encoding, loading
 from groupvit.segmentation import protocol as protocols
-from groupvit.segmentation.groups import GroupedImage, GroupedWindow
-from groupvit.segmentation.labels import Labels, held, parse
+from groupvit.segmentation.expansion import LabelParser
+from groupvit.segmentation.groups import GroupedImage
+from groupvit.segmentation.known_words import KnownWords, UnknownWordWarning
+from groupvit.segmentation.labels import Labels, held, without_labels
 from groupvit.segmentation.network import Network
 from groupvit.segmentation.preparation import normalize
 from groupvit.segmentation.protocol import OURS, THRESHOLDS, Protocol
+from groupvit.segmentation.refinement import Refinement
 from groupvit.segmentation.result import Segmentation
 from groupvit.segmentation.score_map import assemble, refined
-from groupvit.segmentation.scoring import score
+from groupvit.segmentation.tables import Scorer
 from groupvit.segmentation.word_embeddings import WordEmbeddings
 from groupvit.text.background import Background, Certainty, as_background
+from groupvit.text.coverage import Coverage
 from groupvit.text.prompts import BACKGROUND, list_of_texts
-from groupvit.weights import catalogue
 from groupvit.weights.checkpoint import Origin
+from groupvit.weights.packaged import DEFAULT
 
 ImageInput = str | Path | Image.Image | np.ndarray
 """A file, a Pillow image, or an array of uint8 "height width 3" or "height width"."""
@@ -49,7 +52,7 @@ class Segmenter:
     """Model that assigns a label to every pixel of an image.
 
     ```python
-    segmenter = Segmenter.load("nvidia/groupvit-gcc-yfcc")
+    segmenter = Segmenter.load()
     result = segmenter("dog.jpg", ["dog", "grass", "sky"])
     result.to_overlay().save("dog.overlay.png")
     ```
@@ -62,6 +65,7 @@ class Segmenter:
         origin: Origin | None = None,
         inference: InferenceConfig = DEFAULT_INFERENCE,
         background: Background | None = None,
+        coverage: Coverage = Coverage(),  # noqa: B008 - it is frozen
         protocol: Protocol | str = OURS,
         device: str | torch.device = "cpu",
         dtype: str = "float32",
@@ -74,7 +78,8 @@ class Segmenter:
             origin: Source of its weights.
             inference: Settings that suit the model, used where the protocol leaves them open.
             background: Background thresholds that the model was calibrated to, if it was.
-            protocol: Protocol, or its name: `ours`, `groupvit`, `tcl`, `sclip`.
+            protocol: Protocol, or its name: `ours`, `quick`, `groupvit`, `tcl`, `sclip`.
+            coverage: Domain and words of its training data; empty: unknown.
             device: Device to compute on, such as `cpu`, `cuda`, or `auto`: a GPU if there is one.
             dtype: `float32`, or `bfloat16`: encoders run under autocast, with a copy of the present
                 weights; faster on hardware with bfloat16 arithmetic, with slightly other borders.
@@ -98,7 +103,11 @@ class Segmenter:
         chosen = protocol if isinstance(protocol, Protocol) else protocols.named(protocol)
         self.protocol = chosen.for_model(inference)
         self.naming: Naming = self.protocol.naming or inference.naming
-        """Parts that labels are assigned to."""
+        """Embeddings that are compared with labels."""
+        encoding.check_naming(network, self.naming)
+        refinement = self.protocol.refinement
+        self.refinement = refinement if isinstance(refinement, Refinement) else None
+        """Refinement of borders; None: none."""
         self.certainty: Certainty = self.protocol.certainty_of(network.config)
         """Value that background thresholds are compared with."""
         if self.certainty == "margin" and network.background_layer is None:
@@ -111,11 +120,15 @@ class Segmenter:
         if isinstance(network, GroupViT) and self.dtype != torch.float32:
             self._network = with_matrices_in(network, self.dtype)
         self._words = WordEmbeddings(self._network)
+        self.coverage = coverage
+        self.known_words = KnownWords(coverage, network, self.protocol.templates[0])
+        self.parse = LabelParser(coverage if self.protocol.lexicon else None)
+        """Parser of labels, which expands them by the lexicon where the protocol is set so."""
 
     @classmethod
     def load(
         cls,
-        name: str | Path,
+        name: str | Path = DEFAULT,
         *,
         revision: str | None = None,
         protocol: Protocol | str = OURS,
@@ -130,7 +143,7 @@ class Segmenter:
         other arguments. A folder may also hold an exported model, which runs on the CPU.
 
         Args:
-            name: Name of the model.
+            name: Name of the model; by default the bundled one for photographs.
             revision: Branch, tag or commit; for hub ids only.
             protocol: Settings of resizing, windows and scoring.
             device: Device to compute on.
@@ -138,34 +151,15 @@ class Segmenter:
             batch_size: Number of windows in a batch.
             runtime: Runtime of an exported model, `onnxruntime` or `openvino`; None: the first.
         """
-        folder = Path(str(name)).expanduser()
-        if is_exported(folder):
-            if str(device) not in ("auto", "cpu"):
-                raise InputError(f"an exported model runs on the CPU, not on {device}; try cpu")
-            exported = ExportedNetwork(folder, runtime=runtime or "onnxruntime", dtype=dtype)
-            return cls(
-                exported,
-                origin=exported.settings.origin,
-                inference=exported.settings.inference,
-                background=exported.settings.background,
-                protocol=protocol,
-                device="cpu",
-                dtype=dtype,
-                batch_size=batch_size,
-            )
-        if runtime is not None:
-            raise InputError(
-                f"{name} is no exported model, so that {runtime} cannot run it; "
-                "groupvit export makes one"
-            )
-        loaded = catalogue.load(name, revision=revision)
+        found = loading.load(name, revision=revision, device=device, dtype=dtype, runtime=runtime)
         return cls(
-            loaded.model,
-            origin=loaded.origin,
-            inference=loaded.inference,
-            background=loaded.background,
+            found.network,
+            origin=found.origin,
+            inference=found.inference,
+            background=found.background,
+            coverage=found.coverage,
             protocol=protocol,
-            device=device,
+            device=device if isinstance(found.network, GroupViT) else "cpu",
             dtype=dtype,
             batch_size=batch_size,
         )
@@ -188,15 +182,21 @@ class Segmenter:
         """Background thresholds to use where none are given.
 
         These are the ones that the model was calibrated to, if that was done for the same
-        `certainty`, or else 0.5 for scores, 0.2 for cosines and 0 for margins.
+        `certainty`; else the words of the background that the model recommends; else 0.5 for
+        scores, 0.2 for cosines and 0 for margins.
 
         Args:
             labels: Labels of the segmentation; thresholds of other labels are left out.
         """
         found = self.calibrated
-        if found is None or found.certainty not in (None, self.certainty):
-            return Background(threshold=THRESHOLDS[self.certainty], certainty=self.certainty)
-        return found.among(parse(labels).names)
+        if found is not None and found.certainty in (None, self.certainty):
+            return found.among(self.parse(labels).names)
+        words: tuple[str, ...] = ()
+        if self.inference.background_words and self.protocol.synonyms == "sum":
+            words = without_labels(self.inference.background_words, self.parse(labels))
+        if words:
+            return Background(words=words)
+        return Background(threshold=THRESHOLDS[self.certainty], certainty=self.certainty)
 
     def _background(
         self, given: BackgroundInput, labels: Iterable[str] | Labels
@@ -265,7 +265,11 @@ class Segmenter:
             InputError: An image cannot be read, or the labels are empty, doubled or too long.
         """
         background = self._background(background, texts := held(labels))
-        parsed = parse(texts, background)  # mistakes in labels are found before the work on images
+        parsed = self.parse(
+            texts, background
+        )  # mistakes in labels are found before the work on images
+        if sentences := self.known_words.new_warnings(parsed.words):
+            warnings.warn(". ".join(sentences), UnknownWordWarning, stacklevel=2)
         several = list(images) if isinstance(images, (list, tuple)) else [images]
         results = [
             self.label(grouped, parsed, background=background, top_labels=top_labels)
@@ -292,6 +296,7 @@ class Segmenter:
                 self._network,
                 crops,
                 naming=self.naming,
+                naming_stage=self.inference.parts_stage,
                 border=self.protocol.border,
                 batch_size=self.batch_size,
             )
@@ -302,7 +307,7 @@ class Segmenter:
                 image=array,
                 working_size=size,
                 windows=tuple(islice(rest, count)),
-                refinement=self.protocol.refinement,
+                refinement=self.refinement,
             )
             results.append(grouped)
         return results
@@ -317,48 +322,34 @@ class Segmenter:
     ) -> Segmentation:
         """Assign labels to the groups of an image; see `__call__`.
 
-        Labels that many images share can be parsed once, with `segmentation.labels.parse` and the
-        same background.
+        Labels that many images share can be parsed once, with `Segmenter.parse` and the same
+        background.
         """
         protocol = self.protocol
         if top_labels is not None:
             protocol = replace(protocol, top_labels=None if top_labels == "all" else top_labels)
         background = self._background(background, texts := held(labels))
-        parsed = parse(texts, background)
+        parsed = self.parse(texts, background)
         if background and background.certainty not in (None, self.certainty):
             raise InputError(
                 f"these background thresholds are of the kind {background.certainty!r}, but this "
                 f"model, with this protocol, uses {self.certainty!r}; calibrate them for it"
             )
         with self._inference():
-            words = self._words.embed(parsed.words, protocol.templates)
-            logit_scale = self.network.logit_scale
-
-        def score_parts(parts: Tensor, window: GroupedWindow) -> Tensor:
-            learned = None if background is None else self.learned_thresholds(parts)
-            return score(
-                parts,
-                window.embedding,
-                words,
-                parsed,
-                logit_scale=logit_scale,
+            scorer = Scorer(
+                words=self._words.embed(parsed.words, protocol.templates),
+                labels=parsed,
+                logit_scale=self.network.logit_scale,
                 protocol=protocol,
                 background=background,
                 certainty=self.certainty,
-                learned_thresholds=learned,
+                learned_thresholds=self.learned_thresholds,
             )
-
         with torch.inference_mode():
-            tables, group_tables = [], []
-            for window in grouped.windows:
-                table = score_parts(window.segments, window)
-                group_tables.append(table)
-                if window.naming == "levels":
-                    table = score_parts(window.naming_embeddings, window)
-                tables.append(table)
+            tables, group_tables = zip(*map(scorer.of_both, grouped.windows), strict=True)
             scores = assemble(grouped, tables, resized=protocol.resized)
-            if protocol.refinement is not None:
-                scores = refined(scores, grouped, protocol.refinement)
+            if self.refinement is not None:
+                scores = refined(scores, grouped, self.refinement)
             best = scores.best(final_softmax=protocol.final_softmax)
             label_map = best.cpu().numpy()
         return Segmentation(
@@ -366,7 +357,8 @@ class Segmenter:
             label_map=label_map.astype(np.uint8 if label_map.max() < 256 else np.uint16),
             groups=grouped,
             score_map=scores,
-            group_scores=tuple(group_tables),
+            group_scores=group_tables,
+            expansions=parsed.expansions(),
         )
 
     def embed_words(self, words: Sequence[str]) -> Float[Tensor, "word embedding"]:
@@ -380,6 +372,13 @@ class Segmenter:
             raise InputError("words is empty; give at least one word, such as dog")
         with self._inference():
             return self._words.embed(words, self.protocol.templates)
+
+    def unknown_words(self, labels: Iterable[str] | Labels) -> dict[str, tuple[str, ...]]:
+        """The nearest known words of each word of labels that the model was not trained with.
+
+        None are unknown if the model does not store its words; see `KnownWords.unknown`.
+        """
+        return self.known_words.unknown(self.parse(labels).words)
 
     def embed_images(
         self, pixels: UInt8[Tensor, "image 3 height width"]

@@ -19,12 +19,23 @@ class SegmentResponse(BaseModel):
     """Fraction of the image that each label covers, [0, 1]."""
     coco: dict[str, Any]
     """COCO data set of this image; masks are run lengths."""
+    words: dict[str, list[str]]
+    """Words that stood for labels which the lexicon expanded, by label."""
+    warnings: list[str]
+    """Sentences about words that the model was not trained with."""
 
     @classmethod
-    def of(cls, result: Segmentation) -> "SegmentResponse":
-        """Response for a segmentation."""
+    def of(cls, result: Segmentation, warnings: list[str]) -> "SegmentResponse":
+        """Response for a segmentation, with warnings about its words."""
         height, width = result.label_map.shape
-        return cls(height=height, width=width, shares=result.shares(), coco=result.to_coco())
+        return cls(
+            height=height,
+            width=width,
+            shares=result.shares(),
+            coco=result.to_coco(),
+            words={label: list(words) for label, words in result.expansions.items()},
+            warnings=warnings,
+        )
 
 
 class EmbedResponse(BaseModel):
@@ -32,6 +43,8 @@ class EmbedResponse(BaseModel):
 
     words: dict[str, list[float]]
     image: list[float] | None
+    warnings: list[str]
+    """Sentences about words that the model was not trained with."""
 
 
 class ModelResponse(BaseModel):
@@ -41,6 +54,10 @@ class ModelResponse(BaseModel):
     source: str | None
     """Source of its weights."""
     trained: bool
+    domain: str
+    """Images that it suits; empty: unknown."""
+    num_nouns: int
+    """Number of nouns that it was trained with; 0: unknown."""
     embedding_dim: int
     groups: list[int]
     """Number of groups at each grouping stage."""
@@ -55,6 +72,8 @@ class ModelResponse(BaseModel):
             name=name,
             source=origin.source if origin else None,
             trained=origin is None or origin.trained,
+            domain=segmenter.coverage.domain,
+            num_nouns=len(segmenter.coverage.nouns),
             embedding_dim=config.embedding_dim,
             groups=[stage.num_groups for stage in config.image.stages if stage.num_groups],
             protocol=segmenter.protocol.name,

@@ -9,7 +9,6 @@ from fastapi import FastAPI, File, Form, Header, Response, UploadFile
 
 from groupvit.errors import InputError
 from groupvit.segmentation.groups import GroupedImage
-from groupvit.segmentation.labels import parse
 from groupvit.segmentation.result import Segmentation
 from groupvit.serving.responses import EmbedResponse, ModelResponse, SegmentResponse
 from groupvit.serving.service import Service
@@ -84,18 +83,18 @@ class Routes:
     ) -> Any:
         """Segment an image by labels.
 
-        The response is JSON with COCO run lengths, or a PNG if the client accepts image/png.
+        The response is JSON with COCO run lengths, or a PNG if the client accepts image/png. Only
+        JSON has the warnings about words that the model was not trained with.
         """
         background_settings = None
         self._service.limits.check_labels([*labels, *background_words])
         if background == "auto":
             usual = self._service.segmenter.default_background(labels)
-            background_settings = replace(usual, words=tuple(background_words))
+            background_settings = replace(usual, words=tuple(background_words) or usual.words)
         elif background is not None or background_words:
             background_settings = Background(threshold=background, words=tuple(background_words))
-        parsed = parse(
-            labels, background_settings
-        )  # invalid labels are refused before any work on the image
+        # Invalid labels are refused before any work on the image.
+        parsed = self._service.segmenter.parse(labels, background_settings)
 
         def finish(grouped: GroupedImage | None) -> SegmentResponse | Response:
             assert grouped is not None
@@ -104,7 +103,8 @@ class Routes:
             )
             if "image/png" in accept:
                 return Response(_png(result, view), media_type="image/png")
-            return SegmentResponse.of(result)
+            warnings = self._service.segmenter.known_words.warnings(parsed.words)
+            return SegmentResponse.of(result, warnings)
 
         async with self._service.decoded(await image.read()) as pixels:
             return await self._service.compute(pixels, finish)
@@ -121,10 +121,12 @@ class Routes:
         words = list(split_words(words))
 
         def finish(grouped: GroupedImage | None) -> EmbedResponse:
-            embeddings = self._service.segmenter.embed_words(words) if words else torch.empty(0)
+            segmenter = self._service.segmenter
+            embeddings = segmenter.embed_words(words) if words else torch.empty(0)
             return EmbedResponse(
                 words=dict(zip(words, embeddings.tolist(), strict=True)),
                 image=None if grouped is None else _mean_embedding(grouped),
+                warnings=segmenter.known_words.warnings(words),
             )
 
         if image is None:

@@ -92,7 +92,8 @@ def most_connections() -> int | None:
     if limit == resource.RLIM_INFINITY:
         return None
     used = len(os.listdir("/dev/fd"))  # noqa: PTH208 - a path for each would be opened
-    return max(4, (limit - used - BACKLOG - RESERVED_FILES) // 2)
+    most: int = max(4, (limit - used - BACKLOG - RESERVED_FILES) // 2)
+    return most
 
 
 class Server(uvicorn.Server):

@@ -21,7 +21,7 @@ class Background:
     """Pixels below it are background. For most models it is a score in [0, 1]; protocols that keep
     the most certain group of a window (`ours` does), as the original does, lower it to that group's
     score. For models with centered embeddings it is the cosine between a pixel's part and the
-    nearest label, in [-1, 1]; for models with a learned background, such as the bundled one, that
+    nearest label, in [-1, 1]; for models with a learned background, such as `storybook`, that
     cosine minus the learned one of the part."""
     words: tuple[str, ...] = ()
     """Words such as `sky` or `wall` that compete with the labels; their pixels are background."""

@@ -3,7 +3,8 @@
 import html
 import re
 import warnings
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from importlib import import_module
 from typing import Final, Literal
@@ -19,6 +20,21 @@ _LISTED: Final = re.compile(r"(?<=[^\W\d_])[,;](?=[^\W\d_])")
 """Commas and semicolons that join words of a list, which TextBlob would take for one word."""
 _JOINED: Final = re.compile(r"(?<!\S)[^\W\d_]+(?:/[^\W\d_]+)+(?=[\s.,;:!?)]|$)")
 """Words joined by slashes, such as dog/cat; paths and addresses have other characters too."""
+_PREPOSITIONS: Final = re.compile(
+    r" (above|at|behind|below|by|for|from|in|near|of|on|over|to|under|with|without) "
+)
+_IRREGULAR: Final = (
+    ("man", "men"),
+    ("child", "children"),
+    ("person", "people"),
+    ("mouse", "mice"),
+    ("goose", "geese"),
+    ("foot", "feet"),
+    ("tooth", "teeth"),
+)
+"""Singulars and plurals that no rule gives; compounds such as "fireman" follow them."""
+_RULES: Final = (*_IRREGULAR, ("y", "ies"), ("f", "ves"), ("fe", "ves"), ("", "es"), ("", "s"))
+"""Endings of singulars and of their plurals."""
 _INSTALL: Final = 'install it with: pip install "groupvit[train]"'
 _DOWNLOAD: Final = (
     'set data.nouns to "pattern" (--nouns pattern), which needs none, or get them with: '
@@ -83,6 +99,42 @@ def singular(noun: str) -> str:
         ) from error
     result: str = inflect.singularize(noun)
     return result
+
+
+def merged_plurals(counts: Mapping[str, int]) -> Counter[str]:
+    """Counts in which a plural is added to its singular, if that occurs too.
+
+    Raises:
+        InputError: TextBlob is not installed.
+    """
+    merged = Counter[str]()
+    for noun, count in counts.items():
+        one = singular(noun)
+        merged[one if one in counts else noun] += count
+    return merged
+
+
+def number_forms(noun: str) -> set[str]:
+    """The noun with the spellings that its other grammatical number may have, by simple rules.
+
+    It needs no library. Not every spelling is a word: "bus" gives "bu" as well as "buses".
+    """
+    forms = {noun}
+    for one, many in _RULES:
+        if noun.endswith(many) and not (many == "s" and noun.endswith("ss")):
+            forms.add(noun.removesuffix(many) + one)
+        if noun.endswith(one):
+            forms.add(noun.removesuffix(one) + many)
+    return forms
+
+
+def head_noun(phrase: str) -> str:
+    """Last word of a phrase, or the last one before a preposition; hyphens separate words.
+
+    "plant" for "potted plant", "glass" for "glass of water".
+    """
+    plain = " ".join(phrase.replace("-", " ").split())
+    return _PREPOSITIONS.split(plain)[0].rpartition(" ")[2]
 
 
 def _is_plain(noun: str) -> bool:

@@ -6,7 +6,7 @@ quotation marks around a word keep the commas and bars in it: sky, car|taxi, "sa
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from itertools import chain
 from typing import Final
@@ -28,7 +28,10 @@ class Label:
     """Name in the result: the first of the words."""
 
     words: tuple[str, ...]
-    """Synonyms, at least one; the score of a label is that of its best word."""
+    """Synonyms, at least one; their scores add, or the best one counts, by the protocol."""
+
+    quoted: bool = field(default=False, compare=False)
+    """It was written in quotation marks, which keep it as it is."""
 
 
 def list_of_texts(texts: Iterable[str], *, name: str) -> list[str]:
@@ -127,7 +130,7 @@ def parse_label(text: str) -> Label:
     for word, key in zip(words, folded, strict=True):
         if folded.count(key) > 1:
             raise InputError(f"the label {text!r} has the word {word!r} more than once; keep one")
-    return Label(name=words[0], words=words)
+    return Label(name=words[0], words=words, quoted=text.lstrip().startswith('"'))
 
 
 def parse_labels(texts: Iterable[str]) -> tuple[Label, ...]:

@@ -10,10 +10,13 @@ from groupvit.training.config import TrainingConfig
 Difference = tuple[Any, Any]
 """Value of a setting before and after."""
 
+SHARDS, CACHE = "data.shards", "data.cache"
+
 CHANGEABLE = frozenset(
     {
         "out",
         "steps",
+        "domain",
         "device",
         "compile",
         "chunk",
@@ -27,12 +30,12 @@ CHANGEABLE = frozenset(
         "tensorboard",
         "data.batch_size",  # the trainer compares the global batch
         "data.num_workers",
+        CACHE,
     }
 )
 """Settings that may differ without being named."""
 FIXED = ("model", "freeze", "ema_decay")
 """Settings that decide which tensors a checkpoint has, so that they cannot differ."""
-SHARDS = "data.shards"
 
 
 def covers(names: Sequence[str], setting: str) -> bool:

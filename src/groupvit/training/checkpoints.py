@@ -23,6 +23,7 @@ from groupvit.config import from_values, to_values
 from groupvit.errors import InputError
 from groupvit.model.groupvit import GroupViT
 from groupvit.model.inference import DEFAULT_INFERENCE, InferenceConfig
+from groupvit.text.coverage import Coverage
 from groupvit.training import optim
 from groupvit.training.ema import EMA
 from groupvit.values import read_json
@@ -79,6 +80,7 @@ class Snapshot(NamedTuple):
     average: EMA | None
     progress: Progress
     inference: InferenceConfig = DEFAULT_INFERENCE
+    coverage: Coverage = Coverage()
 
     @property
     def evaluated(self) -> GroupViT:
@@ -95,7 +97,13 @@ def write(folder: Path, state: Snapshot, *, run: str) -> None:
     origin = Origin(source=f"trained in {run} for {state.progress.step} steps")
     try:
         with files.new_folder(folder) as beside:
-            checkpoint.save(beside, state.evaluated, origin, inference=state.inference)
+            checkpoint.save(
+                beside,
+                state.evaluated,
+                origin,
+                inference=state.inference,
+                coverage=state.coverage,
+            )
             save_file(_tensors(state), beside / TENSORS_FILE, metadata={"format": "pt"})
             counters = checkpoint.as_json(to_values(state.progress))
             (beside / COUNTERS_FILE).write_text(counters, encoding="utf-8")

@@ -9,8 +9,9 @@ import tyro
 from groupvit.config import shown_default
 from groupvit.data.config import DataConfig
 from groupvit.errors import InputError
-from groupvit.model.config import GroupViTConfig
+from groupvit.model.config import TRUNKS, GroupViTConfig
 from groupvit.model.inference import InferenceConfig
+from groupvit.text.coverage import Coverage
 
 Frozen = Literal["text", "all-but-groups"]
 """Parts that can be frozen: the text encoder with its projector, or everything but the group
@@ -46,6 +47,15 @@ class ObjectiveConfig:
     background_layer_weight: float = 0.0
     """Weight of the loss of the background layer: parts that match no noun of the caption are
     background; needs model.background_layer, and one of the weights of segments or patches."""
+    noun_prior: float = 0.0
+    """Weight of a noun's own share of images in the prior of the losses on nouns, [0, 1]: the
+    geometric mean with the share common to all nouns (0), so that frequent nouns do not win by
+    being frequent."""
+    noun_scale: float = 0.0
+    """Fixed inverse temperature of the losses on nouns and of the distillation; 0: learned."""
+    distillation_weight: float = 0.0
+    """Weight of the distillation of the class names that the classifier of a pretrained trunk finds
+    at each place; needs data.cached_crops and data.class_prompts."""
     mutual_information_weight: float = 0.0
     """Weight of minus the mutual information of tokens and groups, in every stage."""
 
@@ -70,6 +80,9 @@ class ObjectiveConfig:
             weight = getattr(self, name)
             if not 0 <= weight < math.inf:
                 raise ValueError(f"{name} is {weight}; it must be at least 0")
+        if not 0 <= self.noun_prior <= 1:
+            raise InputError(f"objective.noun_prior is {self.noun_prior}; give 0 to 1")
+        _check("objective.noun_scale", self.noun_scale, least=0)
         if self.segment_distillation_weight and not (self.patch_nouns_weight and self.of_segments):
             raise InputError(
                 "objective.segment_distillation_weight needs objective.patch_nouns_weight too, and "
@@ -117,6 +130,9 @@ class OptimConfig:
 
     lr: float = 1.6e-3
     """Peak learning rate; the default suits a global batch of 4,096."""
+    trunk_lr: float = 0.0
+    """Peak learning rate of the upper half of a pretrained trunk, scheduled as `lr` in proportion;
+    0: it is frozen, as the lower half always is."""
     first_lr: float = 4e-6
     """Learning rate of the first step; it rises linearly from here."""
     last_lr: float = 4e-5
@@ -138,7 +154,7 @@ class OptimConfig:
         """Check that the numbers describe a schedule."""
         for name in ("lr", "eps", "clip"):
             _check_positive(name, getattr(self, name))
-        for name in ("first_lr", "last_lr", "warmup_steps", "weight_decay"):
+        for name in ("trunk_lr", "first_lr", "last_lr", "warmup_steps", "weight_decay"):
             _check(name, getattr(self, name), least=0)
         for name in ("beta1", "beta2"):
             _check_decay(name, getattr(self, name))
@@ -168,6 +184,9 @@ class TrainingConfig:
     another number of group tokens the first are taken."""
     freeze: Annotated[tuple[Frozen, ...], tyro.conf.arg(help_behavior_hint=shown_default)] = ()
     """Frozen parts: text (encoder and projector), all-but-groups."""
+    domain: str = ""
+    """Images that the model suits, a noun phrase such as "drawn scenes", stored with the model;
+    empty: unknown, or that of the model to start from."""
     steps: int = 210_000
     """Length of the run; the default is 30 epochs of the paper's data."""
     seed: int = 0
@@ -214,10 +233,23 @@ class TrainingConfig:
                 f"optim.warmup_steps is {self.optim.warmup_steps}, more than the {self.steps} "
                 "steps; lower it too"
             )
-        if self.chunk and self.model.image.stem == "convolutions":
+        if self.chunk and self.model.image.stem != "patches":
             raise InputError(
-                f"chunk is {self.chunk}, but the batch norms of the convolutional stem need the "
-                "whole batch at once; leave chunk at 0 or take model.image.stem 'patches'"
+                f"chunk is {self.chunk}, but the batch norms of the stem "
+                f"{self.model.image.stem!r} need the whole batch at once; leave chunk at 0 or take "
+                "model.image.stem 'patches'"
+            )
+        if (self.objective.distillation_weight > 0) != (self.data.class_prompts > 0):
+            raise InputError(
+                f"objective.distillation_weight is {self.objective.distillation_weight} and "
+                f"data.class_prompts {self.data.class_prompts}; set both or neither"
+            )
+        if self.objective.noun_prior and not (
+            self.data.nouns_of == "image" or self.data.merge_plurals
+        ):
+            raise InputError(
+                "objective.noun_prior needs counted nouns; set data.nouns_of to 'image', or "
+                "data.merge_plurals"
             )
         wants_patches = self.objective.patch_nouns_weight > 0
         if wants_patches != self.model.patch_projector:
@@ -231,6 +263,7 @@ class TrainingConfig:
                 f"{self.objective.background_layer_weight} and "
                 f"model.background_layer {self.model.background_layer}; set both or neither"
             )
+        Coverage(domain=self.domain)
         self._check_uses()
 
     def _check_uses(self) -> None:
@@ -253,6 +286,9 @@ class TrainingConfig:
                 "model.image.stem is 'patches', which has none; leave them out or take stem "
                 "'convolutions'"
             )
+        self._check_trunk()
+        if self.data.cached_crops:
+            self._check_cache()
         every_stage = losses.every_stage or len(image.stages) <= 2
         if self.inference.naming == "levels" and not (
             self.start or (losses.of_segments and every_stage)
@@ -261,6 +297,56 @@ class TrainingConfig:
                 "inference.naming is 'levels', which compares the segments of every stage with "
                 "labels, but no loss trains them; set objective.every_stage and "
                 "segment_nouns_weight, or take naming 'segments'"
+            )
+        if self.inference.naming == "parts" and not self.model.patch_projector:
+            raise InputError(
+                "inference.naming is 'parts', which compares patches with labels, but "
+                "model.patch_projector is False; set it and objective.patch_nouns_weight, or take "
+                "naming 'segments'"
+            )
+
+    def _check_trunk(self) -> None:
+        """Refuse settings that a pretrained trunk with grouping by rounds leaves without effect."""
+        losses = self.objective
+        if self.model.image.stem not in TRUNKS:
+            if self.optim.trunk_lr:
+                raise InputError(
+                    f"optim.trunk_lr is {self.optim.trunk_lr}, but model.image.stem "
+                    f"{self.model.image.stem!r} is no pretrained trunk; leave it at 0"
+                )
+            return
+        of_groups = losses.of_segments or losses.mutual_information_weight > 0
+        if of_groups:
+            raise InputError(
+                "model.image.grouping 'rounds' has no weights that losses of segments or groups "
+                "could train; set objective.segment_nouns_weight, partial_label_weight and "
+                "mutual_information_weight to 0"
+            )
+        if "all-but-groups" in self.freeze:
+            raise InputError(
+                "freeze 'all-but-groups' would freeze everything, as model.image.grouping "
+                "'rounds' has no weights; leave it out"
+            )
+        if self.inference.naming == "levels":
+            raise InputError(
+                "inference.naming is 'levels', which model.image.grouping 'rounds' does not have; "
+                "take another naming"
+            )
+
+    def _check_cache(self) -> None:
+        """Refuse stored features without a trunk, and settings that they leave without effect."""
+        if self.model.image.stem not in TRUNKS:
+            raise InputError(
+                f"data.cached_crops is {self.data.cached_crops}, but model.image.stem "
+                f"{self.model.image.stem!r} is no pretrained trunk whose features could be stored; "
+                f"leave it at 0 or take stem {TRUNKS[0]!r}"
+            )
+        augmentation = self.data.augmentation
+        if augmentation.rand_augment_ops or augmentation.erasing:
+            raise InputError(
+                "data.augmentation.rand_augment_ops and erasing change images in every step, but "
+                f"data.cached_crops is {self.data.cached_crops}, so that features are stored "
+                "before; set both to 0, or data.cached_crops"
             )
 
     @property

@@ -28,8 +28,10 @@ class Nouns(NamedTuple):
     """L2-normalized."""
     positive: Bool[Tensor, "image noun"]
     """True where the caption of an image of this rank names the noun."""
-    prior: Float[Tensor, ""]
+    share: Float[Tensor, ""]
     """Share of positives among all pairs of an image and a noun."""
+    log_odds: Float[Tensor, "*noun"]
+    """Log odds that an image and a noun belong together, of each noun, or of all alike."""
 
 
 def collect(
@@ -38,6 +40,8 @@ def collect(
     caption_nouns: Int[Tensor, "image place"],
     *,
     gather: Gather,
+    log_prior: Float[Tensor, "image prompt"] | None = None,
+    own_prior: float = 0.0,
 ) -> Nouns | None:
     """Nouns that were drawn as prompts on any rank; None if there are none.
 
@@ -47,6 +51,10 @@ def collect(
             captions that replace missing nouns.
         caption_nouns: The nouns of each caption, padded with 0.
         gather: The rows of all ranks from those of this one; the identity in one process.
+        log_prior: Logarithm of the share of all images that name the noun of each prompt; for
+            `own_prior` above 0.
+        own_prior: Weight of a noun's own prior in the geometric mean with the share that is common
+            to all nouns of the batch, [0, 1].
     """
     embeddings = rearrange(gather(prompts), "image prompt embedding -> (image prompt) embedding")
     named = gather(caption_nouns)
@@ -59,7 +67,13 @@ def collect(
     means = F.normalize(members.T @ embeddings, dim=-1)[kept]
     everywhere = (named[:, :, None] == ids[kept]).any(dim=1)
     positive = (caption_nouns[:, :, None] == ids[kept]).any(dim=1)
-    return Nouns(means, positive, everywhere.float().mean())
+    share = everywhere.float().mean()
+    prior = share
+    if own_prior and log_prior is not None:
+        own = torch.zeros(len(ids), device=ids.device, dtype=torch.float32)
+        own[which.flatten()] = gather(log_prior).float().flatten()  # equal for equal nouns
+        prior = (own_prior * own[kept] + (1 - own_prior) * share.log()).exp()
+    return Nouns(means, positive, share, torch.logit(prior, eps=1e-6))
 
 
 def logits(
@@ -97,9 +111,9 @@ def multiple_instance(
         z_in = log mean over the parts p of exp(s_ipn) + b
         sum_in of the binary cross-entropy of z_in / number of pairs that belong together
 
-    The bias b is the log odds that an image and a noun belong together, so that parts
-    without information predict just that. Every pair is a binary classification of its own, as in
-    the sigmoid loss (Zhai et al. 2023), because images share nouns; the sum over the parts is
+    The bias b (`Nouns.log_odds`) is the log odds that an image and a noun belong together, so that
+    parts without information predict just that. Every pair is a binary classification of its own,
+    as in the sigmoid loss (Zhai et al. 2023), because images share nouns; the sum over the parts is
     multiple-instance learning with log-sum-exp (Pinheiro and Collobert 2015).
 
     Args:
@@ -113,10 +127,8 @@ def multiple_instance(
     count = present.sum(dim=1, keepdim=True).clamp(min=1)
     pooled = similarity.masked_fill(absent, float("-inf")).logsumexp(dim=1) - count.log()
     positive = nouns.positive.to(pooled.dtype)
-    losses = F.binary_cross_entropy_with_logits(
-        pooled + torch.logit(nouns.prior, eps=1e-6), positive, reduction="sum"
-    )
-    return losses / (nouns.prior * positive.numel()).clamp(min=1)
+    losses = F.binary_cross_entropy_with_logits(pooled + nouns.log_odds, positive, reduction="sum")
+    return losses / (nouns.share * positive.numel()).clamp(min=1)
 
 
 def partial_label(

@@ -4,8 +4,10 @@ import math
 from typing import NamedTuple
 
 import torch
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as F
 from torch.utils._pytree import tree_leaves
 
 from groupvit.data.batch import Batch
@@ -14,6 +16,7 @@ from groupvit.model.features import Embedded
 from groupvit.model.groupvit import EmbeddedPairs
 from groupvit.training import losses, noun_losses
 from groupvit.training.config import ObjectiveConfig
+from groupvit.training.distillation import distillation, targets_of
 
 NOUN_LOSSES = frozenset({"segment_nouns", "partial_label", "patch_nouns"})
 """Losses on nouns; a batch with nouns has at least one of them."""
@@ -39,7 +42,7 @@ def objective(pairs: EmbeddedPairs, batch: Batch, config: ObjectiveConfig, ranks
     if config.multi_label_weight and batch.prompt_nouns.shape[1]:
         parts["multi_label"] = losses.multi_label(
             pairs.image.image,
-            pairs.text[:, 1:],
+            pairs.text[:, 1 : 1 + batch.prompt_nouns.shape[1]],
             pairs.multi_label_logit_scale,
             form=config.form,
             gather=ranks.gather,
@@ -49,6 +52,8 @@ def objective(pairs: EmbeddedPairs, batch: Batch, config: ObjectiveConfig, ranks
         parts["mutual_information"] = _mutual_information(pairs.image)
     if config.of_nouns:
         parts |= _nouns(pairs, batch, config, ranks)
+    if config.distillation_weight:
+        parts["distillation"] = _distillation(pairs, batch, config, ranks)
     weighted = [getattr(config, f"{name}_weight") * part for name, part in parts.items()]
     total = torch.stack(weighted).sum() if weighted else _zero(pairs)
     if ranks.world_size > 1:
@@ -81,12 +86,19 @@ def _nouns(
     pairs: EmbeddedPairs, batch: Batch, config: ObjectiveConfig, ranks: Ranks
 ) -> dict[str, Float[Tensor, ""]]:
     """Losses between the nouns of captions and the parts of images: segments and patches."""
+    num_prompts = batch.prompt_nouns.shape[1]
     nouns = noun_losses.collect(
-        pairs.text[:, 1:], batch.prompt_nouns, batch.caption_nouns, gather=ranks.gather
+        pairs.text[:, 1 : 1 + num_prompts],
+        batch.prompt_nouns,
+        batch.caption_nouns,
+        gather=ranks.gather,
+        log_prior=batch.noun_log_prior,
+        own_prior=config.noun_prior,
     )
     if nouns is None:
         return {}
-    scale, image, terms = pairs.multi_label_logit_scale, pairs.image, {}
+    image, terms = pairs.image, {}
+    scale = _noun_scale(pairs, config)
     # Embeddings "image part embedding" of each stage, then of the patches, and which are present.
     parts = list(image.segments) if config.of_segments else []
     present = list(image.occupied[len(image.occupied) - len(parts) :])
@@ -115,6 +127,43 @@ def _nouns(
             each.append(noun_losses.background(similarity, limits, nouns, present=some))
         terms["background_layer"] = torch.stack(each).mean()
     return terms
+
+
+def _noun_scale(pairs: EmbeddedPairs, config: ObjectiveConfig) -> Float[Tensor, ""]:
+    """Inverse temperature of the losses on nouns and of the distillation."""
+    learned = pairs.multi_label_logit_scale
+    return learned.new_tensor(config.noun_scale) if config.noun_scale else learned
+
+
+def _distillation(
+    pairs: EmbeddedPairs, batch: Batch, config: ObjectiveConfig, ranks: Ranks
+) -> Float[Tensor, ""]:
+    """Loss between the patches and the class names of the classifier."""
+    features, classes, patches = batch.features, batch.class_prompts, pairs.image.patches
+    assert features is not None
+    assert classes is not None
+    assert patches is not None
+    prompts = pairs.text[:, 1 + batch.prompt_nouns.shape[1] :]  # (image, class name, embedding)
+    names = ranks.gather(classes.names).flatten()
+    ids, which = torch.unique(names, return_inverse=True)
+    embeddings = rearrange(ranks.gather(prompts), "image name embedding -> (image name) embedding")
+    members = F.one_hot(which, len(ids)).to(embeddings.dtype)
+    words = F.normalize(members.T @ embeddings, dim=-1)
+    log_prior = torch.zeros(len(ids), device=ids.device)
+    log_prior[which] = ranks.gather(classes.log_prior).float().flatten()  # equal for equal names
+    height, width = features.middle.shape[-2:]
+    return distillation(
+        rearrange(
+            patches,
+            "image (height width) embedding -> image height width embedding",
+            height=height,
+            width=width,
+        ),
+        words,
+        targets_of(classes.at_places, features.class_probabilities, ids),
+        log_prior,
+        _noun_scale(pairs, config),
+    )
 
 
 def _caption(pairs: EmbeddedPairs, config: ObjectiveConfig, ranks: Ranks) -> Float[Tensor, ""]:

@@ -9,7 +9,11 @@ from torch.optim import AdamW
 
 from groupvit.model.groupvit import GroupViT
 from groupvit.model.image_encoder import GroupingStage
+from groupvit.model.part_encoder import PartEncoder
 from groupvit.training.config import Frozen, ObjectiveConfig, OptimConfig
+
+TRUNK = "image_encoder.trunk."
+"""Prefix of the parameters of a pretrained trunk."""
 
 
 def lr_at(step: int, config: OptimConfig, steps: int) -> float:
@@ -39,6 +43,12 @@ def freeze(model: GroupViT, parts: Iterable[Frozen]) -> None:
                     parameter.requires_grad = False
 
 
+def freeze_trunk(model: GroupViT, config: OptimConfig) -> None:
+    """Exclude the upper half of a pretrained trunk from training unless it has a learning rate."""
+    if isinstance(model.image_encoder, PartEncoder) and not config.trunk_lr:
+        model.image_encoder.trunk.upper.requires_grad_(requires_grad=False)
+
+
 def freeze_unused_scales(model: GroupViT, losses: ObjectiveConfig, *, num_prompts: int) -> None:
     """Exclude the temperatures that no loss uses: they would decay where ranks train together."""
     of_captions = losses.caption_weight > 0
@@ -53,6 +63,8 @@ def freeze_unused_scales(model: GroupViT, losses: ObjectiveConfig, *, num_prompt
 
 def _grouping_parameters(model: GroupViT) -> set[int]:
     """Identities of the parameters that group: group tokens, their projectors, grouping blocks."""
+    if isinstance(model.image_encoder, PartEncoder):
+        return set()
     return {
         id(parameter)
         for stage in model.image_encoder.stages
@@ -77,14 +89,21 @@ def optimizer_of(model: nn.Module, config: OptimConfig) -> AdamW:
     """AdamW over all parameters that are trained.
 
     As in the original, parameters of one axis (norms, biases) do not decay, while the temperatures,
-    which have none, the positions and the group tokens do.
+    which have none, the positions and the group tokens do. `lr_share` of a group of parameters is
+    its learning rate as a multiple of `lr`.
     """
     trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     groups = [
         {
-            "params": [(name, p) for name, p in trained if _decays(name, p) == decays],
+            "params": [
+                (name, p)
+                for name, p in trained
+                if _decays(name, p) == decays and name.startswith(TRUNK) == of_trunk
+            ],
             "weight_decay": config.weight_decay if decays else 0.0,
+            "lr_share": config.trunk_lr / config.lr if of_trunk else 1.0,
         }
+        for of_trunk in (False, True)
         for decays in (True, False)
     ]
     return AdamW(
@@ -101,9 +120,9 @@ def _decays(name: str, parameter: nn.Parameter) -> bool:
 
 
 def set_lr(optimizer: AdamW, lr: float) -> None:
-    """Set the learning rate of every parameter group."""
+    """Set the learning rate of every parameter group: its share of this one."""
     for group in optimizer.param_groups:
-        group["lr"] = lr
+        group["lr"] = lr * group["lr_share"]
 
 
 def clip(model: nn.Module, length: float) -> Float[Tensor, ""]:

@@ -5,6 +5,7 @@ that wait for the backward pass are added up; both grow with the number of pairs
 then supposed to do in a second comes from its data sheet, or is measured if the run shall be here.
 """
 
+import math
 import statistics
 import tempfile
 import time
@@ -19,13 +20,14 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from groupvit import distributed
-from groupvit.data.batch import NOUNS_PER_CAPTION, Batch
+from groupvit.data.batch import NOUNS_PER_CAPTION, Batch, ClassPrompts
 from groupvit.data.loader import Batches
 from groupvit.devices import usable
 from groupvit.distributed import Ranks
 from groupvit.errors import InputError
 from groupvit.model.groupvit import GroupViT
 from groupvit.text.tokenizer import Tokenizer
+from groupvit.training import caching
 from groupvit.training.accelerators import GB, Accelerator
 from groupvit.training.config import TrainingConfig
 from groupvit.training.run_folder import RunFolder
@@ -49,9 +51,11 @@ class Data(NamedTuple):
     num_pairs: int | None
     """Pairs in all shards; None if there are no shards, and the texts are made up."""
     seconds: float | None
-    """One process reads and decodes a pair in this time."""
+    """One process reads and decodes a pair in this time; None if features are stored instead."""
     size: float | None
     """A pair in the shards [bytes]."""
+    stored: int | None
+    """Stored features of all pairs [bytes]; None if images are read."""
     missing: str
     """Reason why there are no shards; empty: there are."""
 
@@ -151,13 +155,16 @@ def data_of(config: TrainingConfig) -> Data:
             context_length=text.context_length,
         )
     except InputError as error:
-        return Data(_made_up(config), None, None, None, str(error))
+        return Data(_with_features(config, _made_up(config)), None, None, None, None, str(error))
     size = sum(shard.path.stat().st_size for shard in batches.shards) / batches.num_samples
     batch = batches[0]
+    if config.data.cached_crops:
+        stored = caching.num_bytes(config, batches.num_samples)
+        return Data(_with_features(config, batch), batches.num_samples, None, None, stored, "")
     start = time.perf_counter()
     _ = batches[1]  # the first one opened files and imported what it needs
     seconds = (time.perf_counter() - start) / config.data.batch_size
-    return Data(batch, batches.num_samples, seconds, size, "")
+    return Data(batch, batches.num_samples, seconds, size, None, "")
 
 
 def work_of(config: TrainingConfig, batch: Batch) -> Work:
@@ -211,8 +218,7 @@ def _state(config: TrainingConfig, ranks: Ranks) -> TrainingState:
 def _first(batch: Batch, count: int) -> Batch:
     """First `count` pairs, repeated from the first if there are fewer."""
     which = torch.arange(count) % len(batch.images)
-    images, tokens, prompt_nouns, caption_nouns = (tensor[which] for tensor in batch[:4])
-    return Batch(images, tokens, prompt_nouns, caption_nouns, 0)
+    return batch.rows(which)
 
 
 def _operations(state: TrainingState, batch: Batch) -> int:
@@ -275,4 +281,32 @@ def _made_up(config: TrainingConfig) -> Batch:
     named[:, :prompts] = nouns[:, :NOUNS_PER_CAPTION]
     shape = size, 3, side, side
     images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
-    return Batch(images, tokens, nouns, named, 0)
+    counted = config.data.nouns_of == "image" or config.data.merge_plurals
+    prior = torch.full(nouns.shape, -math.log(size)) if counted else None
+    return Batch(images, tokens, nouns, named, 0, prior)
+
+
+def _with_features(config: TrainingConfig, batch: Batch) -> Batch:
+    """The batch with maps of noise in place of its images, if the run reads stored features."""
+    if not config.data.cached_crops:
+        return batch
+    features = caching.empty(config, len(batch.images))
+    noise = torch.randn(features.middle.shape, generator=torch.Generator().manual_seed(config.seed))
+    features = features._replace(middle=noise.to(features.middle.dtype))
+    return _with_class_prompts(
+        config, batch._replace(images=batch.images[..., :0, :0], features=features)
+    )
+
+
+def _with_class_prompts(config: TrainingConfig, batch: Batch) -> Batch:
+    """The batch with prompts of the first class names, if the run draws any."""
+    count = config.data.class_prompts
+    if not count:
+        return batch
+    assert batch.features is not None
+    size = len(batch.images)
+    names = torch.arange(size * count).view(size, count)
+    places = torch.zeros_like(batch.features.class_ids, dtype=torch.int64)
+    prompts = ClassPrompts(names, torch.full(names.shape, -math.log(size * count)), places)
+    tokens = torch.cat([batch.tokens, batch.tokens[:, :1].expand(-1, count, -1)], dim=1)
+    return batch._replace(tokens=tokens, class_prompts=prompts)

@@ -83,6 +83,86 @@ LEVELS = TrainingConfig(
 """Grouping from some thousands of pairs on a CPU, from nothing."""
 
 
+BACKGROUND_WORDS = (
+    *("grass", "field", "water", "ocean", "lake", "river", "snow", "sand", "beach"),
+    *("sky", "cloud", "tree", "forest", "mountain", "hill", "rock", "dirt", "ground", "wood"),
+    *("road", "street", "sidewalk", "bridge", "stairs", "building", "house", "window", "door"),
+    *("wall", "floor", "fence", "bed"),
+)
+"""Things that surround what people label in photographs."""
+
+PHOTOS = TrainingConfig(
+    steps=1000,
+    ema_decay=0.99,
+    log_every=20,
+    save_every=100,
+    domain="photographs",
+    data=DataConfig(
+        batch_size=64,
+        num_prompts=8,
+        templates="subset",
+        nouns_of="image",
+        merge_plurals=True,
+        crop_scale_min=0.35,
+        cached_crops=4,
+        class_prompts=6,
+        num_workers=1,
+        augmentation=AugmentationConfig(rand_augment_ops=0, erasing=0.0),
+    ),
+    optim=OptimConfig(
+        lr=1e-3,
+        first_lr=1e-5,
+        last_lr=2e-5,
+        trunk_lr=3e-4,
+        warmup_steps=100,
+        beta2=0.98,
+    ),
+    objective=ObjectiveConfig(
+        caption_weight=0.5,
+        multi_label_weight=0.0,
+        patch_nouns_weight=1.0,
+        noun_prior=0.25,
+        noun_scale=20.0,
+        distillation_weight=0.5,
+    ),
+    inference=InferenceConfig(
+        short_side=320,
+        naming="parts",
+        other_sides=(224, 448),
+        scale=20.0,
+        background_words=BACKGROUND_WORDS,
+        refinement=True,
+        refinement_resolution=0.5,
+    ),
+    model=GroupViTConfig(
+        embedding_dim=256,
+        projector_dim=512,
+        centered=True,
+        patch_projector=True,
+        text=TextEncoderConfig(
+            vocabulary_size=8192, context_length=48, dim=128, depth=2, num_heads=4
+        ),
+        image=ImageEncoderConfig(
+            image_size=224,
+            patch_size=8,
+            dim=256,
+            drop_path=0.0,
+            stem="efficientnet-lite0",
+            trunk_dropout=0.2,
+            positions=False,
+            pooling="patches",
+            grouping="rounds",
+            stages=(
+                StageConfig(depth=0, num_group_tokens=49, num_groups=49),
+                StageConfig(depth=0, num_group_tokens=8, num_groups=8),
+                StageConfig(depth=0),
+            ),
+        ),
+    ),
+)
+"""Photographs from some thousands of pairs on a CPU, on a trunk trained with ImageNet labels."""
+
+
 class Recipe(NamedTuple):
     """A recipe, and what is known of it."""
 
@@ -109,6 +189,12 @@ RECIPES = {
             "mIoU 34.2 ± 0.8 on 200 drawn scenes after 300 steps, 3 seeds; paper: 5.1 ± 2.0",
             "recall at 10 of 1,000 Flickr8k images 4.7 ± 0.2 % after 300 steps; chance: 1.0 %",
         ),
+    ),
+    "photos": Recipe(
+        PHOTOS,
+        summary="photographs: a small trunk of ImageNet, words from captions, on a CPU",
+        cost=(),
+        reached=(),
     ),
     "paper": Recipe(
         PAPER,

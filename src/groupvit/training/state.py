@@ -5,6 +5,9 @@ numbers (drop path, Gumbel noise, augmentation) therefore depend on no earlier s
 is resumed from a checkpoint equals the uninterrupted run bit for bit.
 """
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -14,18 +17,23 @@ from torch import Tensor
 
 from groupvit.data.augmentation import augment
 from groupvit.data.batch import Batch
+from groupvit.data.index import Shard
 from groupvit.distributed import Ranks
 from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.benchmark import Benchmark
 from groupvit.evaluation.during_training import quick_scores
+from groupvit.model.efficientnet import Middle
 from groupvit.model.groupvit import GroupViT
 from groupvit.model.image_encoder import MakeGrouping, grouping_block
+from groupvit.text.coverage import Coverage, most_frequent
+from groupvit.text.nouns import merged_plurals
 from groupvit.training import batch_norm, checkpoints, optim
 from groupvit.training.checkpoints import Progress, Snapshot
 from groupvit.training.config import TrainingConfig
 from groupvit.training.ema import EMA
 from groupvit.training.group_usage import GroupUsage, summary
 from groupvit.training.log import Record
+from groupvit.training.pretrained import start_from_trunk
 from groupvit.training.run_folder import RunFolder
 from groupvit.training.signals import StopRequest
 from groupvit.training.start import fitted
@@ -56,6 +64,10 @@ class TrainingState:
         ranks: Processes that train together.
         run: Run folder; if it holds a checkpoint, the state starts from the latest.
         make_grouping: Maker of the grouping blocks, for blocks of your own.
+        nouns: Occurrences of the nouns in all captions, which the main rank saves with the model.
+        distilled: Class names that are distilled, which it saves too.
+        shards: Shards of the training, which a pretrained trunk begins with; None leaves it drawn
+            at random, for estimates of time and memory.
 
     Raises:
         InputError: The checkpoint, or the model to start from, does not fit.
@@ -68,13 +80,19 @@ class TrainingState:
         run: RunFolder,
         *,
         make_grouping: MakeGrouping = grouping_block,
+        nouns: Mapping[str, int] = MappingProxyType({}),
+        distilled: tuple[str, ...] = (),
+        shards: Sequence[Shard] | None = None,
     ) -> None:
         self.config, self.ranks, self._run = config, ranks, run
         latest = run.latest()
-        model, self.start_notes = _first_model(config, make_grouping, continued=latest is not None)
+        model, self.start_notes, earlier = _first_model(config, make_grouping, latest)
+        if latest is None and not config.start and shards is not None:
+            start_from_trunk(model, shards, config.data)
         model = model.to(ranks.device)
         batch_norm.synchronize(model, ranks)
         optim.freeze(model, config.freeze)
+        optim.freeze_trunk(model, config.optim)
         optim.freeze_unused_scales(model, config.objective, num_prompts=config.data.num_prompts)
         self.state = Snapshot(
             model,
@@ -82,6 +100,7 @@ class TrainingState:
             EMA(model, config.ema_decay) if config.ema_decay else None,
             Progress(global_batch_size=config.data.batch_size * ranks.world_size),
             config.inference,
+            _coverage(config, nouns, distilled, earlier),
         )
         if latest is not None:
             self.state = checkpoints.read(latest, self.state)
@@ -103,7 +122,7 @@ class TrainingState:
 
     def step(self, batch: Batch, stop: StopRequest) -> Done:
         """Train on a batch; nothing is updated if the loss or the gradient is not finite."""
-        model, optimizer, average, progress, _ = self.state
+        model, optimizer, average, progress, *_ = self.state
         self._seed(progress.step)
         optimizer.zero_grad()
         statistics = [buffer.clone() for buffer in model.buffers()]
@@ -180,11 +199,17 @@ class TrainingState:
         torch.manual_seed(seed_of(self.config.seed, 1 + step, self.ranks.rank, 0))
         self._generator.manual_seed(seed_of(self.config.seed, 1 + step, self.ranks.rank, 1))
 
+    def _inputs(self, batch: Batch) -> Float[Tensor, "batch 3 height width"] | Middle:
+        """Input of the image encoder: augmented images, or stored maps as they are."""
+        if batch.features is not None:
+            return Middle(batch.features.middle.float())
+        return augment(batch.images, self.config.data.augmentation, generator=self._generator)
+
     def _forward_backward(self, batch: Batch) -> StepResult:
-        moved = _on(self.ranks.device, batch)
+        moved = batch.to(self.ranks.device)
         return forward_backward(
             self._passes,
-            augment(moved.images, self.config.data.augmentation, generator=self._generator),
+            self._inputs(moved),
             moved,
             self.config.objective,
             self.ranks,
@@ -192,26 +217,45 @@ class TrainingState:
         )
 
 
-def _on(device: torch.device, batch: Batch) -> Batch:
-    images, tokens, prompt_nouns, caption_nouns = (
-        tensor.to(device, non_blocking=True) for tensor in batch[:4]
-    )
-    return Batch(images, tokens, prompt_nouns, caption_nouns, batch.damaged)
-
-
 def seed_of(*keys: int) -> int:
     """A seed of 64 bits from some numbers."""
     return int(np.random.SeedSequence(keys).generate_state(1, np.uint64)[0])
 
 
+class _First(NamedTuple):
+    """Model at the beginning of a run, notes about its start, and what it was trained with."""
+
+    model: GroupViT
+    notes: list[str]
+    coverage: Coverage | None
+    """None: its weights are random."""
+
+
 def _first_model(
-    config: TrainingConfig, make_grouping: MakeGrouping, *, continued: bool
-) -> tuple[GroupViT, list[str]]:
-    """Model at the beginning of a run, the same on all ranks, and notes about its start."""
+    config: TrainingConfig, make_grouping: MakeGrouping, latest: Path | None
+) -> _First:
+    """Model at the beginning, the same on all ranks; a checkpoint is read into it later."""
     torch.manual_seed(seed_of(config.seed))
     fresh = GroupViT(config.model, make_grouping=make_grouping)
-    if not config.start or continued:
-        return fresh, []
-    tensors = catalogue.load(config.start).model.state_dict()
-    values, notes = fitted(fresh.state_dict(), tensors)
-    return checkpoint.fill(config.model, values, where=config.start), notes
+    if latest is not None:
+        return _First(fresh, [], checkpoint.read_coverage(latest))
+    if not config.start:
+        return _First(fresh, [], None)
+    start = catalogue.load(config.start)
+    values, notes = fitted(fresh.state_dict(), start.model.state_dict())
+    model = checkpoint.fill(config.model, values, where=config.start)
+    return _First(model, notes, start.coverage if start.origin.trained else None)
+
+
+def _coverage(
+    config: TrainingConfig,
+    nouns: Mapping[str, int],
+    distilled: tuple[str, ...],
+    earlier: Coverage | None,
+) -> Coverage:
+    """Coverage of the model after training: without words if those of its start are unknown."""
+    is_known = not config.start or earlier is None or earlier.has_words
+    words = most_frequent(merged_plurals(nouns)) if is_known else {}
+    names = distilled if is_known else ()
+    found = Coverage(domain=config.domain, nouns=words, distilled=names)
+    return found if earlier is None else found.joined(earlier)

@@ -12,6 +12,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from groupvit.data.batch import Batch
 from groupvit.distributed import Ranks
+from groupvit.model.efficientnet import Middle
 from groupvit.model.features import Features
 from groupvit.model.groupvit import EmbeddedPairs, GroupViT
 from groupvit.training.config import ObjectiveConfig
@@ -52,10 +53,14 @@ class WholeBatch:
         self._num_stages = num_stages
 
     def __call__(
-        self, images: Images, tokens: Tokens, backward: Backward, autocast: torch.dtype | None
+        self,
+        images: Images | Middle,
+        tokens: Tokens,
+        backward: Backward,
+        autocast: torch.dtype | None,
     ) -> StepResult:
         """Add the gradients of the batch to those of the parameters."""
-        with _mixed(images, autocast):
+        with _mixed(tokens, autocast):
             pairs = self._wrapped(images, tokens, num_stages=self._num_stages)
         return backward(pairs)
 
@@ -86,9 +91,14 @@ class GradientCaching:
         self._chunk = chunk
 
     def __call__(
-        self, images: Images, tokens: Tokens, backward: Backward, autocast: torch.dtype | None
+        self,
+        images: Images | Middle,
+        tokens: Tokens,
+        backward: Backward,
+        autocast: torch.dtype | None,
     ) -> StepResult:
         """Add the gradients of the batch to those of the parameters."""
+        assert not isinstance(images, Middle)  # settings refuse chunks behind a trunk
         chunks = [slice(start, start + self._chunk) for start in range(0, len(images), self._chunk)]
 
         def encode(chunk: slice) -> _Encoded:
@@ -133,7 +143,7 @@ def passes_of(model: GroupViT, ranks: Ranks, objective: ObjectiveConfig, *, chun
 
 def forward_backward(
     passes: Passes,
-    images: Images,
+    images: Images | Middle,
     batch: Batch,
     config: ObjectiveConfig,
     ranks: Ranks,
@@ -144,7 +154,8 @@ def forward_backward(
 
     Args:
         passes: Way through the model, from `passes_of`.
-        images: Augmented and normalized.
+        images: Augmented and normalized; or the middle maps of a trunk, which only the whole batch
+            at once takes.
         batch: Texts of the images.
         config: Objective.
         ranks: Processes that hold the other rows of the joint batch.
@@ -209,8 +220,8 @@ class _Heads(nn.Module):
         return self._embed(features, texts, num_stages=self._num_stages)
 
 
-def _mixed(images: Tensor, autocast: torch.dtype | None) -> torch.autocast:
-    return torch.autocast(images.device.type, autocast, enabled=autocast is not None)
+def _mixed(inputs: Tensor, autocast: torch.dtype | None) -> torch.autocast:
+    return torch.autocast(inputs.device.type, autocast, enabled=autocast is not None)
 
 
 def _continue_backward(encoded: Sequence[Tensor], leaves: Sequence[Tensor], chunk: slice) -> None:

@@ -8,13 +8,14 @@ from rich.console import Console
 
 from groupvit import distributed
 from groupvit.data.loader import Batches, stream
+from groupvit.data.shards import count_nouns
 from groupvit.distributed import Ranks
 from groupvit.evaluation.benchmarks.benchmark import Benchmark
 from groupvit.evaluation.benchmarks.folder import read_folder
 from groupvit.evaluation.benchmarks.mask_survey import checked
 from groupvit.model.image_encoder import MakeGrouping, grouping_block
 from groupvit.text.tokenizer import Tokenizer
-from groupvit.training import agreement
+from groupvit.training import agreement, caching, changes
 from groupvit.training.config import TrainingConfig
 from groupvit.training.log import Log, Meter, Record
 from groupvit.training.run_folder import RunFolder
@@ -58,10 +59,24 @@ def train(
             if ranks.is_main:
                 run.check_shards([shard.path for shard in batches.shards], changed=changed)
             agreement.check(config, batches, run, ranks)
-            state = TrainingState(config, ranks, run, make_grouping=make_grouping)
+            nouns = count_nouns(batches.shards) if ranks.is_main else {}
+            rebuild = changes.covers(changed, changes.CACHE)
+            cached = caching.checked(config, batches, rebuild=rebuild)
+            state = TrainingState(
+                config,
+                ranks,
+                run,
+                make_grouping=make_grouping,
+                nouns=nouns,
+                distilled=batches.class_names,
+                shards=batches.shards,
+            )
             ranks.barrier()
             refused.pop_all()
         run.begin()
+        if cached is not None:
+            # An error from here on keeps the run folder, which holds what is stored so far.
+            caching.complete(cached, config, batches, ranks, console)
         start = state.progress.step
         if start:
             console.print(f"{run.path} resumes after step {start} of {config.steps}", markup=False)

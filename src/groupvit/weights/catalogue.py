@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -9,16 +10,18 @@ import torch
 from groupvit.errors import InputError, suggestion
 from groupvit.model.config import GroupViTConfig
 from groupvit.model.groupvit import GroupViT
+from groupvit.text.coverage import Coverage
 from groupvit.weights import checkpoint, foreign, hub
 from groupvit.weights.checkpoint import LoadedModel, Origin
+from groupvit.weights.packaged import PACKAGED
 
 
 def load(name: str | Path, *, revision: str | None = None, heads: int | None = None) -> LoadedModel:
     """The model of this name, in float32 and evaluation mode, on the CPU.
 
     Args:
-        name: A bundled name (`storybook`, `random`), a checkpoint or run folder of ours, a folder
-            of `transformers`, a `.safetensors`, `.bin` or `.pth` file, or a hub id such as
+        name: A bundled name (`photos`, `storybook`, `random`), a checkpoint or run folder of ours,
+            a folder of `transformers`, a `.safetensors`, `.bin` or `.pth` file, or a hub id such as
             `nvidia/groupvit-gcc-yfcc`. A folder or file of that name goes before the hub.
         revision: Branch, tag or commit; for hub ids only.
         heads: Attention heads of the image encoder, for an original `.pth` without settings.
@@ -95,10 +98,19 @@ def untrained() -> LoadedModel:
     return LoadedModel(model, Origin(source="drawn at random with seed 0", trained=False))
 
 
-def storybook() -> LoadedModel:
-    """A small model of the drawn scenes, learned from their captions alone."""
-    return checkpoint.load(Path(__file__).parent / "storybook")
+def packaged(name: str) -> LoadedModel:
+    """A model whose folder is in the package."""
+    return checkpoint.load(HERE / name)
 
 
-BUNDLED: dict[str, Callable[[], LoadedModel]] = {"storybook": storybook, "random": untrained}
+def packaged_coverage() -> dict[str, Coverage]:
+    """Domains and words of the models in the package, by their names."""
+    return {name: checkpoint.read_coverage(HERE / name) for name in PACKAGED}
+
+
+HERE = Path(__file__).parent
+BUNDLED: dict[str, Callable[[], LoadedModel]] = {
+    **{name: partial(packaged, name) for name in PACKAGED},
+    "random": untrained,
+}
 """Models that need no file beside the package."""

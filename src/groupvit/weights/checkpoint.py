@@ -1,4 +1,4 @@
-"""Our checkpoint folder: `config.json` (architecture, origin) and `model.safetensors`."""
+"""Our checkpoint folder: `config.json` (architecture, origin, words) and `model.safetensors`."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,6 +18,7 @@ from groupvit.model.config import GroupViTConfig
 from groupvit.model.groupvit import GroupViT
 from groupvit.model.inference import DEFAULT_INFERENCE, InferenceConfig
 from groupvit.text.background import Background
+from groupvit.text.coverage import Coverage
 from groupvit.values import read_json
 from groupvit.weights.architecture import blank
 from groupvit.weights.layouts import check_names
@@ -52,6 +53,8 @@ class LoadedModel(NamedTuple):
     """Settings of segmentation that suit the model."""
     background: Background | None = None
     """Calibrated thresholds of the background; None: not calibrated."""
+    coverage: Coverage = Coverage()
+    """Domain and words of the training data; empty for weights from elsewhere."""
 
 
 def save(
@@ -61,6 +64,8 @@ def save(
     *,
     inference: InferenceConfig = DEFAULT_INFERENCE,
     background: Background | None = None,
+    coverage: Coverage = Coverage(),  # noqa: B008 - it is frozen
+    half: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Write a checkpoint folder; it appears whole or not at all.
@@ -71,6 +76,8 @@ def save(
         origin: Origin of the weights.
         inference: Settings of segmentation that suit the model.
         background: Calibrated thresholds of the background.
+        coverage: Domain and words of the training data.
+        half: Write matrices and kernels in half precision; see `halved`.
         overwrite: Replace a model folder that exists.
 
     Raises:
@@ -84,7 +91,36 @@ def save(
     }
     if background is not None:
         config["background"] = to_values(background)
-    write_folder(folder, {CONFIG_FILE: as_json(config)}, model.state_dict(), overwrite=overwrite)
+    if coverage != Coverage():
+        config["coverage"] = to_values(coverage)
+    tensors = model.state_dict()
+    write_folder(
+        folder,
+        {CONFIG_FILE: as_json(config)},
+        halved(tensors, where=str(folder)) if half else tensors,
+        overwrite=overwrite,
+    )
+
+
+def halved(tensors: Mapping[str, Tensor], *, where: str) -> dict[str, Tensor]:
+    """Matrices and kernels in half precision; tensors of fewer axes, which are small, stay.
+
+    A model that is loaded from them computes in float32.
+
+    Raises:
+        InputError: A value is too large for half precision, 65,504 at most.
+    """
+    found = {
+        name: tensor.half() if tensor.ndim > 1 and tensor.is_floating_point() else tensor
+        for name, tensor in tensors.items()
+    }
+    for name, tensor in found.items():
+        if not tensor.isfinite().all():
+            raise InputError(
+                f"{where} cannot be written in half precision, as values of {name} are too large; "
+                "leave it in single precision"
+            )
+    return found
 
 
 def as_json(values: Mapping[str, Any]) -> str:
@@ -171,9 +207,24 @@ def load(folder: Path) -> LoadedModel:
     config, origin = part(GroupViTConfig, "model"), part(Origin, "origin")
     inference = part(InferenceConfig, "inference")
     background = part(Background, "background") if "background" in values else None
+    coverage = read_coverage(folder, values)
     path = folder / WEIGHTS_FILE
     model = fill(config, read_safetensors(path), where=str(path))
-    return LoadedModel(model, origin, inference, background)
+    return LoadedModel(model, origin, inference, background, coverage)
+
+
+def read_coverage(folder: Path, values: Mapping[str, Any] | None = None) -> Coverage:
+    """Domain and words of the model in a checkpoint folder of ours; empty if it has none.
+
+    Args:
+        folder: The folder.
+        values: Content of its `config.json`, if that was read already.
+
+    Raises:
+        InputError: The file is missing or damaged.
+    """
+    stored = (read_config(folder) if values is None else values).get("coverage", {})
+    return from_values(Coverage, stored, where=f"{folder / CONFIG_FILE}: coverage")
 
 
 def fill(

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from groupvit.errors import InputError
-from groupvit.imaging import DEVIATION, MEAN
-from groupvit.model.config import GroupViTConfig
+from groupvit.model.config import TRUNKS, GroupViTConfig
 from groupvit.model.groupvit import GroupViT
+from groupvit.normalization import DEVIATION, MEAN
 from groupvit.text.tokenizer import VOCABULARY_SIZE, read_byte_pairs
 from groupvit.weights.checkpoint import CONFIG_FILE, as_json, write_folder
 from groupvit.weights.layouts import HUGGING_FACE
@@ -73,6 +73,7 @@ def _refuse_ours(config: GroupViTConfig) -> None:
     """Refuse an architecture that only our own layout can hold."""
     image = config.image
     beyond = {
+        "pretrained trunk": image.stem in TRUNKS,
         "soft grouping block": image.grouping == "soft",
         "convolutional stem": image.stem == "convolutions",
         "missing positions": not image.positions,

@@ -66,7 +66,7 @@ def draw(
             sample.mask == IGNORED, len(classes), sample.mask
         ).astype(np.uint16),
         ("Prediction", f"{score.pixel_accuracy:.0%} of the pixels are right"): result.label_map,
-        ("Oracle", "its groups with the right labels"): oracle_map(
+        ("Oracle", "its groups, each with the class that fits best"): oracle_map(
             sample.mask, groups, len(classes)
         ),
     }

@@ -1,11 +1,13 @@
 """Evaluation as a table in Markdown, with the conditions of its scores."""
 
 from groupvit.evaluation.evaluation import Evaluation
+from groupvit.evaluation.reports.floors import floor_scores, sentences
 
 
 def markdown(evaluation: Evaluation) -> str:
     """Conditions, scores, and one row for each class [%]."""
     measurement, scores, oracle = evaluation.measurement, evaluation.scores, evaluation.oracle
+    labels, notes = scores.labels, sentences(evaluation)
     stages = range(1, len(evaluation.oracles) + 1)
     means = {
         "mIoU": scores.miou,
@@ -16,8 +18,11 @@ def markdown(evaluation: Evaluation) -> str:
         },
         "mean accuracy": scores.mean_accuracy,
         "pixel accuracy": scores.pixel_accuracy,
+        **{f"floor: {name}": value for name, value in floor_scores(evaluation).items()},
     }
-    classes = zip(scores.labels, scores.iou, oracle.iou, evaluation.boundary_iou, strict=True)
+    classes = zip(
+        labels, evaluation.shown_iou, oracle.iou, evaluation.shown_boundary_iou, strict=True
+    )
     lines = [
         f"# {measurement.benchmark}, {evaluation.num_images:,} images",
         "",
@@ -28,6 +33,8 @@ def markdown(evaluation: Evaluation) -> str:
         "|---|---|",
         *(f"| {name} | {percent(value)} |" for name, value in means.items()),
         "",
+        *(f"- {note}" for note in notes),
+        *([""] if notes else []),
         f"| class | IoU | oracle, stage {len(stages)} | boundary IoU |",
         "|---|---|---|---|",
         *(f"| {name} | " + " | ".join(map(percent, cells)) + " |" for name, *cells in classes),

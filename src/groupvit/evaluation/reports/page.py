@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from groupvit.evaluation.evaluation import Evaluation
+from groupvit.evaluation.measurement import Measurement
+from groupvit.evaluation.reports.floors import floor_scores, sentences
 from groupvit.evaluation.reports.images import Shown
 from groupvit.pages.elements import Bar, Metric
 from groupvit.pages.rendering import render
@@ -13,7 +15,7 @@ from groupvit.pages.rendering import render
 NUM_MISTAKES = 20
 """Number of confusions on the page, at most."""
 NUM_GAPS = 5
-"""Number of classes that are named as grouped well but labeled wrongly, at most."""
+"""Number of classes that are named as furthest below the oracle, at most."""
 SMALLEST_GAP = 0.05
 """IoU by which these are below the oracle, at least."""
 
@@ -45,6 +47,8 @@ def page(evaluation: Evaluation, shown: Sequence[Shown], *, model: str) -> str:
         metrics=_metrics(evaluation),
         bars=class_bars(evaluation),
         gaps=_gaps(evaluation),
+        floors=floor_scores(evaluation),
+        sentences=sentences(evaluation),
         mistakes=mistakes(evaluation),
         num_mistakes=NUM_MISTAKES,
         shown=shown,
@@ -53,12 +57,12 @@ def page(evaluation: Evaluation, shown: Sequence[Shown], *, model: str) -> str:
 
 
 def class_bars(evaluation: Evaluation) -> list[Bar]:
-    """IoU of every class that occurs, and that of the oracle of the last stage."""
-    scores, oracle = evaluation.scores, evaluation.oracle
+    """IoU of every class in the masks, and that of the oracle of the last stage."""
+    labels, oracle = evaluation.scores.labels, evaluation.oracle
     return [
-        Bar(label, iou, best or 0.0)
-        for label, iou, best in zip(scores.labels, scores.iou, oracle.iou, strict=True)
-        if iou is not None
+        Bar(label, iou, best)
+        for label, iou, best in zip(labels, evaluation.shown_iou, oracle.iou, strict=True)
+        if iou is not None and best is not None
     ]
 
 
@@ -83,9 +87,8 @@ def _metrics(evaluation: Evaluation) -> list[Metric]:
     scores, last = evaluation.scores, len(evaluation.oracles)
     metrics = [Metric("mIoU", scores.miou, "mean over classes")]
     for stage in range(last, 0, -1):
-        note = (
-            f"if its {evaluation.groups_used[stage - 1]:.1f} groups an image had the right labels"
-        )
+        used = evaluation.groups_used[stage - 1]
+        note = f"if each of its {used:.1f} groups an image took the class that fits it best"
         metrics.append(Metric(f"oracle, stage {stage}", evaluation.oracles[stage - 1].miou, note))
     note = f"IoU of that group of stage {last} which fits a class best"
     return [
@@ -97,13 +100,21 @@ def _metrics(evaluation: Evaluation) -> list[Metric]:
 
 
 def _gaps(evaluation: Evaluation) -> list[tuple[str, float]]:
-    """Classes that lose most by their labels, and how far they are below the oracle."""
+    """Classes that are furthest below the oracle, and how far."""
     gaps = [
         (bar.oracle - bar.iou, bar.name)
         for bar in class_bars(evaluation)
         if bar.oracle - bar.iou > SMALLEST_GAP
     ]
     return [(label, gap) for gap, label in sorted(gaps, reverse=True)[:NUM_GAPS]]
+
+
+def _with_words(measurement: Measurement) -> list[str]:
+    """Labels as they were given, or with the words that the lexicon gave."""
+    return [
+        f"{label} ({', '.join(words)})" if (words := measurement.expansions.get(label)) else label
+        for label in measurement.labels
+    ]
 
 
 def _conditions(evaluation: Evaluation) -> list[tuple[str, str]]:
@@ -113,7 +124,7 @@ def _conditions(evaluation: Evaluation) -> list[tuple[str, str]]:
         ("Weights", f"{measurement.weights} (fingerprint {measurement.fingerprint})"),
         ("Protocol", str(measurement)),
         ("Precision", measurement.dtype),
-        ("Labels", ", ".join(measurement.labels)),
+        ("Labels", ", ".join(_with_words(measurement))),
         ("Time", f"{evaluation.num_timed:,} images in {seconds:.0f} s ({rate:.1f}/s)"),
     ]
     if measurement.background and measurement.background.words:

@@ -11,7 +11,6 @@ from groupvit.evaluation.reports.images import choose, draw
 from groupvit.evaluation.reports.markdown import markdown
 from groupvit.evaluation.reports.page import page
 from groupvit.files import write_text
-from groupvit.segmentation.labels import parse
 from groupvit.segmentation.segmenter import Segmenter
 
 SCORES, TABLE, PAGE = "scores.json", "report.md", "report.html"
@@ -46,7 +45,7 @@ def write(
     Raises:
         InputError: A file cannot be written.
     """
-    labels = parse(evaluation.measurement.labels, evaluation.measurement.background)
+    labels = evaluation.measurement.parsed()
     draw_score = partial(draw, segmenter, benchmark, evaluation, labels)
     shown = list(map(draw_score, choose(evaluation.images, num_shown)))
     values = {"model": model, **evaluation.to_values()}

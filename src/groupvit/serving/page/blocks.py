@@ -69,7 +69,7 @@ def build(service: Service) -> Page:
                 labels = _label_input(suggested)
             with gr.Column(elem_id="result"):
                 view = gr.Radio(_views(segmenter), value=LABELS, label="Show")
-                viewer = component("viewer", LABELS, image="", overlays={})
+                viewer = component("viewer", LABELS, image="", overlays={}, warnings=[])
                 with gr.Row():
                     buttons = {kind: gr.Button(DOWNLOADS[kind], size="sm") for kind in DOWNLOADS}
             with gr.Column(elem_id="settings"):
@@ -119,10 +119,11 @@ def _settings(
     segmenter: Segmenter, suggested: Sequence[str]
 ) -> tuple[gr.Checkbox, gr.Slider, gr.Slider]:
     """Controls of the background, its threshold, and the number of labels."""
-    default = segmenter.default_background(suggested).threshold
-    if default is None:  # calibrated to thresholds of single labels, which the page does not have
-        default = THRESHOLDS[segmenter.certainty]
+    usual = segmenter.default_background(suggested)
     lowest, highest = (0.0, 1.0) if segmenter.certainty == "score" else (-0.5, 0.5)
+    default = usual.threshold
+    if default is None:  # words, or thresholds of single labels, which the page does not have
+        default = lowest if usual.words else THRESHOLDS[segmenter.certainty]
     with gr.Group():
         has_background = gr.Checkbox(value=True, label="Background: what no label fits")
         threshold = gr.Slider(
@@ -143,7 +144,7 @@ def _settings(
 
 
 def suggestions(segmenter: Segmenter, name: str) -> tuple[str, ...]:
-    """Labels to suggest: those of an exported model, or the bundled model's classes, or COCO's."""
+    """Labels to suggest: those of an exported model, or the classes of drawn scenes, or COCO's."""
     network = segmenter.network
     if isinstance(network, ExportedNetwork) and network.settings.labels:
         return network.settings.labels

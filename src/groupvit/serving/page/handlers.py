@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import gradio as gr
 from fastapi import HTTPException
@@ -62,12 +62,25 @@ class Controls:
 
     def label(self, segmenter: Segmenter, grouped: GroupedImage) -> Segmentation:
         """Assign the labels to groups."""
+        background = None
+        if self.has_background:
+            usual = segmenter.default_background(self.labels)
+            background = Background(threshold=self.threshold, words=usual.words)
         return segmenter.label(
             grouped,
             self.labels,
-            background=Background(threshold=self.threshold) if self.has_background else None,
+            background=background,
             top_labels=self.top_labels if self.top_labels < ALL_LABELS else "all",
         )
+
+
+class Labeled(NamedTuple):
+    """Properties of the viewer that depend on labels."""
+
+    overlays: dict[str, Overlay]
+    """Overlay of every view."""
+    warnings: list[str]
+    """Sentences about words that the model was not trained with."""
 
 
 class Handlers:
@@ -94,17 +107,17 @@ class Handlers:
             data, labels = _image_and_labels(chosen)
             values = self._controls(controls if labels is None else [labels, *controls[1:]])
 
-            def finish(grouped: GroupedImage | None) -> tuple[CachedImage, dict[str, Overlay]]:
+            def finish(grouped: GroupedImage | None) -> tuple[CachedImage, Labeled]:
                 assert grouped is not None
                 image = CachedImage.of(grouped)
-                return image, self._overlays(image, values)
+                return image, self._labeled(image, values)
 
             async with self._service.decoded(data) as pixels:
-                image, overlays = await self._service.compute(pixels, finish)
+                image, labeled = await self._service.compute(pixels, finish)
             url = data_url(Image.fromarray(image.displayed.image), "WEBP")
             return (
                 self._images.put(image, replaced=previous),
-                gr.HTML(image=url, overlays=overlays),
+                gr.HTML(image=url, **labeled._asdict()),
                 None,
                 gr.skip() if labels is None else gr.Dropdown(value=labels),
             )
@@ -115,8 +128,8 @@ class Handlers:
             return gr.skip()
         with _errors_shown():
             values, image = self._controls(controls), self._images.get(key)
-            overlays = await self._service.compute(None, lambda _: self._overlays(image, values))
-            return gr.HTML(overlays=overlays)
+            labeled = await self._service.compute(None, lambda _: self._labeled(image, values))
+            return gr.HTML(**labeled._asdict())
 
     async def download(self, kind: Download, key: str | None, *controls: Any) -> dict[str, str]:
         """File of a segmentation in the size of the upload: its name, and a data URL."""
@@ -132,16 +145,18 @@ class Handlers:
         self._service.limits.check_labels(values.labels)
         return values
 
-    def _overlays(self, image: CachedImage, values: Controls) -> dict[str, Overlay]:
-        """Overlay of every view; without labels there are only groups."""
+    def _labeled(self, image: CachedImage, values: Controls) -> Labeled:
+        """Overlays of an image; without labels there are only groups."""
         stages = enumerate(image.group_overlays)
         if not values.labels:
-            return {view_of(stage): groups.overlay for stage, groups in stages}
+            return Labeled({view_of(stage): groups.overlay for stage, groups in stages}, [])
         result = values.label(self._service.segmenter, image.displayed)
         labeled = {
             view_of(stage): groups.labeled(result.group_labels(stage)) for stage, groups in stages
         }
-        return {LABELS: label_overlay(result), **labeled}
+        segmenter = self._service.segmenter
+        warnings = segmenter.known_words.warnings(segmenter.parse(values.labels).words)
+        return Labeled({LABELS: label_overlay(result), **labeled}, warnings)
 
 
 def _image_and_labels(value: Any) -> tuple[bytes, list[str] | None]:

@@ -2,8 +2,9 @@
 const OPACITY = 0.55, DIMMED = 0.25;
 const canvas = element.querySelector('canvas');
 const context = canvas.getContext('2d');
-const [empty, stage, tip, lead, legend, names] = ['.empty', '.stage', '.tip', '.lead', '.legend', '.names'].map(
-  (selector) => element.querySelector(selector));
+const [empty, stage, tip, warnings, lead, legend, names] = [
+  '.empty', '.stage', '.tip', '.warnings', '.lead', '.legend', '.names',
+].map((selector) => element.querySelector(selector));
 let pixels = null, overlay = null, indices = null, selected = null, refreshes = 0;
 
 async function load(url) {
@@ -72,6 +73,7 @@ function describe() {
     .filter((region) => region.share === 0).map((region) => region.name);
   const shares = found.map((region) => `${region.name} ${percent(region.share)}`).join(', ');
   canvas.setAttribute('aria-label', overlay ? `The image in colors: ${shares}` : 'The image');
+  warnings.textContent = props.warnings.join('. ');
   lead.textContent = absent.length ? `not found: ${absent.join(', ')}` : '';
   legend.replaceChildren(...found.map(legendItem));
   names.replaceChildren(...(overlay ? overlay.names : []).map(nameLabel));
