@@ -1,6 +1,6 @@
 # Two commands on a bare machine with Python >= 3.11:
 #
-#   make demo    installs into .venv, draws scenes, segments them, makes a page of it
+#   make demo    installs into .venv, segments photographs and drawn scenes, makes a page of it
 #   make test    installs the development tools too and runs every check
 #
 # And a third, which needs a quiet machine for a quarter of an hour:
@@ -9,14 +9,15 @@
 #
 PYTHON ?= python3
 VENV   := .venv
-# Any name that `groupvit segment --model` takes.
-MODEL  ?= storybook
+# Any names that `groupvit segment --model` takes: of photographs, and of drawn scenes.
+MODEL  ?= photos
+SCENES_MODEL ?= storybook
 OUT    ?= out/demo
 
 .PHONY: demo test bench clean
 
 demo: $(VENV)/installed
-	$(VENV)/bin/groupvit demo --model $(MODEL) --out $(OUT)
+	$(VENV)/bin/groupvit demo --model $(MODEL) --scenes-model $(SCENES_MODEL) --out $(OUT)
 
 test: $(VENV)/installed-dev
 	scripts/check

@@ -21,6 +21,7 @@ TESTED = {
     "check",
     "draw_architecture.py",  # tests/docs/test_architecture.py
     "draw_example.py",
+    "draw_photographs.py",
     "make_palette.py",  # tests/test_palette.py
 }
 
@@ -40,6 +41,13 @@ def test_the_example_image_is_what_its_script_draws(tmp_path):
         for path in (tmp_path / "harbour.png", ROOT / "examples" / "harbour.png")
     )
     assert np.abs(drawn - kept).mean() < 0.5
+
+
+def test_the_figure_of_photographs_is_drawn_by_any_model(lively_model, tmp_path):
+    checkpoint.save(tmp_path / "model", lively_model, Origin(source="a test"))
+    main("draw_photographs.py")(str(tmp_path / "model"), tmp_path / "figure.jpg")
+    with Image.open(tmp_path / "figure.jpg") as figure:
+        assert 800 < max(figure.size) <= 1600
 
 
 def test_a_model_is_bundled_with_its_settings_in_half_precision(tmp_path):

@@ -1,6 +1,7 @@
 import pytest
 
-from groupvit.demo.writing import write
+from groupvit.demo.photographs import PHOTOGRAPHS
+from groupvit.demo.writing import DemoModel, write
 from groupvit.evaluation.benchmarks.scenes import Scenes
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.weights.checkpoint import Origin
@@ -25,11 +26,29 @@ def told():
 
 
 @pytest.fixture(scope="session")
-def demo(segmenter, scenes, told, tmp_path_factory):
-    """A page of two of three scenes."""
+def make(segmenter, scenes):
+    """Writes a page of two photographs and of some of three scenes."""
+
+    def page(out, *, num=2, on_progress=lambda *_: None):
+        return write(
+            out,
+            PHOTOGRAPHS[:2],
+            scenes,
+            photograph_model=DemoModel("<my> & photos", segmenter),
+            scene_model=DemoModel("mine & <own>", segmenter),
+            num=num,
+            on_progress=on_progress,
+        )
+
+    return page
+
+
+@pytest.fixture(scope="session")
+def demo(make, told, tmp_path_factory):
+    """A page of two photographs and two of three scenes."""
     out = tmp_path_factory.mktemp("demo") / "a" / "b"
 
     def tell(*done):
         told.append(done)
 
-    return write(segmenter, scenes, out, model="mine & <own>", num=2, on_progress=tell)
+    return make(out, on_progress=tell)

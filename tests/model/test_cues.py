@@ -2,16 +2,24 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from groupvit.model.cues import MERGED_PARTS, SMALL_PARTS, Bases, Cues, CueWeights, cues, lab
-from groupvit.model.efficientnet import Taps
+from groupvit.model.cues import (
+    MERGED_PARTS,
+    SMALL_PARTS,
+    Bases,
+    Cues,
+    CueWeights,
+    cues,
+    lab,
+    reduced,
+)
 
 
 @pytest.fixture
 def found(draw):
     """Cues of two images of a grid of 6 x 8."""
-    taps = Taps(draw(2, 4, 6, 8), draw(2, 5, 3, 4, seed=1), draw(2, 3, 6, 8, seed=2).sigmoid())
+    maps = draw(2, 4, 6, 8), draw(2, 5, 3, 4, seed=1), draw(2, 6, 2, 2, seed=3)
     bases = Bases(draw(4, 2), draw(5, 3), draw(6, 3))
-    return cues(taps, draw(2, 6, 2, 2, seed=3), bases), taps, bases
+    return cues(reduced(*maps, bases), draw(2, 3, 6, 8, seed=2).sigmoid()), maps, bases
 
 
 def test_every_cue_is_centered_and_of_unit_size_in_each_image(found):
@@ -27,8 +35,8 @@ def test_cues_have_the_dimensions_of_their_bases(found):
 
 
 def test_projecting_before_resizing_changes_nothing(found):
-    all_cues, taps, bases = found
-    resized = F.interpolate(taps.middle, (6, 8), mode="bilinear", align_corners=False)
+    all_cues, (_, middle, _), bases = found
+    resized = F.interpolate(middle, (6, 8), mode="bilinear", align_corners=False)
     tokens = resized.flatten(2).mT @ bases.middle
     centered = tokens - tokens.mean(dim=1, keepdim=True)
     expected = centered / centered.square().sum(dim=-1).mean(dim=1)[:, None, None].sqrt()
@@ -43,8 +51,8 @@ def test_places_keep_the_shape_of_the_image(found):
 
 def test_an_image_of_one_color_has_no_color(draw):
     gray = torch.full((1, 3, 6, 8), 0.3)
-    taps = Taps(draw(1, 4, 6, 8), draw(1, 5, 3, 4), gray)
-    found = cues(taps, draw(1, 6, 2, 2), Bases(draw(4, 2), draw(5, 3), draw(6, 3)))
+    maps = draw(1, 4, 6, 8), draw(1, 5, 3, 4), draw(1, 6, 2, 2)
+    found = cues(reduced(*maps, Bases(draw(4, 2), draw(5, 3), draw(6, 3))), gray)
     assert torch.equal(found.color, torch.zeros(1, 48, 3))
 
 

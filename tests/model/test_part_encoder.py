@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from groupvit.model.config import GroupViTConfig, ImageEncoderConfig
-from groupvit.model.cues import MERGED_PARTS, SMALL_PARTS, cues
+from groupvit.model.cues import MERGED_PARTS, SMALL_PARTS, cues, reduced
 from groupvit.model.efficientnet import Middle
 from groupvit.model.groupvit import GroupViT
 from groupvit.model.part_encoder import PartEncoder
@@ -40,7 +40,7 @@ def _plain(encoder, images):
         norm.running_var[:, None, None] + norm.eps
     ).sqrt()
     tokens = F.gelu(mixed * norm.weight[:, None, None] + norm.bias[:, None, None])
-    found = cues(taps, upper.coarse, encoder.bases)
+    found = cues(reduced(taps.fine, taps.middle, upper.coarse, encoder.bases), taps.colors)
     small = group_by_rounds(found.weighted(SMALL_PARTS), taps.fine.shape[-2:], seeds=3)
     joined = merge(*parts(found.weighted(MERGED_PARTS), small), 4)
     return tokens, small, joined

@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 
 from groupvit.errors import InputError
-from groupvit.exported import writing
 from groupvit.model.inference import InferenceConfig
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.weights import checkpoint, hugging_face
-from groupvit.weights.checkpoint import LoadedModel, Origin
+from groupvit.weights.checkpoint import Origin
 from tests.lively import street
 from tests.trunks import trunk_model
 
@@ -45,9 +44,6 @@ def test_naming_by_levels_is_refused(model):
 
 
 def test_other_layouts_are_refused(model, tmp_path):
-    loaded = LoadedModel(model, Origin(source="a test"))
-    with pytest.raises(InputError, match="cannot be exported yet"):
-        writing.write(tmp_path / "export", loaded)
     with pytest.raises(InputError, match="has no pretrained trunk"):
         hugging_face.save(tmp_path / "theirs", model, overwrite=False)
 

@@ -70,6 +70,7 @@ def test_both_numbers_of_a_noun_have_the_other_among_their_forms(one, many):
 def test_a_plural_is_counted_with_its_singular_if_that_occurs():
     counts = {"dog": 2, "dogs": 3, "cats": 4, "grass": 5}
     assert merged_plurals(counts) == {"dog": 5, "cats": 4, "grass": 5}
+    assert merged_plurals({"grass": 5, "gras": 1}) == {"grass": 5, "gras": 1}
 
 
 def test_the_most_frequent_nouns_are_kept_in_order():

@@ -27,8 +27,8 @@ GROUPS = {
     "Segment": {
         "segment": "label every pixel of images, by words",
         "groups": "show the segments of every stage beside the image",
-        "concepts": "show the regions that match each group token",
-        "demo": "segment drawn scenes, and write an HTML page",
+        "concepts": "show the regions that belong together across images",
+        "demo": "segment photographs and drawn scenes, and write an HTML page",
         "serve": "serve a model over HTTP: a page and an API",
     },
     "Train": {

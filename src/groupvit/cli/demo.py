@@ -1,4 +1,4 @@
-"""`groupvit demo`: an HTML page of drawn scenes, segmented."""
+"""`groupvit demo`: an HTML page of photographs and drawn scenes, segmented."""
 
 from dataclasses import replace
 from functools import partial
@@ -9,30 +9,36 @@ from rich.console import Console
 from groupvit.cli.evaluate import summary
 from groupvit.cli.models import load_model
 from groupvit.progress import counted
+from groupvit.weights.packaged import DEFAULT
 
 
 def demo(
     *,
     out: Path = Path("out/demo"),
-    model: str = "storybook",
+    model: str = DEFAULT,
+    scenes_model: str = "storybook",
     num: int = 12,
     scenes: int = 200,
     seed: int = 2022,
     size: int = 80,
 ) -> int:
-    """Draw scenes that no model was trained on, segment them, and write an HTML page of them.
+    """Segment photographs and drawn scenes, and write an HTML page of them.
 
-    Borders are refined, as by --refine of other commands.
+    The photographs are part of the package. The scenes are new: no model was trained on them.
+    Their borders are refined, as by --refine of other commands.
 
     Args:
-        out: Folder for storybook.html, a self-contained file; it is overwritten.
-        model: A bundled name (storybook, random), a folder, a file of weights, or a hub id.
+        out: Folder for demo.html, a self-contained file; it is overwritten.
+        model: Model of the photographs: a bundled name (photos, storybook, random), a folder, a
+            file of weights, or a hub id.
+        scenes_model: Model of the scenes, likewise.
         num: Number of scenes on the page.
         scenes: Number of scenes that mIoU is measured on.
         seed: Seed of the scenes.
         size: Height and width of the scenes, 16 to 512 [pixels].
     """
-    from groupvit.demo.writing import write
+    from groupvit.demo.photographs import PHOTOGRAPHS
+    from groupvit.demo.writing import DemoModel, write
     from groupvit.evaluation.benchmarks.scenes import Scenes
     from groupvit.segmentation.protocol import OURS
     from groupvit.segmentation.refinement import Refinement
@@ -40,11 +46,20 @@ def demo(
 
     console = Console(highlight=False, soft_wrap=True)
     drawn = Scenes(num=scenes, seed=seed, size=size)
-    protocol = replace(OURS, refinement=Refinement())
-    load = partial(Segmenter.load, model, protocol=protocol, device="auto")
-    segmenter = load_model(console, model, load)
-    with counted("scenes") as progress:
-        page, evaluation = write(segmenter, drawn, out, model=model, num=num, on_progress=progress)
+    refining = replace(OURS, refinement=Refinement())
+    load = partial(Segmenter.load, device="auto")
+    first = load_model(console, model, partial(load, model))
+    second = load_model(console, scenes_model, partial(load, scenes_model, protocol=refining))
+    with counted("images") as progress:
+        page, evaluation = write(
+            out,
+            PHOTOGRAPHS,
+            drawn,
+            photograph_model=DemoModel(model, first),
+            scene_model=DemoModel(scenes_model, second),
+            num=num,
+            on_progress=progress,
+        )
     console.print(summary(evaluation))
     console.print(f"open in a browser: {page}", markup=False)
     return 0

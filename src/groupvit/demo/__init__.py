@@ -1,1 +1,1 @@
-"""Demo page: segmentations of drawn scenes that the model was not trained on."""
+"""Demo page: segmentations of photographs, and of drawn scenes with scores."""

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from groupvit.demo.photographs import PhotographRow
 from groupvit.demo.rows import Row
 from groupvit.evaluation.benchmarks.scenes import Scenes
 from groupvit.evaluation.evaluation import Evaluation
@@ -11,10 +12,11 @@ from groupvit.evaluation.reports.page import class_bars
 from groupvit.model.inference import Naming
 from groupvit.pages.elements import Metric
 from groupvit.pages.rendering import render
+from groupvit.weights.packaged import DEFAULT
 
 
 class About(NamedTuple):
-    """Facts about the model on the page."""
+    """Facts about a model on the page."""
 
     model: str
     """Name of the model as the user gave it."""
@@ -28,23 +30,39 @@ class About(NamedTuple):
     """Borders are moved to where colors change."""
 
 
-def build(about: About, scenes: Scenes, evaluation: Evaluation, rows: Sequence[Row]) -> str:
-    """HTML of the page.
+class PhotographsPart(NamedTuple):
+    """First part of the page."""
 
-    Args:
-        about: Facts about the model.
-        scenes: Scenes that it was scored on.
-        evaluation: Scores on them.
-        rows: Scenes that are shown.
-    """
+    about: About
+    rows: Sequence[PhotographRow]
+
+    @property
+    def bundled(self) -> bool:
+        """The model is the bundled one, to which the sentences on failures apply."""
+        return self.about.model == DEFAULT
+
+
+class ScenesPart(NamedTuple):
+    """Second part of the page."""
+
+    about: About
+    scenes: Scenes
+    """Scenes that the model was scored on."""
+    evaluation: Evaluation
+    """Scores on them."""
+    rows: Sequence[Row]
+    """Scenes that are shown."""
+
+
+def build(photographs: PhotographsPart, drawn: ScenesPart) -> str:
+    """HTML of the page."""
     return render(
         "demo/page.html",
-        about=about,
-        scenes=scenes,
-        metrics=_metrics(evaluation),
-        bars=class_bars(evaluation),
-        rows=rows,
-        commands=_commands(about, scenes),
+        photographs=photographs,
+        drawn=drawn,
+        metrics=_metrics(drawn.evaluation),
+        bars=class_bars(drawn.evaluation),
+        commands=_commands(photographs.about, drawn),
     )
 
 
@@ -58,20 +76,24 @@ def _metrics(evaluation: Evaluation) -> list[Metric]:
     return [*metrics, Metric("pixel accuracy", scores.pixel_accuracy, "of the pixels are right")]
 
 
-def _commands(about: About, scenes: Scenes) -> list[tuple[str, str]]:
+def _commands(about: About, drawn: ScenesPart) -> list[tuple[str, str]]:
     """Purposes and commands of next steps."""
-    model = shlex.quote(about.model)
+    model, scenes_model = shlex.quote(about.model), shlex.quote(drawn.about.model)
     return [
-        ("Other scenes", f"groupvit demo --model {model} --seed {scenes.seed + 1}"),
-        ("The groups of an image of yours", f"groupvit groups IMAGE --model {model}"),
         (
-            "An image by your own labels",
-            "groupvit segment IMAGE --labels dog cat grass --model nvidia/groupvit-gcc-yfcc",
+            "A photograph of yours by your own labels",
+            f"groupvit segment IMAGE --labels dog cat grass --model {model}",
+        ),
+        ("Its groups", f"groupvit groups IMAGE --model {model}"),
+        ("Words that a model knows", f"groupvit info {model}"),
+        (
+            "Other scenes",
+            f"groupvit demo --scenes-model {scenes_model} --seed {drawn.scenes.seed + 1}",
         ),
         (
             "Images with captions to train on, and a benchmark with masks",
             "groupvit storybook --out book",
         ),
-        ("The scores of a model", f"groupvit evaluate book/test --model {model}"),
+        ("The scores of a model", f"groupvit evaluate book/test --model {scenes_model}"),
         ("A model of your own", "groupvit train configs/storybook-quick.toml"),
     ]

@@ -1,4 +1,4 @@
-"""Rows of the page: a scene, its mask, its predicted labels, and its groups."""
+"""Rows of scenes: a scene, its mask, its predicted labels, and its groups."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -46,7 +46,7 @@ def draw_row(segmenter: Segmenter, page: Scene, labels: Sequence[str]) -> Row:
         labeled_panel(
             "Prediction", f"{right:.0%} of the pixels are right", image, found, labels, colors
         ),
-        *(_group_panel(large, stage) for stage in range(large.num_stages)),
+        *(group_panel(large, stage) for stage in range(large.num_stages)),
     )
     return Row(caption, panels)
 
@@ -59,7 +59,8 @@ def _enlarge(
     return np.array(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
 
 
-def _group_panel(grouped: GroupedImage, stage: int) -> Panel:
+def group_panel(grouped: GroupedImage, stage: int) -> Panel:
+    """Panel of an image and its groups of a stage, each in its mean color."""
     groups = grouped.group_map(stage)
     count = f"{len(np.unique(groups))} in use"
     image = visualization.groups(grouped.image, groups)

@@ -1,11 +1,13 @@
-"""The demo: a model segments drawn scenes and is scored on them, and a page shows some."""
+"""The demo: photographs and drawn scenes are segmented, and a page shows them with scores."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from groupvit.demo.page import About, build
+from groupvit.demo import photographs as photograph_rows
+from groupvit.demo.page import About, PhotographsPart, ScenesPart, build
+from groupvit.demo.photographs import Photograph
 from groupvit.demo.rows import draw_row
 from groupvit.evaluation.benchmarks.scenes import Scenes
 from groupvit.evaluation.evaluate import evaluate
@@ -13,8 +15,16 @@ from groupvit.evaluation.evaluation import Evaluation
 from groupvit.files import make_folder, write_text
 from groupvit.segmentation.segmenter import Segmenter
 
-FILE = "storybook.html"
+FILE = "demo.html"
 """Name of the page."""
+
+
+class DemoModel(NamedTuple):
+    """Model of a part of the page."""
+
+    name: str
+    """As the user gave it."""
+    segmenter: Segmenter
 
 
 class Demo(NamedTuple):
@@ -22,50 +32,64 @@ class Demo(NamedTuple):
 
     page: Path
     evaluation: Evaluation
+    """Scores of the scenes."""
 
 
 def write(
-    segmenter: Segmenter,
-    scenes: Scenes,
     out: Path,
+    photographs: Sequence[Photograph],
+    scenes: Scenes,
     *,
-    model: str,
+    photograph_model: DemoModel,
+    scene_model: DemoModel,
     num: int,
     on_progress: Callable[[int, int], object],
 ) -> Demo:
-    """Score a model on scenes, and write a page with the first of them.
+    """Segment photographs, score a model on scenes, and write a page of both.
 
     Args:
-        segmenter: Model.
-        scenes: Scenes that it is scored on.
         out: Folder of the page, which replaces an older page.
-        model: Name of the model on the page.
+        photographs: Photographs of the first part.
+        scenes: Scenes that the second part is scored on.
+        photograph_model: Model that segments the photographs.
+        scene_model: Model that is scored on the scenes.
         num: Number of scenes on the page.
-        on_progress: Called with the number of scenes that are done, and of all.
+        on_progress: Called with the number of images that are done, and of all.
 
     Raises:
         InputError: `num` is below 1, or the folder cannot be written.
     """
     shown = replace(scenes, num=num)
-    page = out / FILE
     make_folder(out)
-    total = scenes.num + num
-    evaluation = evaluate(segmenter, scenes, on_progress=lambda done, _: on_progress(done, total))
-    rows = []
+    before, total = len(photographs), len(photographs) + scenes.num + num
+    first = []
+    for done, photograph in enumerate(photographs, 1):
+        first.append(photograph_rows.draw_row(photograph_model.segmenter, photograph))
+        on_progress(done, total)
+    segmenter = scene_model.segmenter
+    evaluation = evaluate(
+        segmenter, scenes, on_progress=lambda done, _: on_progress(before + done, total)
+    )
+    second = []
     for index in range(num):
-        rows.append(draw_row(segmenter, shown.draw(index), scenes.labels))
-        on_progress(scenes.num + index + 1, total)
-    write_text(page, build(_about(segmenter, model), scenes, evaluation, rows))
+        second.append(draw_row(segmenter, shown.draw(index), scenes.labels))
+        on_progress(before + scenes.num + index + 1, total)
+    text = build(
+        PhotographsPart(_about(photograph_model), first),
+        ScenesPart(_about(scene_model), scenes, evaluation, second),
+    )
+    write_text(page := out / FILE, text)
     return Demo(page, evaluation)
 
 
-def _about(segmenter: Segmenter, model: str) -> About:
+def _about(model: DemoModel) -> About:
+    segmenter = model.segmenter
     origin = segmenter.origin
     return About(
-        model=model,
+        model=model.name,
         source=origin.source if origin else "weights of unknown origin",
         trained=origin is None or origin.trained,
         num_parameters=sum(parameter.numel() for parameter in segmenter.model.parameters()),
         naming=segmenter.naming,
-        refined=segmenter.protocol.refinement is not None,
+        refined=segmenter.refinement is not None,
     )

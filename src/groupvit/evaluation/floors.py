@@ -28,14 +28,13 @@ from jaxtyping import Float64, Int64, UInt8, UInt16
 from PIL import Image
 from torch.nn import functional as F
 
+from groupvit.probes.k_means import k_means
 from groupvit.segmentation.groups import GroupedImage, GroupedWindow
 from groupvit.segmentation.refinement import Refinement
 from groupvit.segmentation.windows import Box
 
 CELLS, MOST_CELLS = 40, 320
 """Cells along the shorter side of an image, and along its longer one at most."""
-ROUNDS = 20
-"""Rounds of k-means, at most."""
 
 # sRGB to XYZ, divided by the white point D65 (IEC 61966-2-1).
 _XYZ = np.array(
@@ -106,36 +105,6 @@ def lab(rgb: UInt8[np.ndarray, "cell 3"]) -> Float64[np.ndarray, "cell 3"]:
     xyz = linear @ _XYZ.T
     x, y, z = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz * (29 / 6) ** 2 / 3 + 4 / 29).T
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=1)
-
-
-def k_means(values: Float64[np.ndarray, "cell value"], num: int) -> Int64[np.ndarray, " cell"]:
-    """Cluster of every cell."""
-    centers, clusters = _starts(values, num), np.full(len(values), -1)
-    for _ in range(ROUNDS):
-        # The squared distance to each center, less the squared length of the cell.
-        nearest = (np.square(centers).sum(axis=1) - 2 * values @ centers.T).argmin(axis=1)
-        if (nearest == clusters).all():
-            break
-        clusters = nearest
-        members = np.eye(num)[clusters]  # (cell, cluster)
-        counts = members.sum(axis=0)
-        means = members.T @ values / np.maximum(counts, 1)[:, None]
-        centers = np.where(counts[:, None] > 0, means, centers)
-    return clusters
-
-
-def _starts(
-    values: Float64[np.ndarray, "cell value"], num: int
-) -> Float64[np.ndarray, "cluster value"]:
-    """Cells drawn one by one, with probability by the squared distance to those drawn before."""
-    rng = np.random.default_rng(0)
-    chosen = [int(rng.integers(len(values)))]
-    distance = np.full(len(values), np.inf)
-    while len(chosen) < num:
-        distance = np.minimum(distance, np.square(values - values[chosen[-1]]).sum(axis=1))
-        total = distance.sum()
-        chosen.append(int(rng.choice(len(values), p=distance / total)) if total > 0 else 0)
-    return values[chosen]
 
 
 def _scaled(values: Float64[np.ndarray, "cell value"]) -> Float64[np.ndarray, "cell value"]:

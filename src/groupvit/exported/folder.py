@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from groupvit.config import from_values, to_values
 from groupvit.errors import InputError
 from groupvit.model.config import GroupViTConfig
-from groupvit.model.groupvit import GroupViT
+from groupvit.model.groupvit import GroupViT, patch_projector
 from groupvit.model.inference import InferenceConfig
 from groupvit.text.background import Background
 from groupvit.text.coverage import Coverage
@@ -46,13 +46,20 @@ class Exported:
 
 
 class Remainder(nn.Module):
-    """Parameters that are in none of the graphs: the temperature and the background layer."""
+    """Parameters that are used outside of the graphs.
+
+    These are the temperature, the background layer and, where groups are found inside each image,
+    the projector of patches, which projects segments too.
+    """
 
     def __init__(self, config: GroupViTConfig) -> None:
         super().__init__()
         self.log_scale = nn.Parameter(torch.zeros(()))
         self.background_layer = (
             nn.Linear(config.embedding_dim, 1) if config.background_layer else None
+        )
+        self.patch_projector = (
+            patch_projector(config) if config.image.grouping == "rounds" else None
         )
 
 

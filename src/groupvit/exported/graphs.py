@@ -15,12 +15,17 @@ from torch.export import Dim
 from groupvit.errors import InputError
 from groupvit.exported.folder import IMAGE_FILE, TEXT_FILE, Precision
 from groupvit.model.config import GroupViTConfig
+from groupvit.model.cues import Reduced
+from groupvit.model.features import Features
 from groupvit.model.groupvit import GroupViT
+from groupvit.model.part_encoder import PartEncoder
 
 OPSET = 20
 """ONNX opset: the newest that both ONNX Runtime and OpenVINO support completely."""
 MOST_PATCHES = 1024
 """Largest number of patches along a side of an image."""
+CUES = tuple(f"{name}_cue" for name in Reduced._fields)
+"""Outputs for the cues, behind a trunk."""
 QUANTIZED = ("MatMul", "Gather")
 """Operators that int8 quantizes: products with weights, and tables; convolutions get slower."""
 
@@ -37,6 +42,24 @@ class ImageGraph(nn.Module):
         found = self.model.embed_image(pixels)
         patches = () if found.patches is None else (found.patches,)
         return found.image, *patches, *found.segments, *found.assignments
+
+
+class TrunkGraph(nn.Module):
+    """Image encoder behind a trunk without its grouping, with plain tensors as outputs."""
+
+    def __init__(self, model: GroupViT) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixels: Float[Tensor, "batch 3 height width"]) -> tuple[Tensor, ...]:
+        """Image, patches, then their tokens and the maps of the cues."""
+        encoder = self.model.image_encoder
+        assert isinstance(encoder, PartEncoder)
+        found = encoder.ungrouped(pixels)
+        rows = found.tokens.flatten(2).transpose(1, 2)
+        embedded = self.model.embed_features(Features(rows, (), (), ()))
+        assert embedded.patches is not None
+        return embedded.image, embedded.patches, found.tokens, *found.maps
 
 
 class TextGraph(nn.Module):
@@ -56,8 +79,11 @@ def write(folder: Path, model: GroupViT, precision: Precision) -> None:
 
     The first takes normalized `pixels` "batch 3 height width" with sides that are multiples of the
     patch size, and gives `image`, `patches` (if the model projects them) and `segments_1` and so on
-    in the space shared with text, and `assignment_1` and so on, "batch group token". The second
-    takes `tokens` "text position" and gives `embeddings`, not normalized.
+    in the space shared with text, and `assignment_1` and so on, "batch group token". Where groups
+    are found inside each image, it takes images of any size and gives `image`, `patches` and what
+    the groups are made of outside of the graph (see `groupvit.exported.network`): `tokens`
+    "batch dim row column" and `fine_cue`, `middle_cue` and `coarse_cue` "batch axis row column".
+    The second takes `tokens` "text position" and gives `embeddings`, not normalized.
 
     Args:
         folder: Where; it exists.
@@ -71,7 +97,10 @@ def write(folder: Path, model: GroupViT, precision: Precision) -> None:
     with TemporaryDirectory() as temporary:
         exact = folder if precision == "float32" else Path(temporary)
         with torch.no_grad(), _quiet():
-            _write_image(exact / IMAGE_FILE, model)
+            if model.config.image.grouping == "rounds":
+                _write_trunk(exact / IMAGE_FILE, model)
+            else:
+                _write_image(exact / IMAGE_FILE, model)
             _write_text(exact / TEXT_FILE, model)
             if precision == "int8":
                 for name in (IMAGE_FILE, TEXT_FILE):
@@ -92,6 +121,8 @@ def check_packages() -> None:
 
 def output_names(config: GroupViTConfig) -> list[str]:
     """Names of the outputs of the image graph, in their order."""
+    if config.image.grouping == "rounds":
+        return ["image", "patches", "tokens", *CUES]
     grouping = sum(stage.num_groups > 0 for stage in config.image.stages)
     return [
         "image",
@@ -116,6 +147,21 @@ def _write_image(file: Path, model: GroupViT) -> None:
         opset_version=OPSET,
         external_data=False,
         dynamic_shapes=({0: Dim("batch"), 2: sides[0], 3: sides[1]},),
+        input_names=["pixels"],
+        output_names=output_names(model.config),
+    )
+
+
+def _write_trunk(file: Path, model: GroupViT) -> None:
+    # Traced: the zeros around each map depend on whether its sides are odd, and the formulas of the
+    # lengths that torch.export then works with grow from layer to layer. No branch depends on them.
+    torch.onnx.export(
+        TrunkGraph(model).eval(),
+        (torch.zeros(2, 3, 72, 104),),
+        file,
+        dynamo=False,
+        opset_version=OPSET,
+        dynamic_axes={"pixels": {0: "batch", 2: "height", 3: "width"}},
         input_names=["pixels"],
         output_names=output_names(model.config),
     )

@@ -1,21 +1,30 @@
 """Exported model as the network of a segmenter: the encoders run without torch."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from groupvit.exported import folder as folders
-from groupvit.exported.graphs import output_names
+from groupvit.exported.graphs import CUES, output_names
 from groupvit.exported.runtimes import Runtime, ready
 from groupvit.model.config import GroupViTConfig
+from groupvit.model.cues import Reduced
+from groupvit.model.efficientnet import cell_colors
 from groupvit.model.features import Embedded
 from groupvit.model.grouping import occupied_by_stage
-from groupvit.model.groupvit import bounded_scale
+from groupvit.model.groupvit import bounded_scale, project
 from groupvit.model.layers import in_whole_patches
+from groupvit.model.part_encoder import Ungrouped, grouped
 from groupvit.model.text_encoder import trim
+
+
+def _last(segments: Sequence[Tensor], num_stages: int | None) -> tuple[Tensor, ...]:
+    """Segments of this number of last stages; None: all."""
+    return tuple(segments[0 if num_stages is None else max(0, len(segments) - num_stages) :])
 
 
 class ExportedNetwork:
@@ -40,6 +49,7 @@ class ExportedNetwork:
         self.runtime = runtime
         remainder = folders.read_remainder(folder, self.config)
         self.background_layer = remainder.background_layer
+        self._patch_projector = remainder.patch_projector
         self.logit_scale = bounded_scale(remainder.log_scale)
         self._files = [folder / folders.IMAGE_FILE, folder / folders.TEXT_FILE]
         self._image, self._text = (ready(runtime, file, dtype=dtype) for file in self._files)
@@ -57,18 +67,14 @@ class ExportedNetwork:
         self, images: Float[Tensor, "batch 3 height width"], *, num_stages: int | None = None
     ) -> Embedded:
         """See `GroupViT.embed_image`."""
-        images = in_whole_patches(images, self.config.image.patch_size)
-        outputs = self._image(images.contiguous().numpy())
-        found = {
-            name: torch.from_numpy(values)
-            for name, values in zip(output_names(self.config), outputs, strict=True)
-        }
+        if self._patch_projector is not None:
+            return self._embed_by_rounds(images, self._patch_projector, num_stages)
+        found = self._outputs(in_whole_patches(images, self.config.image.patch_size))
         assignments = [x for name, x in found.items() if name.startswith("assignment_")]
         segments = [x for name, x in found.items() if name.startswith("segments_")]
-        first = 0 if num_stages is None else max(0, len(segments) - num_stages)
         return Embedded(
             found["image"],
-            tuple(segments[first:]),
+            _last(segments, num_stages),
             found.get("patches"),
             tuple(assignments),
             occupied_by_stage(assignments),
@@ -81,6 +87,35 @@ class ExportedNetwork:
         patches = self.embed_image(images, num_stages=1).patches
         assert patches is not None
         return patches
+
+    @torch.no_grad()
+    def _embed_by_rounds(
+        self,
+        images: Float[Tensor, "batch 3 height width"],
+        projector: nn.Module,
+        num_stages: int | None,
+    ) -> Embedded:
+        """Groups of the outputs of a trunk, found here by the functions that PyTorch takes, too.
+
+        They have no weights, and their choices are made in float32 whatever the graph computes in.
+        """
+        found = self._outputs(images)
+        maps = Reduced(*(found[name] for name in CUES))
+        ungrouped = Ungrouped(found["tokens"], maps)
+        features = grouped(ungrouped, cell_colors(images), self.config.image)
+        return Embedded(
+            found["image"],
+            tuple(project(projector, one) for one in _last(features.segments, num_stages)),
+            found["patches"],
+            features.assignments,
+            features.occupied,
+        )
+
+    def _outputs(self, images: Float[Tensor, "batch 3 height width"]) -> dict[str, Tensor]:
+        """Outputs of the image graph by their names."""
+        outputs = self._image(images.contiguous().numpy())
+        names = output_names(self.config)
+        return {name: torch.from_numpy(values) for name, values in zip(names, outputs, strict=True)}
 
     def encode_text(self, tokens: Int[Tensor, "text position"]) -> Float[Tensor, "text embedding"]:
         """See `GroupViT.encode_text`."""

@@ -57,14 +57,9 @@ def write(
         Differences from PyTorch on random images of several sizes, and on some texts.
 
     Raises:
-        InputError: The model groups by rounds, a package is missing, a label is wrong, the folder
-            exists already or cannot be written, or the exported model computes something else.
+        InputError: A package is missing, a label is wrong, the folder exists already or cannot be
+            written, or the exported model computes something else.
     """
-    if loaded.model.config.image.grouping == "rounds":
-        raise InputError(
-            "a model whose groups are found inside each image cannot be exported yet; use it in "
-            "PyTorch, or export one that learned its group tokens"
-        )
     if labels:
         parse_labels(labels)
     graphs.check_packages()

@@ -73,24 +73,39 @@ class Cues(NamedTuple):
         return torch.cat([weight * cue for cue, weight in pairs if weight], dim=-1)
 
 
-def cues(taps: Taps, coarse: Float[Tensor, "batch coarse_dim height width"], bases: Bases) -> Cues:
+class Reduced(NamedTuple):
+    """Maps of the trunk in few dimensions, in float32, each on a grid of its own."""
+
+    fine: Float[Tensor, "batch fine_axis height width"]
+    middle: Float[Tensor, "batch middle_axis middle_height middle_width"]
+    coarse: Float[Tensor, "batch coarse_axis coarse_height coarse_width"]
+
+
+def reduced(
+    fine: Float[Tensor, "batch fine_dim height width"],
+    middle: Float[Tensor, "batch middle_dim middle_height middle_width"],
+    coarse: Float[Tensor, "batch coarse_dim coarse_height coarse_width"],
+    bases: Bases,
+) -> Reduced:
+    """Maps of the trunk by the bases of the cues; their means need not be subtracted."""
+    pairs = zip((fine, middle, coarse), bases, strict=True)
+    return Reduced(*(_projected(features.float(), basis) for features, basis in pairs))
+
+
+def cues(maps: Reduced, colors: Float[Tensor, "batch 3 height width"]) -> Cues:
     """Cues of images on the grid of the finest map.
 
     Args:
-        taps: Maps of the lower half of the trunk.
-        coarse: Last map of the upper half.
-        bases: Linear maps of the three maps; their means need not be subtracted.
+        maps: See `reduced`.
+        colors: See `groupvit.model.efficientnet.cell_colors`.
     """
-    height, width = taps.fine.shape[-2:]
-    maps = (
-        *(
-            resized(_projected(features.float(), basis), (height, width))
-            for features, basis in zip((taps.fine, taps.middle, coarse), bases, strict=True)
-        ),
-        lab(taps.colors.float()),
-        _places(taps.colors.float()),
+    height, width = maps.fine.shape[-2:]
+    found = (
+        *(resized(one, (height, width)) for one in maps),
+        lab(colors.float()),
+        _places(colors.float()),
     )
-    return Cues(*(_standardized(one) for one in maps))
+    return Cues(*(_standardized(one) for one in found))
 
 
 def fit_bases(taps: Taps, coarse: Float[Tensor, "batch coarse_dim height width"]) -> Bases:
@@ -128,8 +143,13 @@ def resized(
     features: Float[Tensor, "batch dim height width"], size: tuple[int, int]
 ) -> Float[Tensor, "batch dim new_height new_width"]:
     """Maps brought to (height, width), bilinear."""
-    if features.shape[-2:] == size:
-        return features
+    return features if features.shape[-2:] == size else interpolated(features, size)
+
+
+def interpolated(
+    features: Float[Tensor, "batch dim height width"], size: tuple[int, int]
+) -> Float[Tensor, "batch dim new_height new_width"]:
+    """The same for sizes that are not known while a graph is exported."""
     return F.interpolate(features, size, mode="bilinear", align_corners=False)
 
 

@@ -143,16 +143,19 @@ class SameConvolution(nn.Conv2d):
         """Convolve the padded map."""
         down, across = (self._zeros(length) for length in x.shape[-2:])
         before = down // 2, across // 2
-        if (down, across) != (2 * before[0], 2 * before[1]):
+        # By the stride and not the number: graphs are exported for lengths that are not known.
+        if self.stride[0] > 1:
             x = F.pad(x, (before[1], across - before[1], before[0], down - before[0]))
             before = 0, 0
         return F.conv2d(x, self.weight, None, self.stride, before, self.dilation, self.groups)
 
     def _zeros(self, length: int) -> int:
-        """Number of zeros to add to an axis of this length, on both sides together."""
+        """Number of zeros to add to an axis of this length, on both sides together.
+
+        No kernel here is smaller than its stride, so that it is not negative.
+        """
         reach = (self.kernel_size[0] - 1) * self.dilation[0] + 1
-        stride = self.stride[0]
-        return max(0, (-(-length // stride) - 1) * stride + reach - length)
+        return reach - 1 - (length - 1) % self.stride[0]
 
 
 class StoredNorm(nn.Module):
@@ -224,6 +227,21 @@ class InvertedResidual(nn.Module):
         return x + changed if self.adds else changed
 
 
+def _pixels(
+    images: Float[Tensor, "batch 3 height width"],
+) -> Float[Tensor, "batch 3 height width"]:
+    """Red, green and blue of normalized images, 0 to 255."""
+    mean, deviation = (images.new_tensor(values)[:, None, None] for values in (MEAN, DEVIATION))
+    return images * deviation + mean
+
+
+def cell_colors(
+    images: Float[Tensor, "batch 3 height width"],
+) -> Float[Tensor, "batch 3 rows columns"]:
+    """Mean red, green and blue of each cell of 8 x 8 pixels of normalized images, [0, 1]."""
+    return F.avg_pool2d(in_whole_patches(_pixels(images), CELL), CELL) / 255
+
+
 class LowerHalf(nn.Module):
     """Stem and stages down to a stride of 16."""
 
@@ -236,14 +254,18 @@ class LowerHalf(nn.Module):
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Taps:
         """Maps of images that are normalized by `groupvit.normalization`, of any size."""
-        mean, deviation = (images.new_tensor(values)[:, None, None] for values in (MEAN, DEVIATION))
-        pixels = images * deviation + mean
+        fine = self.fine_map(images)
+        return Taps(fine, self.middle(fine), cell_colors(images))
+
+    def fine_map(
+        self, images: Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch fine_dim fine_height fine_width"]:
+        """The finest map alone, which `middle` takes."""
         # Padded with zeros, so that the range of the network's own training matters. Channels last:
         # on a CPU the convolutions are 1.5 to 3 times as fast.
-        shifted = ((pixels - 127) / 128).contiguous(memory_format=torch.channels_last)
-        fine = self.fine(self.stem(shifted))
-        colors = F.avg_pool2d(in_whole_patches(pixels, CELL), CELL) / 255
-        return Taps(fine, self.middle(fine), colors)
+        shifted = ((_pixels(images) - 127) / 128).contiguous(memory_format=torch.channels_last)
+        fine: Tensor = self.fine(self.stem(shifted))
+        return fine
 
 
 class UpperHalf(nn.Module):

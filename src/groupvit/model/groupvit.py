@@ -76,6 +76,14 @@ def bounded_scale(log_scale: Float[Tensor, ""]) -> Float[Tensor, ""]:
     return log_scale.exp().clamp(max=MAX_LOGIT_SCALE)
 
 
+def patch_projector(config: GroupViTConfig) -> nn.Sequential:
+    """Linear map of patch tokens into the shared space, normalized over the batch."""
+    return nn.Sequential(
+        nn.Linear(config.image.dim, config.embedding_dim),
+        nn.BatchNorm1d(config.embedding_dim, affine=False),
+    )
+
+
 def image_encoder(
     config: ImageEncoderConfig, make_grouping: MakeGrouping
 ) -> ImageEncoder | PartEncoder:
@@ -110,9 +118,7 @@ class GroupViT(nn.Module):
         self.text_projector = Projector(config.text.dim, hidden, out_dim, centered=config.centered)
         self.patch_projector: nn.Sequential | None = None
         if config.patch_projector:
-            self.patch_projector = nn.Sequential(
-                nn.Linear(config.image.dim, out_dim), nn.BatchNorm1d(out_dim, affine=False)
-            )
+            self.patch_projector = patch_projector(config)
         self.background_layer = nn.Linear(out_dim, 1) if config.background_layer else None
         self.log_scale = nn.Parameter(torch.tensor(INITIAL_LOG_SCALE))
         self.multi_label_log_scale: nn.Parameter | None = None

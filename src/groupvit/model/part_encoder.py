@@ -14,6 +14,7 @@ maps of the trunk, color and place (`groupvit.model.cues`). A segment is the mea
 
 from collections.abc import Mapping
 from math import isqrt
+from typing import NamedTuple
 
 import torch
 from einops import rearrange
@@ -22,8 +23,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from groupvit.model.config import ImageEncoderConfig, Stem
-from groupvit.model.cues import AXES, MERGED_PARTS, SMALL_PARTS, Bases, cues, resized
-from groupvit.model.efficientnet import HEAD_DIM, EfficientNetLite, Taps, Variant
+from groupvit.model.cues import (
+    AXES,
+    MERGED_PARTS,
+    SMALL_PARTS,
+    Bases,
+    Reduced,
+    cues,
+    interpolated,
+    reduced,
+    resized,
+)
+from groupvit.model.efficientnet import HEAD_DIM, EfficientNetLite, Variant, cell_colors
 from groupvit.model.features import Features
 from groupvit.model.grouping import occupied_by_stage
 from groupvit.model.rounds import group_by_rounds, merge, parts
@@ -49,6 +60,15 @@ def _reduction(dim: int, out_dim: int, dropout: float) -> nn.Sequential:
         nn.Dropout2d(dropout),
         nn.Conv2d(dim, out_dim, 1, bias=False),
     )
+
+
+class Ungrouped(NamedTuple):
+    """Images as the weights see them, before they are grouped."""
+
+    tokens: Float[Tensor, "batch dim height width"]
+    """Patch tokens on the grid of the middle map."""
+    maps: Reduced
+    """Maps of the trunk for the cues."""
 
 
 class PartEncoder(nn.Module):
@@ -98,15 +118,22 @@ class PartEncoder(nn.Module):
 
         No loss needs parts, so that training skips them: see `from_middle`.
         """
-        with torch.no_grad():
-            taps = self.trunk.lower(images)
         if self.training:
-            return self.from_middle(taps.middle)
-        upper = self.trunk.upper(taps.middle)
-        tokens = self._tokens(taps.middle, upper.head)
+            with torch.no_grad():
+                middle = self.trunk.lower(images).middle
+            return self.from_middle(middle)
+        return grouped(self.ungrouped(images), cell_colors(images), self.config)
+
+    def ungrouped(self, images: Float[Tensor, "batch 3 height width"]) -> Ungrouped:
+        """Input of `grouped`, of normalized images of any size; all weights are used here."""
+        with torch.no_grad():
+            fine = self.trunk.lower.fine_map(images)
+            middle = self.trunk.lower.middle(fine)
+        upper = self.trunk.upper(middle)
         # In float32 even under autocast: rounding must not decide between groups.
-        with torch.autocast(images.device.type, enabled=False):
-            return self._grouped(tokens, taps, upper.coarse)
+        with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
+            maps = reduced(fine, middle, upper.coarse, self.bases)
+        return Ungrouped(self._tokens(middle, upper.head), maps)
 
     def encode_patches(
         self, images: Float[Tensor, "batch 3 height width"]
@@ -127,22 +154,28 @@ class PartEncoder(nn.Module):
     ) -> Float[Tensor, "batch dim height width"]:
         """Patch tokens on the grid of the middle map."""
         height, width = middle.shape[-2:]
-        mixed = resized(self.of_head(head), (height, width)) + self.of_middle(middle)
+        mixed = interpolated(self.of_head(head), (height, width)) + self.of_middle(middle)
         return F.gelu(self.norm(mixed))
 
-    @torch.no_grad()
-    def _grouped(
-        self,
-        tokens: Float[Tensor, "batch dim height width"],
-        taps: Taps,
-        coarse: Float[Tensor, "batch coarse_dim coarse_height coarse_width"],
-    ) -> Features:
-        """Patch tokens with the parts of both stages."""
-        grid = taps.fine.shape[-2], taps.fine.shape[-1]
-        first, second = (stage.num_groups for stage in self.config.stages[:2])
-        found = cues(taps, coarse, self.bases)
-        small = group_by_rounds(found.weighted(SMALL_PARTS), grid, seeds=isqrt(first))
-        joined = merge(*parts(found.weighted(MERGED_PARTS), small), second)
+
+@torch.no_grad()
+def grouped(
+    found: Ungrouped, colors: Float[Tensor, "batch 3 rows columns"], config: ImageEncoderConfig
+) -> Features:
+    """Patch tokens with the parts of both stages; no weights are used.
+
+    Args:
+        found: See `PartEncoder.ungrouped`.
+        colors: See `groupvit.model.efficientnet.cell_colors`.
+        config: Settings; the first two stages name the numbers of parts.
+    """
+    first, second = (stage.num_groups for stage in config.stages[:2])
+    grid = found.maps.fine.shape[-2], found.maps.fine.shape[-1]
+    tokens = found.tokens
+    with torch.autocast(tokens.device.type, enabled=False):
+        compared = cues(found.maps, colors)
+        small = group_by_rounds(compared.weighted(SMALL_PARTS), grid, seeds=isqrt(first))
+        joined = merge(*parts(compared.weighted(MERGED_PARTS), small), second)
         exact = tokens.to(torch.promote_types(tokens.dtype, torch.float32))
         places = _rows(resized(exact, grid))
         chained = small.to(places.dtype), (joined @ small).to(places.dtype)

@@ -1,7 +1,8 @@
 """Concepts: the regions that group tokens are assigned with most certainty, and the nearest words.
 
 The paper's figure 7 shows some: group tokens of the first stage take parts and textures, those of
-the last stage whole objects, consistently over images.
+the last stage whole objects, consistently over images. A model that finds its groups inside each
+image has no group tokens; see `groupvit.probes.part_concepts`.
 """
 
 import heapq
@@ -18,25 +19,25 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from groupvit.errors import InputError
+from groupvit.probes.parts import reduced
 from groupvit.progress import OnProgress
 from groupvit.segmentation.groups import GroupedImage, GroupedWindow
 from groupvit.segmentation.segmenter import Segmenter
 
 SMALLEST = 0.02
 """Minimum area of an example, as a fraction of its window: a single patch shows little."""
-LONGEST = 160
-"""Length of the longer side of an example [pixels], at most."""
 NUM_WORDS = 3
 """Number of words of a concept, at most."""
 
 
 class Example(NamedTuple):
-    """Region of an image that a group token was assigned."""
+    """Region of an image that belongs to a concept."""
 
     name: str
     """Name of the image."""
     certainty: float
-    """Mean assignment of the region's patches to the group, [0, 1]."""
+    """Mean assignment of the region's patches to the group token, [0, 1]; of a cluster of parts the
+    cosine of the region's embedding to their mean, [-1, 1]."""
     image: UInt8[np.ndarray, "height width 3"]
     """The window of the image, reduced."""
     region: Bool[np.ndarray, "height width"]
@@ -47,15 +48,17 @@ class Example(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Concept:
-    """Group token with its regions and nearest words."""
+    """Group token, or cluster of the parts of many images, with its regions and nearest words."""
 
     stage: int
     """Counted from 0."""
     group: int
+    """Number of the group token, or of the cluster, whose largest is 0."""
     examples: tuple[Example, ...]
     """Most certain regions, in this order."""
     words: tuple[tuple[str, float], ...]
-    """Words nearest to the examples and their cosines: the first, and others above 0."""
+    """Words nearest to the examples, or to all parts of a cluster: the first, and others above 0,
+    with their cosines."""
     used: float
     """Fraction of the windows in which it has patches, [0, 1]."""
     area: float
@@ -152,10 +155,8 @@ def _shown(
     grouped: GroupedImage, window: GroupedWindow, stage: int
 ) -> tuple[UInt8[np.ndarray, "height width 3"], Int[Tensor, "height width"]]:
     """Window of an image and the group of its every pixel, both reduced."""
-    place = grouped.in_image(window.box)
-    step = max(1, -(-max(place.height, place.width) // LONGEST))
-    image = grouped.image[place.slices][::step, ::step]
-    return image.copy(), window.group_map(stage, image.shape[:2])
+    image = reduced(grouped, window)
+    return image, window.group_map(stage, image.shape[:2])
 
 
 def _concept(
@@ -170,10 +171,7 @@ def _concept(
     nearest: tuple[tuple[str, float], ...] = ()
     if examples:
         mean = F.normalize(torch.stack([one.embedding for one in examples]).mean(dim=0), dim=0)
-        cosines = vocabulary @ mean
-        first, *others = cosines.topk(min(NUM_WORDS, len(words))).indices.tolist()
-        kept = [first, *(index for index in others if cosines[index] > 0)]
-        nearest = tuple((words[index], float(cosines[index])) for index in kept)
+        nearest = nearest_words(mean, words, vocabulary)
     return Concept(
         stage=stage,
         group=group,
@@ -182,3 +180,21 @@ def _concept(
         used=tally.used / num_windows,
         area=tally.area / num_windows,
     )
+
+
+def nearest_words(
+    embedding: Float[Tensor, " embedding"],
+    words: Sequence[str],
+    vocabulary: Float[Tensor, "word embedding"],
+) -> tuple[tuple[str, float], ...]:
+    """Words nearest to an embedding and their cosines: the first, and up to two others above 0.
+
+    Args:
+        embedding: L2-normalized.
+        words: Candidates, at least one.
+        vocabulary: Their embeddings, L2-normalized.
+    """
+    cosines = vocabulary @ embedding
+    first, *others = cosines.topk(min(NUM_WORDS, len(words))).indices.tolist()
+    kept = [first, *(index for index in others if cosines[index] > 0)]
+    return tuple((words[index], float(cosines[index])) for index in kept)

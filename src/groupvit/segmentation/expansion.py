@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 
-from groupvit.segmentation.known_words import MIN_COUNT
 from groupvit.segmentation.labels import Labels, parse
 from groupvit.text.background import Background
 from groupvit.text.coverage import Coverage
@@ -10,6 +9,9 @@ from groupvit.text.lexicon import Found
 from groupvit.text.lexicon import find as find_entry
 from groupvit.text.nouns import head_noun, number_forms
 
+LEAST_COUNT = 20
+"""Occurrences in the captions of the model from which on a word is added: embeddings of rarer words
+take pixels of other things."""
 MOST = 8
 """Number of words that a label gets at most, those most frequent in the captions of the model."""
 
@@ -18,7 +20,7 @@ class LabelParser:
     """Parser of labels for one model, which expands labels by the lexicon.
 
     A label given without synonyms and quotation marks gets the words of its entry: the `MOST` most
-    frequent ones of those that occur at least `MIN_COUNT` times in the captions of the model, or
+    frequent ones of those that occur at least `LEAST_COUNT` times in the captions of the model, or
     were distilled. Words of other labels and of the background are left to them. Where entries of
     two labels list a word, it goes to the label that is a name in the lexicon rather than to one
     with only its head noun there, then to the shorter entry, or to neither. A label that the model
@@ -32,7 +34,7 @@ class LabelParser:
         nouns: Mapping[str, int] = coverage.nouns if coverage else {}
         distilled = coverage.distilled if coverage else ()
         self._counts = {name.casefold(): 0 for name in distilled}
-        self._counts |= {noun: count for noun, count in nouns.items() if count >= MIN_COUNT}
+        self._counts |= {noun: count for noun, count in nouns.items() if count >= LEAST_COUNT}
 
     def __call__(
         self, labels: Iterable[str] | Labels, background: Background | None = None

@@ -59,7 +59,7 @@ class KnownWords:
         """
         found = self.coverage.unknown(dict.fromkeys(words))
         some = found[:most]
-        candidates = self._names() if some else []
+        candidates = self.names() if some else []
         nearest: dict[str, tuple[str, ...]] = dict.fromkeys(found, ())
         if not candidates:
             return nearest
@@ -105,7 +105,7 @@ class KnownWords:
         self._checked.update(new)
         return self.warnings(new)
 
-    def _names(self) -> list[str]:
+    def names(self) -> list[str]:
         """Candidates for the nearest words, all short enough for the text encoder."""
         nouns, distilled = self.coverage.nouns, self.coverage.distilled
         frequent = [noun for noun, count in nouns.items() if count >= MIN_COUNT]

@@ -109,7 +109,7 @@ def merged_plurals(counts: Mapping[str, int]) -> Counter[str]:
     """
     merged = Counter[str]()
     for noun, count in counts.items():
-        one = singular(noun)
+        one = noun if noun.endswith("ss") else singular(noun)  # "grass" is no plural of "gras"
         merged[one if one in counts else noun] += count
     return merged
 
