@@ -185,6 +185,7 @@ def test_stored_evaluations_are_read_or_refused(tmp_path):
     names = ("weights", "fingerprint", "benchmark", "protocol", "naming", "dtype")
     values = dict.fromkeys(names, "a") | {"clusters": None, "certainty": "score"}
     values |= {"background_threshold": 0.5, "background_thresholds": {}, "background_words": []}
+    values |= {"confusion": [[1, 0], [0, 0]]}
     values |= {"deviations": [], "labels": ["dog", "cat"], "num_images": 3}
     values |= {"scores": {"miou": 0.5, "pixel_accuracy": 0.5, "iou": {"dog": 0.5, "cat": None}}}
     values |= {"boundary": {"miou": 0.5}, "oracles": [{"miou": 0.5}]}
