@@ -66,4 +66,7 @@ class GroupViTModel(fiftyone.core.models.Model):
 
 
 def _mask_from_one(result: Segmentation) -> np.ndarray:
-    return result.label_map if result.has_background else result.label_map + 1
+    if result.has_background:
+        return result.label_map
+    dtype = np.uint8 if len(result.labels) < 256 else np.uint16
+    return result.label_map.astype(dtype) + dtype(1)

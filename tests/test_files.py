@@ -91,9 +91,19 @@ def test_a_failing_write_leaves_the_old_folder(tmp_path, monkeypatch, step):
     write_folder(tmp_path / "out", "old")
     with monkeypatch.context() as patch:
         patch.setattr(f"groupvit.files.{step}", full)
+        patch.setattr(files, "_exchanged", lambda *_: False)
         with pytest.raises(InputError, match=r"/out cannot be written: No space left on device"):
             write_folder(tmp_path / "out", "new")
     assert (tmp_path / "out" / "deep" / "a.txt").read_text() == "old"
+    assert names(tmp_path) == ["out"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems cannot swap folders")
+def test_there_is_no_moment_without_a_folder(tmp_path, monkeypatch):
+    write_folder(tmp_path / "out", "old")
+    monkeypatch.setattr(files.Path, "rename", full)
+    write_folder(tmp_path / "out", "new")
+    assert (tmp_path / "out" / "deep" / "a.txt").read_text() == "new"
     assert names(tmp_path) == ["out"]
 
 

@@ -10,21 +10,31 @@ import shutil
 import struct
 import tarfile
 import time
+import warnings
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from groupvit.cli import main
+from groupvit import imaging
+from groupvit.cli import background, main
 from groupvit.config import from_values, load_toml, to_values
-from groupvit.data import index, tar_samples
+from groupvit.data import decoding, index, tar_samples
+from groupvit.data.config import DataConfig
 from groupvit.data.loader import Shards
 from groupvit.errors import InputError
 from groupvit.evaluation import compare
+from groupvit.evaluation.evaluation import summed
+from groupvit.evaluation.journal import Journal
+from groupvit.evaluation.measurement import Measurement
+from groupvit.evaluation.per_image import ImageCounts
 from groupvit.files import new_file, new_folder, read_text
 from groupvit.image_files import search
 from groupvit.model.config import GroupViTConfig, StageConfig
+from groupvit.text.background import Background
 from groupvit.text.label_file import read_lines
 from groupvit.text.prompts import parse_labels
 from groupvit.training import checkpoints, log
@@ -110,7 +120,7 @@ def refused(read, path, contents, seconds=SECONDS):
         path.write_bytes(content)
         try:
             read(path)
-        except InputError as error:
+        except (InputError, decoding.DamagedError) as error:
             messages.append(str(error))
     assert time.process_time() - begin < seconds
     assert all(len(message) < 5000 for message in messages)
@@ -175,6 +185,7 @@ def test_stored_evaluations_are_read_or_refused(tmp_path):
     names = ("weights", "fingerprint", "benchmark", "protocol", "naming", "dtype")
     values = dict.fromkeys(names, "a") | {"clusters": None, "certainty": "score"}
     values |= {"background_threshold": 0.5, "background_thresholds": {}, "background_words": []}
+    values |= {"confusion": [[1, 0], [0, 0]]}
     values |= {"deviations": [], "labels": ["dog", "cat"], "num_images": 3}
     values |= {"scores": {"miou": 0.5, "pixel_accuracy": 0.5, "iou": {"dog": 0.5, "cat": None}}}
     values |= {"boundary": {"miou": 0.5}, "oracles": [{"miou": 0.5}]}
@@ -377,3 +388,109 @@ def test_control_characters_of_names_are_escaped(tmp_path, capsys):
     error = capsys.readouterr().err
     assert "\x1b" not in error
     assert r"\x1b[31m.tar" in error
+
+
+def test_line_ends_of_names_are_escaped(tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a\nb.jpg").write_bytes(b"no image")
+    (tmp_path / "in" / "c\nd.gif").write_bytes(b"GIF")
+    assert main(["pairs", str(tmp_path / "a\nb.tar")]) == 2
+    options = ["--model=storybook", f"--out={tmp_path / 'out'}", "--labels", "dog"]
+    assert main(["segment", str(tmp_path / "in"), *options]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.startswith("groupvit: ") for line in lines] == [True] * 3
+    assert [r"a\nb" in line or r"c\nd" in line for line in lines] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["segment", "LONG", "--model=storybook", "--labels", "dog"],
+        ["segment", "examples/harbour.png", "--model=LONG", "--labels", "dog"],
+        ["segment", "examples/harbour.png", "--model=storybook", "--labels-file", "LONG"],
+        ["evaluate", "LONG", "--model=storybook"],
+        ["pairs", "LONG.tar"],
+        ["pack", "LONG", "--out", "out"],
+        ["info", "LONG"],
+    ],
+)
+def test_names_that_are_too_long_are_one_sentence(arguments, capsys):
+    for name in ("a" * 300, "a/" * 3000 + "b"):
+        assert main([argument.replace("LONG", name) for argument in arguments]) == 2
+        [line] = capsys.readouterr().err.splitlines()
+        assert line.startswith("groupvit: ")
+    with pytest.raises(InputError, match="contains NUL"):
+        imaging.read("a\0.jpg")
+
+
+def test_journals_are_read_or_refused(tmp_path):
+    counts = ImageCounts(
+        index=1,
+        name="a.jpg",
+        confusion=np.array([[0, 1, 7], [1, 1, 2]]),
+        oracles=(np.array([[1, 1, 9]]),),
+        groups_used=(3,),
+        best_group_iou=((0.5,),),
+        boundary=np.array([[0, 1, 2]]),
+    )
+    measurement = Measurement(
+        weights="a",
+        fingerprint="b",
+        benchmark="c",
+        protocol="ours",
+        deviations=(),
+        naming="levels",
+        clusters=None,
+        labels=("dog",),
+        background=Background(threshold=0.5),
+        certainty="score",
+        dtype="float32",
+    )
+    first = json.dumps(measurement.to_values() | {"data": "d"})
+
+    def read(path):
+        with Journal(path.parent, measurement, "d") as journal:
+            for one in journal.done:
+                summed([one], ("background", "dog"), measurement, seconds=1.0, num_timed=1)
+
+    with Journal(tmp_path, measurement, "d") as journal:
+        journal.add(counts)
+        path = next(tmp_path.glob("*.jsonl"))
+    whole = path.read_bytes()
+    assert whole.startswith(first.encode())
+    contents = [
+        first.encode() + b"\n" + line.replace(b"\n", b"") + b"\n"
+        for line in json_mutations(json.dumps(counts.to_values()), 8, 400)
+    ]
+    assert refused(read, path, [*contents, *mutations(whole, 9, 100)]) > 150
+
+
+def test_background_files_are_read_or_refused(tmp_path):
+    values = {"threshold": 0.5, "thresholds": {"dog": 0.4}, "certainty": "score", "miou": None}
+    contents = json_mutations(json.dumps(values), 10, 400)
+    assert refused(background.read, tmp_path / "a.json", contents) > 100
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_headers_of_images_are_read_or_refused(tmp_path, kind):
+    file = io.BytesIO()
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(pixels).save(file, kind, exif=exif)
+    data = file.getvalue()
+    rng = random.Random(11)
+    contents = list(mutations(data, 12, 100))
+    for _ in range(200):
+        changed = bytearray(data)
+        for _ in range(rng.choice((1, 1, 3))):
+            changed[rng.randrange(min(200, len(changed)))] = rng.randrange(256)
+        contents.append(bytes(changed))
+
+    def read(path):
+        with warnings.catch_warnings(action="ignore", category=imaging.IncompleteImageWarning):
+            imaging.read(path)
+            imaging.file_orientation(path)
+            decoding.decode(path.read_bytes(), DataConfig(), random.Random(0), image_size=16)
+
+    assert refused(read, tmp_path / "a", contents) > 20

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
 from groupvit import imaging
+from groupvit.data import decoding
 from groupvit.data.config import DataConfig
 from groupvit.data.decoding import DamagedError, decode
 from groupvit.errors import InputError
@@ -56,7 +57,7 @@ def test_large_metadata_leave_an_image_whole(tmp_path, name):
     np.testing.assert_array_equal(imaging.decode(data, name="a"), smooth())
     (tmp_path / "a.png").write_bytes(data)
     np.testing.assert_array_equal(imaging.read(tmp_path / "a.png"), smooth())
-    assert decode(data, DataConfig(), random.Random(0), image_size=16).shape == (16, 16, 3)
+    assert decode(data, DataConfig(), random.Random(0), image_size=16).pixels.shape == (16, 16, 3)
     mask = smooth()[..., 0]
     (tmp_path / "mask.png").write_bytes(encoded(mask, "PNG", **metadata(name)))
     read = read_mask(Pair(tmp_path / "a.png", tmp_path / "mask.png"), mask.shape)
@@ -82,6 +83,21 @@ def test_a_jpeg_without_its_last_bytes_is_read_and_reported(lacking, progressive
     np.testing.assert_array_equal(read[:456], whole[:456])
     with pytest.raises(InputError, match=r"a\.jpg is damaged"):
         imaging.decode(data[: len(data) // 2], name="a.jpg")
+    np.testing.assert_array_equal(decoding.read_whole(data[:-lacking]), read)
+    with pytest.raises(DamagedError):
+        decoding.read_whole(data[: len(data) // 2])
+
+
+def test_training_reads_a_jpeg_without_its_last_bytes_as_the_whole_one():
+    pixels = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
+    data = encoded(pixels, "JPEG")
+    for seed in range(4):  # some crops are decoded at reduced size
+        whole, lacking = (
+            decode(part, DataConfig(), random.Random(seed), image_size=16)
+            for part in (data, data[:-2])
+        )
+        np.testing.assert_array_equal(lacking.pixels, whole.pixels)
+        assert (whole.is_complete, lacking.is_complete) == (True, False)
 
 
 def test_images_that_no_program_writes_are_refused_in_a_sentence():

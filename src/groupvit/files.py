@@ -4,6 +4,7 @@ Whatever fails in between, the place holds the old content or the new, never a p
 """
 
 import codecs
+import ctypes
 import errno
 import glob
 import os
@@ -141,6 +142,8 @@ def replace(new: Path, path: Path) -> None:
         new.replace(path)
     elif not path.is_dir():
         new.rename(path)
+    elif _exchanged(new, path):
+        _delete(new)
     else:  # a folder that holds something cannot be renamed over
         old = new.with_name(new.name + _OLD)
         path.rename(old)
@@ -151,6 +154,22 @@ def replace(new: Path, path: Path) -> None:
             raise
         _delete(old)
     flush(path.parent)
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Swap two folders in one step, so that a killed process leaves one of them at `other`.
+
+    Returns:
+        False where the system or the file system cannot.
+    """
+    exchange = None if os.name != "posix" else getattr(ctypes.CDLL(None), "renameat2", None)
+    if exchange is None or one.is_symlink() or other.is_symlink():
+        return False
+    return bool(exchange(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _RENAME_EXCHANGE) == 0)
+
+
+_HERE, _RENAME_EXCHANGE = -100, 2
+"""Values of Linux: paths are relative to the working folder; swap."""
 
 
 def flush(path: Path) -> None:
@@ -165,17 +184,24 @@ def flush(path: Path) -> None:
         os.close(descriptor)
 
 
+def set_aside(path: Path) -> Path:
+    """Rename a folder to a hidden name beside it, and return that; a link stays as it is.
+
+    Raises:
+        OSError: It cannot be renamed.
+    """
+    place = path.resolve()  # the folder itself, if `path` is a link
+    remove_leftovers(place.parent, place.name)
+    return place.rename(_beside(place))
+
+
 def remove_folder(path: Path) -> None:
     """Delete a folder, of which a killed process leaves all or nothing under its name.
 
     Raises:
         OSError: It cannot be renamed or deleted.
     """
-    place = path.resolve()  # the folder itself, if `path` is a link
-    remove_leftovers(place.parent, place.name)
-    beside = _beside(place)
-    place.rename(beside)
-    shutil.rmtree(beside)
+    shutil.rmtree(set_aside(path))
 
 
 def remove_leftovers(folder: Path, name: str | None = None) -> None:

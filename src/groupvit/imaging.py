@@ -30,7 +30,7 @@ MAX_SIDE = 1_000_000
 # All that Pillow's three decoders raise on damaged data.
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, LookupError, struct.error, zlib.error)
 
-_TRUNCATED = "truncated"
+TRUNCATED = "truncated"
 """Word in Pillow's messages about files that lack bytes."""
 
 # `warnings.catch_warnings` acts on the whole process: one thread at a time.
@@ -96,6 +96,16 @@ def decode(
     return _from_stream(io.BytesIO(data), name, max_pixels)
 
 
+def num_pixels(data: bytes, *, name: str) -> int:
+    """Number of pixels of an image file by its header; see `decode`.
+
+    Raises:
+        InputError: It is in another format, or its header is damaged.
+    """
+    with _open(png.without_metadata(io.BytesIO(data)), name) as image:
+        return image.width * image.height
+
+
 def file_orientation(path: Path) -> int:
     """EXIF orientation of an image file, 1 to 8; 1 for a file that is no image."""
     try:
@@ -140,6 +150,8 @@ def _from_array(array: np.ndarray) -> UInt8[np.ndarray, "height width 3"]:
 
 def _from_file(given: str | Path) -> UInt8[np.ndarray, "height width 3"]:
     path = Path(given)
+    if "\0" in str(given):
+        raise InputError(f"the name {str(given)!r:.200} contains NUL; give another")
     try:
         if path.is_dir():
             raise InputError(f"{path} is a folder; name an image in it")
@@ -171,7 +183,7 @@ def _from_stream(
         try:
             return _from_image(image, name)
         except InputError as error:
-            whole = jpeg.completed(file) if _TRUNCATED in str(error) else None
+            whole = jpeg.completed(file) if TRUNCATED in str(error) else None
             if whole is None:
                 raise
     warnings.warn(

@@ -20,7 +20,8 @@ WHOLE = {
 
 def decoded(data, *, image_size=16, seed=0, **settings):
     config = DataConfig(**settings)
-    return decode(data, config, random.Random(seed), image_size=image_size).astype(int)
+    found = decode(data, config, random.Random(seed), image_size=image_size)
+    return found.pixels.astype(int)
 
 
 def boxes(width, height, number=500, **settings):

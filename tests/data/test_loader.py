@@ -186,6 +186,15 @@ def test_a_damaged_sample_is_replaced_by_the_next_and_counted(tmp_path):
         assert same(data[step], batches(settings(str(path), batch_size=8))[step])
 
 
+def test_an_image_without_its_last_bytes_is_read_and_counted(tmp_path):
+    parts = [sample(number) for number in range(8)]
+    parts[3][0] = ("000003.jpg", parts[3][0][1][:-2])
+    path = write_tar(tmp_path / "a.tar", [part for pair in parts for part in pair])
+    data = batches(settings(str(path), batch_size=8))
+    assert sorted(numbers(data[0])) == list(range(8))
+    assert data[0].damaged == 1
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("num_workers", [0, 1])
 def test_a_lost_shard_ends_the_run_in_one_sentence(tmp_path, num_workers):

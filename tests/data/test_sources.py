@@ -141,8 +141,27 @@ def test_coco_cannot_reach_out_of_its_folder(folder, name):
         coco(folder, images=images)
 
 
+def test_annotations_of_unknown_images_are_left_out(folder):
+    notes = [{"image_id": 3, "caption": "a cat"}, {"image_id": 99, "caption": "a dog"}]
+    coco(folder, annotations=notes)
+    path = folder / "coco.json"
+    found = from_coco(path, folder)
+    assert found.pairs == [Pair(folder / "a.png", ("a cat",))]
+    assert found.read == {"images": 2, "annotations": 2}
+    assert found.left_out == [
+        LeftOut(f"{path}, image_id 99", "annotation of an unknown image"),
+        LeftOut(str(folder / "b.jpg"), "image without an annotation"),
+    ]
+
+
 @pytest.mark.parametrize(
-    "values", [{"annotations": [{"id": 1}]}, {"images": 3}, {"annotations": [{"image_id": 99}]}]
+    "values",
+    [
+        {"annotations": [{"id": 1}]},
+        {"images": 3},
+        {"annotations": [{"image_id": 99}]},
+        {"annotations": [{"image_id": [], "caption": "a dog"}]},
+    ],
 )
 def test_other_json_files_are_refused(folder, values):
     with pytest.raises(InputError, match=r"coco\.json is no COCO caption file; it should have"):
@@ -199,6 +218,28 @@ def test_commas_without_quotation_marks_belong_to_the_caption(folder):
     assert captions(written(folder, "t.csv", content)) == expected
     content = "caption,image\na dog, a cat, and grass,0.jpg\n"
     assert captions(written(folder, "t.csv", content)) == {"0.jpg": expected["0.jpg"]}
+
+
+def test_semicolons_may_separate_columns(folder):
+    content = 'id;image;caption\n1;b.jpg;a dog, red\n2;a.png;"a cat; the cat"\n'
+    assert captions(written(folder, "t.csv", content)) == {
+        "b.jpg": ["a dog, red"],
+        "a.png": ["a cat; the cat"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("b.jpg;a dog, red\n", {"b.jpg": ["a dog, red"]}),
+        ("a;b.jpg,a dog\n", {"a;b.jpg": ["a dog"]}),
+        ("b.jpg,a dog; red\n", {"b.jpg": ["a dog; red"]}),
+    ],
+)
+def test_the_first_line_of_a_file_of_captions_has_its_delimiter(folder, content, expected):
+    (folder / "captions.csv").write_text(content, encoding="utf-8")
+    found = captions(from_folder(folder))
+    assert {name: texts for name, texts in found.items() if texts} == expected
 
 
 def test_rows_with_other_numbers_of_cells_are_left_out_with_the_reason(folder):

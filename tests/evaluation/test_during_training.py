@@ -18,7 +18,8 @@ def model(lively_model):
 
 
 def quick(model, folder, limit=2):
-    return quick_scores(model, folder, inference=DEFAULT_INFERENCE, limit=limit, device="cpu")
+    benchmark = read_folder(folder)
+    return quick_scores(model, benchmark, inference=DEFAULT_INFERENCE, limit=limit, device="cpu")
 
 
 def test_it_gives_the_scores_of_an_evaluation(model, book):

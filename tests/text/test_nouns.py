@@ -42,7 +42,7 @@ def test_a_caption_without_nouns_gives_none(finder, caption):
 
 
 @pytest.mark.parametrize(
-    "caption", ["dog,cat,bird", "dog;cat; bird", "dog, cat,bird", "Dog,cat,bird."]
+    "caption", ["dog,cat,bird", "dog;cat; bird", "dog, cat,bird", "Dog,cat,bird.", "dog/cat/bird!"]
 )
 def test_a_list_without_spaces_has_its_nouns(finder, caption):
     assert finder.find(caption) == ["dog", "cat", "bird"]
@@ -56,6 +56,8 @@ def test_a_list_without_spaces_has_its_nouns(finder, caption):
         ("fish &amp;amp; a dog", ["fish", "dog"]),
         ("a caf&eacute; &lt;3", ["café"]),
         ("1,000 dogs", ["dogs"]),
+        ("a dog/cat on grass", ["dog", "cat", "grass"]),
+        ("a dog, see http://web/dog/cat", ["dog"]),
     ],
 )
 def test_html_entities_are_no_nouns(finder, caption, nouns):

@@ -233,6 +233,17 @@ def test_fresh_deletes_the_run(run, config, save):
     run.prepare(replace(config, seed=9), fresh=True)
     assert run.latest() is None
     assert steps(run) == []
+    run.begin()
+    assert list(run.path.parent.glob(".*")) == []
+
+
+def test_fresh_that_is_refused_puts_the_run_back(run, config, save):
+    save(3)
+    run.prepare(replace(config, seed=9), fresh=True)
+    run.withdraw()
+    assert run.latest() == run.path / "step-000003"
+    assert run.settings() == config
+    assert list(run.path.parent.glob(".*")) == []
 
 
 def test_a_run_killed_before_it_began_can_begin(config):
@@ -245,17 +256,19 @@ def test_a_run_killed_before_it_began_can_begin(config):
 def test_fresh_that_was_killed_can_be_repeated(run, config, save, monkeypatch):
     save(3)
 
-    def killed(path):
+    def killed(path, **_):
         (path / "config.json").unlink()
         raise KeyboardInterrupt
 
     monkeypatch.setattr(files.shutil, "rmtree", killed)
+    run.prepare(config, fresh=True)
     with pytest.raises(KeyboardInterrupt):
-        run.prepare(config, fresh=True)
+        run.begin()
     monkeypatch.undo()
     run.prepare(config, fresh=True)
     assert [path.name for path in run.path.iterdir()] == ["config.json"]
     run.prepare(config, fresh=True)
+    run.begin()
     assert list(run.path.parent.glob(".partial-*")) == []
 
 
@@ -264,6 +277,7 @@ def test_fresh_keeps_a_link_to_another_disk(run, config, save, tmp_path):
     run.path.rename(tmp_path / "disk")
     run.path.symlink_to(tmp_path / "disk")
     run.prepare(config, fresh=True)
+    run.begin()
     assert run.settings() == config
     assert run.latest() is None
     assert not (tmp_path / "disk" / "step-000003").exists()

@@ -199,6 +199,27 @@ def test_scores_stand_in_the_line_of_their_step(config, scenes):
 def test_a_folder_that_is_no_benchmark_is_refused_before_the_first_step(config, tmp_path):
     with pytest.raises(InputError, match="nowhere"):
         train(replace(config, evaluate_folder=str(tmp_path / "nowhere")))
+
+
+@pytest.mark.parametrize(
+    "mistake", [{"start": "nowhere"}, {"evaluate_folder": "nowhere"}, {"data": "nowhere.tar"}]
+)
+def test_fresh_keeps_the_old_run_if_the_new_one_is_refused(config, mistake):
+    train(config)
+    before = {path: path.stat().st_mtime_ns for path in Path(config.out).rglob("*")}
+    if "data" in mistake:
+        mistake = {"data": replace(config.data, shards=(mistake["data"],))}
+    with pytest.raises(InputError, match="nowhere"):
+        train(replace(config, **mistake), fresh=True)
+    assert {path: path.stat().st_mtime_ns for path in Path(config.out).rglob("*")} == before
+
+
+def test_binary_masks_are_refused_before_the_first_step(config, scenes):
+    for mask in Path(scenes, "masks").iterdir():
+        Image.fromarray(255 * np.array(Image.open(mask))).save(mask)
+    with pytest.raises(InputError, match=r"--mask-values 0=background 255=dog"):
+        train(replace(config, evaluate_folder=scenes))
+    assert not Path(config.out).exists()
     assert not (Path(config.out) / "log.jsonl").exists()
 
 

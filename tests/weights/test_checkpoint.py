@@ -196,6 +196,7 @@ def fail(*_, **__):
 def test_a_failing_write_leaves_the_old_folder_whole(folder, tiny_model, monkeypatch, step):
     before = contents(folder)
     monkeypatch.setattr(f"groupvit.weights.checkpoint.{step}", fail)
+    monkeypatch.setattr("groupvit.files._exchanged", lambda *_: False)
     with pytest.raises(InputError, match=r"cannot be written: .*No space left"):
         checkpoint.save(folder, tiny_model, ORIGIN, overwrite=True)
     monkeypatch.undo()
@@ -211,6 +212,7 @@ def test_a_failing_last_rename_puts_the_old_folder_back(folder, tiny_model, monk
         return fail() if is_new else rename(self, target)
 
     monkeypatch.setattr("groupvit.weights.checkpoint.Path.rename", only_the_old_moves)
+    monkeypatch.setattr("groupvit.files._exchanged", lambda *_: False)
     with pytest.raises(InputError, match="cannot be written"):
         checkpoint.save(folder, tiny_model, ORIGIN, overwrite=True)
     monkeypatch.undo()

@@ -17,6 +17,7 @@ from jaxtyping import Float, Float64, Int64
 
 from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.benchmark import Benchmark
+from groupvit.evaluation.benchmarks.mask_survey import checked
 from groupvit.evaluation.measurement import prescribed_labels
 from groupvit.evaluation.scores import IGNORED
 from groupvit.progress import OnProgress
@@ -65,13 +66,15 @@ def calibrate(
         on_progress: Called after every image.
 
     Raises:
-        InputError: The benchmark has no background, or an image or mask cannot be used.
+        InputError: The benchmark has no background, an image or mask cannot be used, or the masks
+            of a folder seem to be of another kind.
     """
     if not benchmark.has_background:
         raise InputError(
             f"the classes of {benchmark.name} begin with no background, so that there is nothing "
             "to calibrate"
         )
+    checked(benchmark)
     labels = segmenter.parse(prescribed_labels(benchmark, segmenter.protocol))
     # Pixels by class of the mask (the background first), best label, and bin of its certainty.
     count = len(labels.names)

@@ -24,12 +24,12 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
-from groupvit import imaging
-from groupvit.data.decoding import DamagedError, opened
+from groupvit.data.decoding import DamagedError, read_whole
 from groupvit.data.index import Shard
 from groupvit.data.shards import Shards
 from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.benchmark import Benchmark, Sample
+from groupvit.evaluation.benchmarks.mask_survey import checked
 from groupvit.evaluation.measurement import prescribed_labels
 from groupvit.evaluation.scores import IGNORED
 from groupvit.model.groupvit import GroupViT
@@ -87,13 +87,15 @@ def learn_from_masks(
         on_progress: Called after every image.
 
     Raises:
-        InputError: The benchmark has no background, or an image or mask cannot be used.
+        InputError: The benchmark has no background, an image or mask cannot be used, or the masks
+            of a folder seem to be of another kind.
     """
     if not benchmark.has_background:
         raise InputError(
             f"the classes of {benchmark.name} begin with no background, so that there is nothing "
             "to learn"
         )
+    checked(benchmark)
     labels = segmenter.parse(prescribed_labels(benchmark, segmenter.protocol))
     words = segmenter.embed_words(labels.words)
     found: list[Examples] = []
@@ -266,8 +268,7 @@ def _nouns(
 def _grouped(segmenter: Segmenter, read: Callable[[], bytes]) -> list[GroupedImage]:
     """Groups of an image; an empty list if it is damaged."""
     try:
-        with opened(read()) as image:
-            pixels = imaging.read(image)
+        pixels = read_whole(read())
     except DamagedError:
         return []
     return segmenter.group([pixels])

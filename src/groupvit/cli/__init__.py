@@ -6,6 +6,7 @@ the command's function. Loading torch takes 1.3 s of CPU time, and neither `grou
 (0.2 s) nor a mistyped option should wait for it.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -18,7 +19,7 @@ from types import FrameType
 from typing import Any
 
 from groupvit.cli.arguments import refuse_swallowed
-from groupvit.cli.streams import is_closed, silence
+from groupvit.cli.streams import escaped, is_closed, silence
 from groupvit.errors import InputError, suggestion
 from groupvit.version import VERSION
 
@@ -86,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _show_warning(message: Warning | str, *_: object) -> None:
-    sys.stderr.write(f"{_program()}: {message}\n")
+    sys.stderr.write(f"{_program()}: {escaped(str(message))}\n")
 
 
 def _answer(given: Sequence[str]) -> int:
@@ -100,7 +101,15 @@ def _answer(given: Sequence[str]) -> int:
         with _termination_raised():
             return _run(given[0], given[1:])
     except InputError as error:
-        sys.stderr.write(f"{_program()}: {_escaped(str(error))}\n")
+        sys.stderr.write(f"{_program()}: {escaped(str(error))}\n")
+        return MISTAKE
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        name = escaped(f"{error.filename!s:.80}")
+        sys.stderr.write(
+            f"{_program()}: {name}... is too long for the name of a file; shorten it\n"
+        )
         return MISTAKE
     except KeyboardInterrupt as interrupt:
         sys.stderr.write("groupvit: interrupted; files written so far are kept\n")
@@ -173,14 +182,6 @@ def _function(command: str, options: Sequence[str]) -> Callable[..., int]:
 
 def _module(name: str) -> Any:
     return import_module(f"groupvit.cli.{name}")
-
-
-def _escaped(message: str) -> str:
-    """Message whose control characters, as names of files can hold them, are escaped."""
-    return "".join(
-        character if character.isprintable() or character == "\n" else repr(character)[1:-1]
-        for character in message
-    )
 
 
 def _program() -> str:

@@ -12,6 +12,7 @@ from groupvit.progress import counted
 
 if TYPE_CHECKING:
     from groupvit.evaluation.benchmarks.benchmark import Benchmark
+    from groupvit.evaluation.benchmarks.files import Orientation
 
 ROOT = Path("data")
 """Default folder of published benchmarks."""
@@ -53,6 +54,7 @@ def open_benchmark(
     parts: tuple[Path | None, Path | None, Path | None],
     num_scenes: int,
     mask_values: Sequence[str] = (),
+    mask_orientation: "Orientation | None" = None,
     *,
     for_calibration: bool = False,
 ) -> "Benchmark":
@@ -64,6 +66,7 @@ def open_benchmark(
         parts: Folders of images and of masks, and file of classes, in place of a name.
         num_scenes: Number of drawn scenes of the storybook.
         mask_values: Classes of the values of masks, for a folder.
+        mask_orientation: Orientation of masks, for a folder.
         for_calibration: Draw other scenes than those of evaluations.
 
     Raises:
@@ -74,11 +77,19 @@ def open_benchmark(
 
     images, masks, classes = parts
     if images and masks and classes and not name:
-        return read_parts(images, masks, classes, name=str(images), mask_values=mask_values)
+        return read_parts(
+            images,
+            masks,
+            classes,
+            name=str(images),
+            mask_values=mask_values,
+            mask_orientation=mask_orientation,
+        )
     if any(parts):
         raise InputError("--images, --masks and --classes belong together, and replace BENCHMARK")
-    if mask_values and name in (*PUBLISHED, *DRAWN):
-        raise InputError(f"--mask-values is for your own masks; those of {name} are known")
+    if (mask_values or mask_orientation) and name in (*PUBLISHED, *DRAWN):
+        option = "--mask-values" if mask_values else "--mask-orientation"
+        raise InputError(f"{option} is for your own masks; those of {name} are known")
     if name in PUBLISHED:
         return PUBLISHED[name].open(root)
     if name in DRAWN:
@@ -91,7 +102,7 @@ def open_benchmark(
     if not Path(name).is_dir():
         keys = ", ".join((*PUBLISHED, *DRAWN))
         raise InputError(f"no folder {name}, and no benchmark of that name; known are {keys}")
-    return read_folder(name, mask_values=mask_values)
+    return read_folder(name, mask_values=mask_values, mask_orientation=mask_orientation)
 
 
 def check_masks(benchmark: "Benchmark") -> str:
@@ -100,12 +111,8 @@ def check_masks(benchmark: "Benchmark") -> str:
     Raises:
         InputError: A mask cannot be used, a value has no class, or 255 seems to be a class.
     """
-    from groupvit.evaluation.benchmarks.files import Files
-    from groupvit.evaluation.benchmarks.mask_survey import survey
+    from groupvit.evaluation.benchmarks.mask_survey import checked
 
-    if not isinstance(benchmark, Files) or benchmark.key:
-        return ""
     with counted("masks") as progress:
-        found = survey(benchmark, on_progress=progress)
-    found.check()
-    return str(found)
+        found = checked(benchmark, on_progress=progress)
+    return str(found or "")

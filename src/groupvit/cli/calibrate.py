@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 from rich.console import Console
@@ -39,6 +39,7 @@ def calibrate(
     labels: Words = (),
     root: Path = ROOT,
     mask_values: Words = (),
+    mask_orientation: Literal["upright", "file"] | None = None,
     scenes: int = 40,
     out: Path | None = None,
     save_model: Path | None = None,
@@ -61,6 +62,9 @@ def calibrate(
         mask_values: Classes of the values in the masks of a folder, where they are not line
             numbers: 0=background 255=tree, ranges such as 1-20=cat (the classes from cat on),
             colors such as ff0000=tree, voc (the colors of PASCAL VOC), and 0=ignored.
+        mask_orientation: Orientation of the masks of a folder whose images have an EXIF
+            orientation, where their size does not show it: upright, as drawn on the image as seen,
+            or file, as drawn on the pixels as stored.
         scenes: Number of drawn scenes of storybook-things, none of which groupvit evaluate uses.
         out: JSON file for the thresholds, for --background-file of groupvit segment and evaluate;
             background.json unless the model is saved.
@@ -84,7 +88,13 @@ def calibrate(
         images = images_of([source])
     else:
         benchmark = open_benchmark(
-            source, root, (None, None, None), scenes, mask_values, for_calibration=True
+            source,
+            root,
+            (None, None, None),
+            scenes,
+            mask_values,
+            mask_orientation,
+            for_calibration=True,
         )
         masks_line = check_masks(benchmark)
     load = partial(options.segmenter, benchmark="" if labels else benchmark.key)

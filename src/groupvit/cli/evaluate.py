@@ -31,6 +31,7 @@ def evaluate(
     masks: Path | None = None,
     classes: Path | None = None,
     mask_values: Words = (),
+    mask_orientation: Literal["upright", "file"] | None = None,
     scenes: int = 500,
     limit: int | None = None,
     clusters: Literal["pixels", "kmeans", "mean-shift", "spectral"] | None = None,
@@ -66,6 +67,9 @@ def evaluate(
         mask_values: Classes of the values in the masks of a folder, where they are not line
             numbers: 0=background 255=tree, ranges such as 1-20=cat (the classes from cat on),
             colors such as ff0000=tree, voc (the colors of PASCAL VOC), and 0=ignored.
+        mask_orientation: Orientation of the masks of a folder whose images have an EXIF
+            orientation, where their size does not show it: upright, as drawn on the image as seen,
+            or file, as drawn on the pixels as stored.
         scenes: Number of drawn scenes of the storybook.
         limit: Maximum number of images, the first ones.
         clusters: Cluster patch embeddings in place of the learned groups (baselines of the paper's
@@ -95,7 +99,9 @@ def evaluate(
         raise InputError("--floors and --no-floors exclude each other; give one of them")
     if shown < 0:
         raise InputError(f"--shown is {shown}; give at least 0")
-    opened = open_benchmark(benchmark, root, (images, masks, classes), scenes, mask_values)
+    opened = open_benchmark(
+        benchmark, root, (images, masks, classes), scenes, mask_values, mask_orientation
+    )
     few = min(limit or len(opened), len(opened)) <= MOST_IMAGES
     clustering = Clustering(method=clusters, num_groups=num_clusters) if clusters else None
     background = BackgroundOptions(background_threshold, file=background_file)

@@ -13,6 +13,7 @@ from groupvit.cli.background import BackgroundOptions
 from groupvit.cli.inputs import report_skipped
 from groupvit.cli.models import load_model, warn_of_unknown_words
 from groupvit.cli.options import ModelOptions
+from groupvit.cli.streams import escaped
 from groupvit.formats import Format
 from groupvit.progress import counted
 from groupvit.segmentation.folder import Outputs, Report, segment_files
@@ -62,7 +63,7 @@ def segment_images(
     report_skipped(outputs.skipped)
     for path, reason in report.failed.items():
         shown = "" if str(path) in reason else f"{path}: "
-        sys.stderr.write(f"groupvit: {shown}{reason}\n")
+        sys.stderr.write(f"groupvit: {escaped(shown + reason)}\n")
     if not report.failed:
         return 0
     return SOME_FAILED if report.num_done else ALL_FAILED

@@ -4,6 +4,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from groupvit.cli.streams import escaped
+
 
 def images_of(paths: Sequence[str | Path]) -> list[Path]:
     """Images that files, folders and patterns stand for; see `image_files.search`."""
@@ -17,4 +19,4 @@ def images_of(paths: Sequence[str | Path]) -> list[Path]:
 def report_skipped(description: str) -> None:
     """Print what was skipped on stderr, if there is anything."""
     if description:
-        sys.stderr.write(f"groupvit: {description}\n")
+        sys.stderr.write(f"groupvit: {escaped(description)}\n")

@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 from rich.console import Console
@@ -33,6 +33,7 @@ def learn_background(
     pairs: int = 500,
     root: Path = ROOT,
     mask_values: Words = (),
+    mask_orientation: Literal["upright", "file"] | None = None,
     scenes: int = 40,
     overwrite: Flag = False,
 ) -> int:
@@ -52,6 +53,9 @@ def learn_background(
         mask_values: Classes of the values in the masks of a folder, where they are not line
             numbers: 0=background 255=tree, ranges such as 1-20=cat (the classes from cat on),
             colors such as ff0000=tree, voc (the colors of PASCAL VOC), and 0=ignored.
+        mask_orientation: Orientation of the masks of a folder whose images have an EXIF
+            orientation, where their size does not show it: upright, as drawn on the image as seen,
+            or file, as drawn on the pixels as stored.
         scenes: Number of drawn scenes of storybook-things, none of which groupvit evaluate uses.
         overwrite: Replace an existing folder.
     """
@@ -66,7 +70,13 @@ def learn_background(
         segmenter, found = _from_captions(source, options, console, pairs)
     else:
         benchmark = open_benchmark(
-            source, root, (None, None, None), scenes, mask_values, for_calibration=True
+            source,
+            root,
+            (None, None, None),
+            scenes,
+            mask_values,
+            mask_orientation,
+            for_calibration=True,
         )
         masks_line = check_masks(benchmark)
         segmenter, found = _from_masks(benchmark, options, console)

@@ -1,9 +1,16 @@
-"""Standard output that is read by a program which may end first: `groupvit recipes | head -1`."""
+"""Standard streams: messages on one line, and readers that end first: `groupvit recipes | head`."""
 
 import os
 import select
 import sys
 from typing import TextIO
+
+
+def escaped(message: str) -> str:
+    """Message on one line; control characters, as names of files can hold them, are escaped."""
+    return "".join(
+        character if character.isprintable() else repr(character)[1:-1] for character in message
+    )
 
 
 def is_closed(stream: TextIO) -> bool:

@@ -48,7 +48,7 @@ class Batch(NamedTuple):
     """Ids of the distinct nouns of the caption, or of all captions of the image, at most 16, padded
     with 0, which is no noun."""
     damaged: int
-    """Number of samples of this batch that could not be read and were replaced."""
+    """Number of samples that were replaced, as they could not be read, or lack their last bytes."""
     noun_log_prior: Float[Tensor, "batch prompt"] | None = None
     """Logarithm of the share of images that name each prompt's noun; that of a single image where
     the caption replaces a prompt. None unless nouns are counted, see `DataConfig.nouns_of`."""

@@ -16,7 +16,7 @@ from PIL import ExifTags, Image
 
 from groupvit import jpeg, png
 from groupvit.data.config import DataConfig
-from groupvit.imaging import FORMATS, MAX_PIXELS, read
+from groupvit.imaging import FORMATS, MAX_PIXELS, TRUNCATED, read
 
 TRIES = 10
 """Boxes drawn for a crop; if none fits, it is in the center, as in torchvision."""
@@ -73,17 +73,57 @@ def opened(data: bytes) -> Iterator[Image.Image]:
         raise DamagedError(str(error)) from error
 
 
+class Decoded(NamedTuple):
+    """A crop of an image."""
+
+    pixels: UInt8[np.ndarray, "height width 3"]
+    """RGB, 0 to 255."""
+    is_complete: bool
+    """False for a JPEG that lacks its last bytes."""
+
+
 def decode(
     data: bytes, config: DataConfig, generator: random.Random, *, image_size: int
-) -> UInt8[np.ndarray, "height width 3"]:
+) -> Decoded:
     """A random crop of an encoded image, resized to a square of this size: RGB, 0 to 255.
 
     EXIF orientation is applied and transparent pixels are white, as in `groupvit.imaging.read`,
-    which prepares images for inference.
+    which prepares images for inference. A JPEG that lacks its last bytes is read as there.
 
     Raises:
         DamagedError: It is no JPEG, PNG or WebP image, is damaged or has too many pixels.
     """
+    state = generator.getstate()
+    try:
+        return Decoded(_crop(data, config, generator, image_size), is_complete=True)
+    except DamagedError as error:
+        whole = jpeg.completed(io.BytesIO(data)) if TRUNCATED in str(error) else None
+        if whole is None:
+            raise
+    generator.setstate(state)
+    return Decoded(_crop(whole[0].read(), config, generator, image_size), is_complete=False)
+
+
+def read_whole(data: bytes) -> UInt8[np.ndarray, "height width 3"]:
+    """An encoded image, as `groupvit.imaging.read` reads a file, without its warning.
+
+    Raises:
+        DamagedError: As `decode` does.
+    """
+    try:
+        with opened(data) as image:
+            return read(image)
+    except DamagedError as error:
+        whole = jpeg.completed(io.BytesIO(data)) if TRUNCATED in str(error) else None
+        if whole is None:
+            raise
+    with opened(whole[0].read()) as image:
+        return read(image)
+
+
+def _crop(
+    data: bytes, config: DataConfig, generator: random.Random, image_size: int
+) -> UInt8[np.ndarray, "height width 3"]:
     with opened(data) as image:
         plain = image.mode in ("RGB", "L") and not image.has_transparency_data
         plain = plain and _is_upright(image)

@@ -157,7 +157,7 @@ def _crops(source: _Source, sample: int) -> Crops:
     crops = []
     for _ in range(config.cached_crops):
         try:
-            crop = decode(data, config, generator, image_size=source.image_size)
+            crop = decode(data, config, generator, image_size=source.image_size).pixels
         except DamagedError:
             return None
         flipped = config.augmentation.flip and generator.random() < 0.5

@@ -48,6 +48,6 @@ def _crops(
             generator = random.Random(f"first/{number}/{sample}")
             try:
                 data = readers.reader(number).image(sample)
-                yield decode(data, config, generator, image_size=image_size)
+                yield decode(data, config, generator, image_size=image_size).pixels
             except DamagedError:
                 continue

@@ -42,8 +42,8 @@ class _Sample(NamedTuple):
     texts: captions.Texts
     names: DrawnNames | None
     """Prompts of class names; None: none are drawn."""
-    replaced: bool
-    """True if another sample was damaged."""
+    is_damaged: bool
+    """True if it lacks its last bytes, or replaces a sample that cannot be read."""
 
 
 class Batches:
@@ -152,7 +152,7 @@ class Batches:
             prompt_nouns.append(read.texts.prompt_nouns)
             caption_nouns.append(read.texts.caption_nouns)
             log_priors.append(read.texts.log_priors)
-            damaged += read.replaced
+            damaged += read.is_damaged
         tokens = self._tokenizer(texts, context_length=self._context_length)
         pixels = np.empty((size, 0, 0, 3), dtype=np.uint8) if self._cache else crops
         return Batch(
@@ -185,7 +185,7 @@ class Batches:
         for tried in range(MOST_DAMAGED):
             candidate = (sample + tried) % number
             try:
-                crop = self._crop(shard, candidate, generator)
+                crop, is_complete = self._crop(shard, candidate, generator)
             except DamagedError as error:
                 reason = str(error)
                 continue
@@ -198,7 +198,8 @@ class Batches:
                 of_image=self._of_image,
             )
             names = self._draw_names(crop, generator)
-            return _Sample(crop, texts, names, replaced=candidate != sample)
+            is_damaged = candidate != sample or not is_complete
+            return _Sample(crop, texts, names, is_damaged=is_damaged)
         raise InputError(
             f"{path}: {MOST_DAMAGED} images in a row cannot be decoded ({reason}); "
             "get a whole copy of this shard, or leave it out (with --changed data.shards)"
@@ -215,10 +216,11 @@ class Batches:
             generator=generator,
         )
 
-    def _crop(self, shard: int, sample: int, generator: random.Random) -> _Crop:
-        """A random crop of a sample, or one of its stored crops."""
+    def _crop(self, shard: int, sample: int, generator: random.Random) -> tuple[_Crop, bool]:
+        """A random crop of a sample, or one of its stored crops; True if the file is complete."""
         if self._cache is not None:
-            return self._cache.record(shard, sample, generator.randrange(self._config.cached_crops))
+            number = generator.randrange(self._config.cached_crops)
+            return self._cache.record(shard, sample, number), True
         data = self._readers.reader(shard).image(sample)
         return decode(data, self._config, generator, image_size=self._image_size)
 

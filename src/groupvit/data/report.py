@@ -11,8 +11,7 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
-from groupvit import imaging
-from groupvit.data.decoding import DamagedError, opened
+from groupvit.data.decoding import DamagedError, read_whole
 from groupvit.data.index import Shard
 from groupvit.data.shards import Caption, Shards
 from groupvit.errors import InputError
@@ -149,11 +148,10 @@ def _drawn(shards: Sequence[Shard], number: int) -> list[tuple[int, int]]:
 
 def _size(data: bytes) -> tuple[int, int] | None:
     try:
-        with opened(data) as image:
-            image.load()
-            return image.size
+        height, width, _ = read_whole(data).shape
     except DamagedError:
         return None
+    return width, height
 
 
 def _quantiles(counts: Counter[int]) -> Quantiles:
@@ -175,8 +173,7 @@ def _draw(
 ) -> None:
     draw, (left, top) = ImageDraw.Draw(canvas), corner
     try:
-        with opened(data) as image:
-            thumbnail = Image.fromarray(imaging.read(image))
+        thumbnail = Image.fromarray(read_whole(data))
         thumbnail = ImageOps.contain(thumbnail, (_CELL, _CELL))
         canvas.paste(thumbnail, (left, top + _CELL - thumbnail.height))
     except DamagedError:

@@ -57,8 +57,8 @@ def from_folder(folder: Path) -> Source:
 
     The captions of `a.jpg` are the lines of `a.txt` beside it, or the field `caption` of
     `a.json`. If the folder has `captions.csv` or `captions.txt`, its lines are read too: file
-    name, comma or tab, caption; a header "image", "caption" is skipped. Images without a caption
-    are left out then.
+    name, comma, semicolon or tab, caption; a header "image", "caption" is skipped. Images without
+    a caption are left out then.
 
     Raises:
         InputError: There are no images, or the captions cannot be read.
@@ -74,8 +74,8 @@ def from_folder(folder: Path) -> Source:
 def from_table(path: Path, *, image_column: str, caption_column: str) -> Source:
     """Images of a CSV, TSV or Parquet table; the captions of an image may be in several rows.
 
-    Rows without an image, with too few or too many cells are left out; if there are only two
-    columns, surplus cells belong to the caption, which has commas.
+    Commas, semicolons or tabs separate the columns. Rows without an image, with too few or too many
+    cells are left out; if there are only two columns, surplus cells belong to the caption.
 
     Args:
         path: The table; a CSV or TSV file begins with a header.
@@ -92,7 +92,7 @@ def from_table(path: Path, *, image_column: str, caption_column: str) -> Source:
 
 
 def from_coco(path: Path, folder: Path) -> Source:
-    """Images of a COCO caption file, in a folder.
+    """Images of a COCO caption file, in a folder; annotations of unknown images are left out.
 
     Raises:
         InputError: The file cannot be read or is no COCO caption file, or it names an image
@@ -102,7 +102,13 @@ def from_coco(path: Path, folder: Path) -> Source:
         values = read_json(path, largest=LARGEST_ANNOTATIONS)
         files = {image["id"]: str(image["file_name"]) for image in values["images"]}
         captions = [(note["image_id"], str(note["caption"])) for note in values["annotations"]]
-        pairs = _grouped((folder / files[image], [caption]) for image, caption in captions)
+        left_out = [
+            LeftOut(f"{path}, image_id {image!r:.100}", "annotation of an unknown image")
+            for image, _ in captions
+            if image not in files
+        ]
+        known = [one for one in captions if one[0] in files]
+        pairs = _grouped((folder / files[image], [caption]) for image, caption in known)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     except InputError:
@@ -116,7 +122,7 @@ def from_coco(path: Path, folder: Path) -> Source:
         if not pair.image.resolve().is_relative_to(folder.resolve()):
             raise InputError(f"{path} names {pair.image}, which is outside of {folder}")
     named = {image for image, _ in captions}
-    left_out = [
+    left_out += [
         LeftOut(str(folder / name), "image without an annotation")
         for image, name in files.items()
         if image not in named

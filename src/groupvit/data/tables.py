@@ -47,7 +47,7 @@ def text_of(path: Path) -> str:
 
 
 def rows(path: Path) -> Iterator[Row]:
-    """Rows of a CSV or TSV file; columns are separated by tabs if the first line has one.
+    """Rows of a CSV or TSV file, whose delimiter is that of the first line; see `_delimiter`.
 
     Quotation marks enclose a cell as in RFC 4180, also over several lines, or with a backslash
     before inner marks. Where a mark has no partner before the next line that names an image, it
@@ -57,7 +57,7 @@ def rows(path: Path) -> Iterator[Row]:
         InputError: The file cannot be read, or a cell is longer than 131,072 characters.
     """
     lines = text_of(path).split("\n")
-    delimiter = "\t" if "\t" in lines[0] else ","
+    delimiter = _delimiter(lines[0])
     number = 0
     while number < len(lines):
         used, cells = _record(lines[number : number + _LINES], delimiter)
@@ -68,6 +68,18 @@ def rows(path: Path) -> Iterator[Row]:
             )
         yield Row(number + 1, cells, delimiter)
         number += used
+
+
+def _delimiter(line: str) -> str:
+    """Tab if the first line has one; semicolon if it comes before any comma; otherwise comma.
+
+    In a file without a header, the first line may be `a;b.jpg,caption`.
+    """
+    if "\t" in line:
+        return "\t"
+    first, comma, _ = line.partition(",")
+    names_image = comma and _IMAGE.fullmatch(first.strip())
+    return ";" if ";" in first and not names_image else ","
 
 
 def _record(lines: Sequence[str], delimiter: str) -> tuple[int, list[str]]:

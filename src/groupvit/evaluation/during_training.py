@@ -1,11 +1,9 @@
 """Evaluation on a few images while a model trains."""
 
-from pathlib import Path
-
 import torch
 from torch.autograd.graph import increment_version
 
-from groupvit.evaluation.benchmarks.folder import read_folder
+from groupvit.evaluation.benchmarks.benchmark import Benchmark
 from groupvit.evaluation.evaluate import evaluate
 from groupvit.model.groupvit import GroupViT
 from groupvit.model.inference import InferenceConfig
@@ -14,21 +12,21 @@ from groupvit.segmentation.segmenter import Segmenter
 
 def quick_scores(
     model: GroupViT,
-    folder: Path,
+    benchmark: Benchmark,
     *,
     inference: InferenceConfig,
     limit: int,
     device: str | torch.device,
 ) -> dict[str, float]:
-    """Scores on the first images of a folder, by the protocol `quick`.
+    """Scores on the first images of a benchmark, by the protocol `quick`.
 
     Training or evaluation mode of every module and all random states stay as they were.
 
     Args:
         model: The network, on the device.
-        folder: Folder with `images/`, `masks/` and `classes.txt`.
+        benchmark: Images with masks.
         inference: Settings of segmentation.
-        limit: Number of images, the first by name; 0: all.
+        limit: Number of images, the first ones; 0: all.
         device: Device of the computation.
 
     Returns:
@@ -36,9 +34,8 @@ def quick_scores(
         would take longer than the rest; `groupvit evaluate` has them.
 
     Raises:
-        InputError: The folder is no benchmark, or a file in it cannot be used.
+        InputError: An image or mask cannot be used.
     """
-    benchmark = read_folder(folder)
     # Caches of the model follow the version of its weights, which fused optimizers do not raise.
     increment_version(model.parameters())
     modes = {module: module.training for module in model.modules()}

@@ -10,6 +10,7 @@ from pathlib import Path
 from groupvit.distributed import Ranks
 from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.benchmark import Benchmark
+from groupvit.evaluation.benchmarks.mask_survey import checked
 from groupvit.evaluation.evaluation import Evaluation, summed
 from groupvit.evaluation.journal import Journal, data_of
 from groupvit.evaluation.measurement import Measurement, class_names
@@ -56,13 +57,15 @@ def evaluate(
         The same on every rank, and for any number of ranks.
 
     Raises:
-        InputError: An image or mask cannot be used, no pixel counts, the limit is below 1, a
-            background is given to a benchmark without one, or the folder holds another
-            measurement, one of other data, or a damaged line, or is in use.
+        InputError: An image or mask cannot be used, the masks of a folder seem to be of another
+            kind (see `MaskSurvey.check`), no pixel counts, the limit is below 1, a background is
+            given to a benchmark without one, or the folder holds another measurement, one of
+            other data, or a damaged line, or is in use.
     """
     if limit is not None and limit < 1:
         raise InputError(f"limit is {limit}; give at least 1")
     ranks = ranks or Ranks()
+    checked(benchmark)
     measurement = Measurement.of(segmenter, benchmark, background)
     [data, *_] = ranks.gather_objects(data_of(benchmark) if folder else "")
     with _journal(folder, measurement, data, prepare, ranks) as journal:

@@ -94,7 +94,7 @@ class Journal:
                 self._read(file, conditions)
             # The first line, or all lines but a half last one.
             whole = "".join(_whole_lines(self._file)) or json.dumps(conditions) + "\n"
-            if not self._file.exists() or self._file.read_text("utf-8") != whole:
+            if not self._file.exists() or self._file.read_bytes() != whole.encode():
                 files.write_text(self._file, whole)
         except OSError as error:
             self.close()

@@ -145,7 +145,9 @@ def _batches(model: GroupViT, shards: Sequence[Shard]) -> Iterator[_Batch]:
         for shard, sample in sites[start : start + BATCH]:
             reader = opened.reader(shard)
             try:
-                image = decode(reader.image(sample), config, random.Random(0), image_size=side)
+                image = decode(
+                    reader.image(sample), config, random.Random(0), image_size=side
+                ).pixels
             except DamagedError:
                 continue
             texts = [caption.text for caption in reader.captions(sample)]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 from jaxtyping import Float, Float32, UInt8, UInt16
@@ -169,10 +170,19 @@ class Segmentation:
             )
 
     def _save_npz(self, path: Path) -> None:
-        np.savez_compressed(
-            path,
-            scores=self.scores.astype(np.float16),
-            label_map=self.label_map,
-            group_map=self.group_map(),
-            labels=np.array(self.labels),
-        )
+        """Write arrays as `np.savez_compressed` does, but scores one label after the other."""
+        shape = len(self.labels), *self.label_map.shape
+        header = {"descr": "<f2", "fortran_order": False, "shape": shape}
+        others = {
+            "label_map": self.label_map,
+            "group_map": self.group_map(),
+            "labels": np.array(self.labels),
+        }
+        with ZipFile(path, "w", ZIP_DEFLATED) as archive:
+            with archive.open("scores.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array_header_1_0(file, header)
+                for plane in self.score_map.planes():
+                    file.write(plane.cpu().numpy().astype("<f2").tobytes())
+            for name, array in others.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                    np.lib.format.write_array(file, array)

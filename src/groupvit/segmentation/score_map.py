@@ -1,6 +1,6 @@
 """Scores of every pixel, kept as one row per region of pixels that score alike."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
@@ -49,6 +49,12 @@ class ScoreMap:
         """Scores of all labels at every pixel of the image; takes much memory."""
         scores = rearrange(self.table[self.regions], "height width label -> 1 label height width")
         return F.interpolate(scores, self.size, mode="bilinear", align_corners=False)[0]
+
+    def planes(self) -> Iterator[Float[Tensor, "height width"]]:
+        """Scores of one label after the other at every pixel of the image, as in `dense`."""
+        for scores in self.table.mT:
+            plane = scores[self.regions][None, None]
+            yield F.interpolate(plane, self.size, mode="bilinear", align_corners=False)[0, 0]
 
     def best(self, *, final_softmax: bool = False) -> Int[Tensor, "height width"]:
         """Label with the highest score at every pixel of the image: the argmax of `dense`.

@@ -54,7 +54,14 @@ def application(
         from groupvit.serving.page.mount import mount
 
         mount(app, service)
-    app.add_middleware(Guard, limits=limits, metrics=metrics, hosts=hosts, token=token)
+    app.add_middleware(
+        Guard,
+        limits=limits,
+        metrics=metrics,
+        hosts=hosts,
+        token=token,
+        is_stopping=lambda: bool(app.state.is_stopping),
+    )
     return app
 
 

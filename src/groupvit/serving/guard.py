@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import hmac
-import time
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
@@ -21,6 +20,7 @@ CHALLENGE = {"WWW-Authenticate": 'Bearer, Basic realm="groupvit", charset="UTF-8
 """Programs send the token as Bearer; browsers prompt for it, as the password of any user."""
 
 
+STOPPING = "the server is stopping; send the request to another one, or again later"
 RETRY = {"Retry-After": "1"}
 """Header of responses to requests that find no place [s]."""
 
@@ -36,6 +36,7 @@ class Guard:
         metrics: Metrics,
         hosts: frozenset[str] | None,
         token: str | None,
+        is_stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         """Wrap an application.
 
@@ -45,8 +46,11 @@ class Guard:
             metrics: Metrics in which requests are counted.
             hosts: Host names that requests may be addressed to, against DNS rebinding; None: any.
             token: Token that clients have to send; None: none.
+            is_stopping: True once the server stops; then requests are refused, but for those whose
+                bodies have arrived.
         """
         self._app, self._limits, self._metrics = app, limits, metrics
+        self._is_stopping, self._uploads = is_stopping, _Uploads(limits.max_uploads)
         self._hosts, self._token = hosts, None if token is None else token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,13 +70,26 @@ class Guard:
                 await refusal(scope, receive, recording_send)
                 return
             place = _Place(self._limits, self._metrics)
-            on_arrival = place.take if scope["method"] == "POST" else place.ignore
+            upload = _Upload(asyncio.get_running_loop().time() + self._limits.upload_seconds)
+
+            def on_arrival() -> None:
+                self._uploads.remove(upload)
+                if scope["method"] == "POST":
+                    if self._is_stopping():
+                        raise HTTPException(503, STOPPING, RETRY)
+                    place.take()
+
+            if scope["method"] == "POST":
+                self._uploads.add(upload)
             try:
-                await self._app(scope, self._limited(receive, on_arrival), recording_send)
+                await self._app(scope, self._limited(receive, upload, on_arrival), recording_send)
             finally:
+                self._uploads.remove(upload)
                 place.free()
 
     def _refusal(self, path: str, method: str, headers: Headers) -> JSONResponse | None:
+        if self._is_stopping():
+            return _refuse(503, STOPPING, RETRY)
         host = _host(headers.get("host", ""))
         if self._hosts is not None and host not in self._hosts:
             return _refuse(403, f"{host!r} is no name of this server; use {min(self._hosts)}")
@@ -92,14 +109,16 @@ class Guard:
     def _too_large(self) -> str:
         return f"the request is too large; the limit is {self._limits.max_upload_bytes:,} bytes"
 
-    def _limited(self, receive: Receive, on_arrival: Callable[[], object]) -> Receive:
+    def _limited(
+        self, receive: Receive, upload: "_Upload", on_arrival: Callable[[], object]
+    ) -> Receive:
         """Limit the size and the time of a body, which comes in several messages.
 
         Args:
             receive: Receives a message.
+            upload: The arrival of this body.
             on_arrival: Called when the body is complete.
         """
-        end = time.monotonic() + self._limits.upload_seconds
         size, is_complete = 0, False
 
         async def limited_receive() -> Message:
@@ -107,10 +126,12 @@ class Guard:
             if is_complete:  # only http.disconnect can follow
                 return await receive()
             try:
-                async with asyncio.timeout(max(0.0, end - time.monotonic())):
+                async with asyncio.timeout_at(upload.end) as upload.timeout:
                     message = await receive()
             except TimeoutError:
                 raise HTTPException(408, "the request took too long to arrive") from None
+            finally:
+                upload.timeout = None
             size += len(message.get("body", b""))
             is_complete = not message.get("more_body", False)
             if size > self._limits.max_upload_bytes:
@@ -120,6 +141,40 @@ class Guard:
             return message
 
         return limited_receive
+
+
+class _Upload:
+    """Arrival of a body."""
+
+    def __init__(self, end: float) -> None:
+        self.end = end
+        """Time of the loop at which it has to be complete."""
+        self.timeout: asyncio.Timeout | None = None
+
+    def stop(self) -> None:
+        """Let it end now."""
+        self.end = 0.0
+        if self.timeout is not None:
+            self.timeout.reschedule(self.end)
+
+
+class _Uploads:
+    """Bodies that arrive now; slow ones make place for new ones."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._current = most, dict[_Upload, None]()
+
+    def add(self, upload: _Upload) -> None:
+        """Add one; of too many, the one that began first is stopped."""
+        self._current[upload] = None
+        if len(self._current) > self._most:
+            first = next(iter(self._current))
+            self.remove(first)
+            first.stop()
+
+    def remove(self, upload: _Upload) -> None:
+        """Remove one that has ended, or was removed before."""
+        self._current.pop(upload, None)
 
 
 class _Place:
@@ -136,9 +191,6 @@ class _Place:
             raise HTTPException(429, _busy(self._limits), RETRY)
         self._metrics.count_in_progress(1)
         self._is_taken = True
-
-    def ignore(self) -> None:
-        """Take no place."""
 
     def free(self) -> None:
         if self._is_taken:

@@ -21,6 +21,8 @@ class RequestLimits:
     """Length of a label [characters]."""
     max_requests: int = 32
     """Requests in progress at the same time."""
+    max_uploads: int = 64
+    """Requests that arrive at the same time; of more, the one that began first is refused."""
     batch_size: int = 8
     """Images that go through the network together, at most."""
     batch_wait: float = 0.005
@@ -38,6 +40,7 @@ class RequestLimits:
             "max_labels",
             "max_label_length",
             "max_requests",
+            "max_uploads",
             "batch_size",
         ):
             if getattr(self, name) < 1:
@@ -45,6 +48,11 @@ class RequestLimits:
         for name in ("upload_seconds", "answer_seconds"):
             if getattr(self, name) <= 0:
                 raise InputError(f"{name} is {getattr(self, name)}; give more than 0")
+
+    @property
+    def max_pixels_in_work(self) -> int:
+        """Pixels of all images that are decoded and computed at the same time."""
+        return 2 * self.max_pixels
 
     def check_labels(self, labels: Sequence[str]) -> None:
         """Check the number and the length of labels.

@@ -46,6 +46,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     413: {"description": "The request is too large."},
     422: {"description": "An image, a label or an option is invalid; `detail` gives the reason."},
     429: {"description": "Too many requests at the same time; try again later."},
+    503: {"description": "The server is stopping."},
 }
 
 
@@ -94,7 +95,6 @@ class Routes:
             background_settings = Background(threshold=background, words=tuple(background_words))
         # Invalid labels are refused before any work on the image.
         parsed = self._service.segmenter.parse(labels, background_settings)
-        pixels = await self._service.decode(await image.read())
 
         def finish(grouped: GroupedImage | None) -> SegmentResponse | Response:
             assert grouped is not None
@@ -106,7 +106,8 @@ class Routes:
             warnings = self._service.segmenter.known_words.warnings(parsed.words)
             return SegmentResponse.of(result, warnings)
 
-        return await self._service.compute(pixels, finish)
+        async with self._service.decoded(await image.read()) as pixels:
+            return await self._service.compute(pixels, finish)
 
     async def embed(
         self,
@@ -118,7 +119,6 @@ class Routes:
             raise InputError("there is nothing to embed; give words, or an image")
         self._service.limits.check_labels(words)
         words = list(split_words(words))
-        pixels = None if image is None else await self._service.decode(await image.read())
 
         def finish(grouped: GroupedImage | None) -> EmbedResponse:
             segmenter = self._service.segmenter
@@ -129,7 +129,10 @@ class Routes:
                 warnings=segmenter.known_words.warnings(words),
             )
 
-        return await self._service.compute(pixels, finish)
+        if image is None:
+            return await self._service.compute(None, finish)
+        async with self._service.decoded(await image.read()) as pixels:
+            return await self._service.compute(pixels, finish)
 
     async def models(self) -> list[ModelResponse]:
         """List the models of this server: one."""

@@ -1,7 +1,10 @@
 """Web server that runs an application until Ctrl-C."""
 
 import asyncio
+import os
 from collections.abc import Callable
+from importlib import import_module
+from operator import attrgetter
 from socket import socket
 from types import FrameType
 
@@ -10,9 +13,13 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 SHUTDOWN_SECONDS = 10
-"""Time that open requests have to end after Ctrl-C [s]."""
-
-
+"""Time that running requests have to end after Ctrl-C or SIGTERM; new ones get 503 [s]."""
+CLOSING_SECONDS = 1
+"""Time that connections have to close after that [s]."""
+BACKLOG = 16
+"""Connections that wait to be accepted, and that are accepted in one turn of the event loop."""
+RESERVED_FILES = 8
+"""Files that stay available for other purposes than connections and uploads."""
 HEADER_SECONDS = 10
 """Time in which the headers of a request have to arrive, from the start of a connection [s]."""
 
@@ -22,11 +29,26 @@ class Connection(H11Protocol):
 
     header_seconds: float = HEADER_SECONDS
     _deadline: asyncio.TimerHandle | None = None
+    _opened: float = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start to wait for the first headers."""
+        """Start to wait for the first headers; of too many connections, close the oldest idle."""
         super().connection_made(transport)
+        self._opened = self.loop.time()
         self._wait()
+        current = [
+            one
+            for one in self.connections
+            if isinstance(one, Connection) and not one.transport.is_closing()
+        ]
+        if self.limit_concurrency is not None and len(current) >= self.limit_concurrency:
+            idle = filter(attrgetter("is_idle"), current)  # at least this one
+            min(idle, key=attrgetter("_opened")).transport.abort()
+
+    @property
+    def is_idle(self) -> bool:
+        """True if no request is in progress."""
+        return self.cycle is None or bool(self.cycle.response_complete)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
@@ -42,8 +64,7 @@ class Connection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Start to wait again with the first bytes of a further request."""
-        is_idle = self.cycle is not None and self.cycle.response_complete
-        if is_idle and self._deadline is None:
+        if self.cycle is not None and self.is_idle and self._deadline is None:
             self._wait()
         super().data_received(data)
 
@@ -54,6 +75,25 @@ class Connection(H11Protocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+def most_connections() -> int | None:
+    """Connections that the limit of open files allows, each with a file for its upload.
+
+    Without this bound, asyncio would try in vain to accept connections as fast as it can.
+
+    Returns:
+        At least 4; None where the system has no such limit.
+    """
+    if os.name != "posix":
+        return None
+    resource = import_module("resource")
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit == resource.RLIM_INFINITY:
+        return None
+    used = len(os.listdir("/dev/fd"))  # noqa: PTH208 - a path for each would be opened
+    most: int = max(4, (limit - used - BACKLOG - RESERVED_FILES) // 2)
+    return most
 
 
 class Server(uvicorn.Server):
@@ -77,7 +117,9 @@ class Server(uvicorn.Server):
             http=Connection,
             log_level="warning",
             server_header=False,
-            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+            timeout_graceful_shutdown=CLOSING_SECONDS,
+            backlog=BACKLOG,
+            limit_concurrency=most_connections(),
         )
         super().__init__(config)
         self._state, self._on_start = app.state, on_start
@@ -87,6 +129,16 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._on_start(self.servers[0].sockets[0].getsockname()[1])
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        """Wait for running requests while new ones get 503, then close all connections."""
+        self._state.is_stopping = True
+        end = asyncio.get_running_loop().time() + SHUTDOWN_SECONDS
+        while self.server_state.tasks and not self.force_exit:
+            if asyncio.get_running_loop().time() > end:
+                break
+            await asyncio.sleep(0.05)
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Start to stop."""

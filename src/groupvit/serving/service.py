@@ -28,6 +28,7 @@ class Service:
 
     _worker: Worker
     _decoders: CapacityLimiter
+    _budget: "PixelBudget"
 
     def __init__(
         self, segmenter: Segmenter, name: str, limits: RequestLimits, metrics: Metrics
@@ -46,6 +47,7 @@ class Service:
     async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
         """Run the worker; at the end, queued jobs are finished."""
         self._decoders = CapacityLimiter(NUM_DECODERS)
+        self._budget = PixelBudget(self.limits.max_pixels_in_work, self.limits.answer_seconds)
         self._worker = Worker(
             self.segmenter,
             batch_size=self.limits.batch_size,
@@ -55,14 +57,23 @@ class Service:
         yield
         await to_thread.run_sync(self._worker.close)
 
-    async def decode(self, data: bytes) -> UInt8[np.ndarray, "height width 3"]:
-        """Decode an image to RGB, 0 to 255.
+    @asynccontextmanager
+    async def decoded(self, data: bytes) -> AsyncIterator[UInt8[np.ndarray, "height width 3"]]:
+        """Image as RGB, 0 to 255, which may be used inside of the context.
+
+        All images in work have at most `RequestLimits.max_pixels_in_work` pixels; others wait.
 
         Raises:
             InputError: It is damaged, in an unknown format, or has too many pixels.
+            HTTPException: 429: the time limit was reached.
         """
-        decode = partial(imaging.decode, data, name="the image", max_pixels=self.limits.max_pixels)
-        return await to_thread.run_sync(decode, limiter=self._decoders)
+        name, most = "the image", self.limits.max_pixels
+        count = partial(imaging.num_pixels, data, name=name)
+        # A larger image is refused before it is decoded.
+        pixels = min(most, await to_thread.run_sync(count, limiter=self._decoders))
+        async with self._budget.taken(pixels):
+            decode = partial(imaging.decode, data, name=name, max_pixels=most)
+            yield await to_thread.run_sync(decode, limiter=self._decoders)
 
     async def compute(
         self, image: np.ndarray | None, finish: Callable[[GroupedImage | None], Result]
@@ -80,6 +91,45 @@ class Service:
         try:
             return await asyncio.wait_for(result, self.limits.answer_seconds)
         except TimeoutError:
-            raise HTTPException(
-                429, "no time was left to compute this; try again", headers={"Retry-After": "5"}
-            ) from None
+            raise _late() from None
+
+
+class PixelBudget:
+    """Pixels of the images in work at the same time.
+
+    Args:
+        total: Their number.
+        seconds: Longest wait for a part of it [s].
+    """
+
+    def __init__(self, total: int, seconds: float) -> None:
+        self._free, self._seconds, self._changed = total, seconds, asyncio.Condition()
+
+    @asynccontextmanager
+    async def taken(self, pixels: int) -> AsyncIterator[None]:
+        """Context in which so many pixels are taken, once they are free.
+
+        Args:
+            pixels: At most the total.
+
+        Raises:
+            HTTPException: 429: they did not become free in time.
+        """
+        try:
+            async with asyncio.timeout(self._seconds), self._changed:
+                await self._changed.wait_for(lambda: self._free >= pixels)
+                self._free -= pixels
+        except TimeoutError:
+            raise _late() from None
+        try:
+            yield
+        finally:
+            self._free += pixels
+            async with self._changed:
+                self._changed.notify_all()
+
+
+def _late() -> HTTPException:
+    return HTTPException(
+        429, "no time was left to compute this; try again", headers={"Retry-After": "5"}
+    )

@@ -18,6 +18,8 @@ _NOUNS: Final = frozenset({"NN", "NNS", "NNP"})
 _PUBLISHED: Final = _NOUNS | {"VBG", "VB", "VBD", "VBN", "VBP", "VBZ"}
 _LISTED: Final = re.compile(r"(?<=[^\W\d_])[,;](?=[^\W\d_])")
 """Commas and semicolons that join words of a list, which TextBlob would take for one word."""
+_JOINED: Final = re.compile(r"(?<!\S)[^\W\d_]+(?:/[^\W\d_]+)+(?=[\s.,;:!?)]|$)")
+"""Words joined by slashes, such as dog/cat; paths and addresses have other characters too."""
 _PREPOSITIONS: Final = re.compile(
     r" (above|at|behind|below|by|for|from|in|near|of|on|over|to|under|with|without) "
 )
@@ -65,9 +67,12 @@ class NounFinder:
         """Nouns in their order and in lower case; a repeated noun is listed each time.
 
         HTML entities are resolved first, twice as in the tokenizer. With "pattern", words of one
-        letter, and words with other characters than letters, are left out.
+        letter, and words with other characters than letters, are left out; "dog/cat" is two words.
         """
-        tagged = self._tagger(_readable(caption)[:LONGEST])
+        text = _readable(caption)
+        if not self._keeps_all:
+            text = _JOINED.sub(lambda match: match[0].replace("/", " / "), text)
+        tagged = self._tagger(text[:LONGEST])
         nouns = [word.lower() for word, tag in tagged if tag in self._tags]
         return nouns if self._keeps_all else [noun for noun in nouns if _is_plain(noun)]
 

@@ -46,7 +46,7 @@ class Progress:
     step: int = 0
     """Steps done, skipped ones included."""
     damaged: int = 0
-    """Pairs that could not be read and were replaced, on all ranks."""
+    """Pairs that were replaced or lack their last bytes, on all ranks; see `Batch.damaged`."""
     skipped: int = 0
     """Steps without update, because the loss or the gradient was not finite."""
     skipped_in_a_row: int = 0

@@ -5,6 +5,7 @@ every archive, and a text file can be moved into place in one step, and mended b
 """
 
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -39,13 +40,15 @@ class RunFolder:
         self.log = path / LOG_FILE
         self.tensorboard = path / "tensorboard"
         self._made: list[Path] = []
+        self._aside: Path | None = None
 
     def prepare(self, config: TrainingConfig, *, fresh: bool, changed: Sequence[str] = ()) -> None:
         """Make the folder, or check that the run in it is this one; write the settings down.
 
         Args:
             config: Settings.
-            fresh: Delete the run in the folder.
+            fresh: Put the run in the folder aside, until `begin` deletes it or `withdraw` puts it
+                back.
             changed: Settings, or tables of settings, that may differ from those of the run. Their
                 values before and after are recorded in `config.json`.
 
@@ -57,7 +60,7 @@ class RunFolder:
         try:
             if fresh and self.path.exists():
                 self._values()  # refuses what is no run
-                files.remove_folder(self.path)
+                self._aside = files.set_aside(self.path)
             history: list[Any] = []
             if self.path.exists() and any(self.path.glob("[!.]*")):
                 self._values()
@@ -74,16 +77,27 @@ class RunFolder:
                 f"the run folder {self.path} cannot be written: {error.strerror or error}"
             ) from error
 
-    def withdraw(self) -> None:
-        """Remove the folders that `prepare` made, for a run that is refused before its first step.
+    def begin(self) -> None:
+        """Delete the run that `prepare` put aside, now that nothing can refuse the new one."""
+        if self._aside is not None:
+            shutil.rmtree(self._aside, ignore_errors=True)
+            self._aside = None
 
-        A folder that was there before is kept.
+    def withdraw(self) -> None:
+        """Undo `prepare`, for a run that is refused before its first step.
+
+        The folders that it made are removed, and a run that it put aside is put back; a folder that
+        was there before is kept.
         """
         for number, folder in enumerate(self._made):
-            if number == 0:
-                files.remove_folder(folder)
+            if number == 0 and folder.is_dir():
+                # Not by `files.remove_folder`, which would delete what is put aside.
+                shutil.rmtree(folder)
             elif folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
+        if self._aside is not None:
+            self._aside.rename(self.path.resolve())
+            self._aside = None
 
     def check_shards(self, paths: Sequence[Path], *, changed: Sequence[str] = ()) -> None:
         """Check that no shard was replaced since the run began; write their fingerprints down.

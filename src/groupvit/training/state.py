@@ -20,6 +20,7 @@ from groupvit.data.batch import Batch
 from groupvit.data.index import Shard
 from groupvit.distributed import Ranks
 from groupvit.errors import InputError
+from groupvit.evaluation.benchmarks.benchmark import Benchmark
 from groupvit.evaluation.during_training import quick_scores
 from groupvit.model.efficientnet import Middle
 from groupvit.model.groupvit import GroupViT
@@ -174,14 +175,14 @@ class TrainingState:
             **summary(GroupUsage(*map(mean, group_usage))),
         }
 
-    def evaluate(self) -> tuple[Record, bool]:
-        """Scores, and True if they are the best so far; only rank 0 has them."""
+    def evaluate(self, benchmark: Benchmark) -> tuple[Record, bool]:
+        """Scores on the first images, and True if they are the best so far; only on rank 0."""
         scores: Record = {}
         if self.ranks.is_main:
             with torch.compiler.set_stance("force_eager"):  # other sizes would be compiled again
                 scores = quick_scores(
                     self.state.evaluated,
-                    Path(self.config.evaluate_folder),
+                    benchmark,
                     inference=self.config.inference,
                     limit=self.config.evaluate_limit,
                     device=self.ranks.device,

@@ -1,7 +1,7 @@
 """The training loop: one function, in one process or, under torchrun, on all ranks alike."""
 
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from rich.console import Console
@@ -10,8 +10,9 @@ from groupvit import distributed
 from groupvit.data.loader import Batches, stream
 from groupvit.data.shards import count_nouns
 from groupvit.distributed import Ranks
-from groupvit.errors import InputError
+from groupvit.evaluation.benchmarks.benchmark import Benchmark
 from groupvit.evaluation.benchmarks.folder import read_folder
+from groupvit.evaluation.benchmarks.mask_survey import checked
 from groupvit.model.image_encoder import MakeGrouping, grouping_block
 from groupvit.text.tokenizer import Tokenizer
 from groupvit.training import agreement, caching, changes
@@ -33,7 +34,7 @@ def train(
 
     Args:
         config: Settings. A run in `config.out` resumes from its latest checkpoint.
-        fresh: Delete that run and begin again.
+        fresh: Delete that run, once nothing can refuse this one, and begin again.
         changed: Settings, such as `optim.lr`, that may differ from those of that run.
         make_grouping: Maker of the grouping blocks, for blocks of your own.
 
@@ -48,12 +49,12 @@ def train(
     with distributed.session(config.device) as ranks, StopRequest() as stop:
         console = Console(quiet=not ranks.is_main, highlight=False, soft_wrap=True)
         run = RunFolder(Path(config.out))
-        if ranks.is_main:
-            run.prepare(config, fresh=fresh, changed=changed)
-        ranks.barrier()
-        try:
-            if config.evaluate_folder:
-                read_folder(config.evaluate_folder)  # reports mistakes now, not hours later
+        with ExitStack() as refused:
+            if ranks.is_main:
+                refused.callback(run.withdraw)
+                run.prepare(config, fresh=fresh, changed=changed)
+            ranks.barrier()
+            benchmark = _benchmark(config)
             batches = _batches(config, ranks, console)
             if ranks.is_main:
                 run.check_shards([shard.path for shard in batches.shards], changed=changed)
@@ -70,10 +71,9 @@ def train(
                 distilled=batches.class_names,
                 shards=batches.shards,
             )
-        except InputError:
-            if ranks.is_main:
-                run.withdraw()
-            raise
+            ranks.barrier()
+            refused.pop_all()
+        run.begin()
         if cached is not None:
             # An error from here on keeps the run folder, which holds what is stored so far.
             caching.complete(cached, config, batches, ranks, console)
@@ -89,12 +89,18 @@ def train(
             console=console,
             tensorboard=run.tensorboard if config.tensorboard else None,
         ) as log:
-            stopped = _loop(state, batches, log, stop)
+            stopped = _loop(state, batches, benchmark, log, stop)
         console.print(_last_words(run, state.progress.step, stopped=stopped), markup=False)
         return stop.exit_code if stopped else 0
 
 
-def _loop(state: TrainingState, batches: Batches, log: Log, stop: StopRequest) -> bool:
+def _loop(
+    state: TrainingState,
+    batches: Batches,
+    benchmark: Benchmark | None,
+    log: Log,
+    stop: StopRequest,
+) -> bool:
     """Run the remaining steps; returns True if a stop was requested."""
     config, progress, meter = state.config, state.progress, Meter()
     num_workers = config.data.num_workers
@@ -111,8 +117,8 @@ def _loop(state: TrainingState, batches: Batches, log: Log, stop: StopRequest) -
             if progress.step % config.log_every == 0:
                 record |= state.record(done) | meter.read(state.ranks.device)
             improved = False
-            if config.evaluate_folder and state.due(config.evaluate_every):
-                scores, improved = state.evaluate()
+            if benchmark is not None and state.due(config.evaluate_every):
+                scores, improved = state.evaluate(benchmark)
                 record |= scores
                 meter.restart()
             if record:
@@ -123,6 +129,15 @@ def _loop(state: TrainingState, batches: Batches, log: Log, stop: StopRequest) -
             if done.stopping:
                 return True
     return False
+
+
+def _benchmark(config: TrainingConfig) -> Benchmark | None:
+    """Benchmark of the evaluations; mistakes are reported now, not hours later."""
+    if not config.evaluate_folder:
+        return None
+    benchmark = read_folder(config.evaluate_folder)
+    checked(benchmark)
+    return benchmark
 
 
 def _batches(config: TrainingConfig, ranks: Ranks, console: Console) -> Batches:

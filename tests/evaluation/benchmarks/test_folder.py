@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from groupvit import imaging
 from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.benchmark import Benchmark
 from groupvit.evaluation.benchmarks.folder import read_folder
+from groupvit.evaluation.benchmarks.mask_survey import checked
 from groupvit.storybook.scene import CLASSES, scene
 from tests.evaluation.folders import SIZE, with_background, write_folder
 
@@ -176,3 +178,33 @@ def test_a_mask_in_the_orientation_of_the_file_is_turned_with_its_image(folder):
         sample = read_folder(folder)[0]
         np.testing.assert_array_equal(sample.image, image)
         np.testing.assert_array_equal(sample.mask, mask)
+
+
+@pytest.mark.parametrize(("orientation", "height"), [(2, 16), (3, 16), (4, 16), (6, SIZE)])
+def test_a_mask_whose_size_shows_no_orientation_needs_it_named(folder, orientation, height):
+    whole = scene(0, split="test", size=SIZE)
+    image, mask = whole.image[:height], whole.mask[:height]
+    back = {6: 8}.get(orientation, orientation)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = folder / "images/000.png"
+    Image.fromarray(imaging.upright(image[..., 0], back)).save(path, exif=exif)
+    for name, written in {"upright": mask, "file": imaging.upright(mask, back)}.items():
+        Image.fromarray(written).save(folder / "masks/000.png")
+        sample = read_folder(folder, mask_orientation=name)[0]
+        np.testing.assert_array_equal(sample.image[..., 0], image[..., 0])
+        np.testing.assert_array_equal(sample.mask, mask)
+        assert checked(read_folder(folder, mask_orientation=name))
+    sentence = rf"000\.png has an EXIF orientation \({orientation}\).* --mask-orientation upright"
+    with pytest.raises(InputError, match=sentence):
+        checked(read_folder(folder))
+    with pytest.raises(InputError, match=sentence):
+        read_folder(folder)[0]
+
+
+def test_a_mask_that_is_alike_either_way_needs_no_orientation(folder):
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    Image.new("RGB", (SIZE, SIZE)).save(folder / "images/000.png", exif=exif)
+    Image.new("L", (SIZE, SIZE)).save(folder / "masks/000.png")
+    assert not read_folder(folder)[0].mask.any()

@@ -2,10 +2,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from groupvit.background.calibration import calibrate
+from groupvit.background.learned_layer import learn_from_masks
 from groupvit.errors import InputError
+from groupvit.evaluation.benchmarks import mask_survey
 from groupvit.evaluation.benchmarks.folder import read_folder
-from groupvit.evaluation.benchmarks.mask_survey import survey
+from groupvit.evaluation.benchmarks.mask_survey import checked, survey
 from groupvit.evaluation.benchmarks.mask_values import mask_table
+from groupvit.evaluation.benchmarks.scenes import Scenes
+from groupvit.evaluation.evaluate import evaluate
+from groupvit.segmentation.segmenter import Segmenter
 
 CLASSES = ("background", "tree|oak", "car", '"salt, pepper"')
 NAMES = "background\ntree|oak\ncar\n"
@@ -142,3 +148,18 @@ def test_masks_of_the_ordinary_kind_pass(write, mask):
 def test_a_map_that_names_255_as_ignored_passes(write):
     texts = ["0-1=background", "255=ignored"]
     survey(read_folder(write([[0, 1, 255]]), mask_values=texts)).check()
+
+
+def test_masks_are_checked_once(write, monkeypatch):
+    found = read_folder(write([[0, 1, 2, 255]]))
+    first = checked(found)
+    monkeypatch.setattr(mask_survey, "survey", lambda *_, **__: pytest.fail("read again"))
+    assert checked(found) is first
+    assert checked(Scenes(num=1, seed=0)) is None
+
+
+@pytest.mark.parametrize("use", [evaluate, calibrate, learn_from_masks])
+def test_programs_refuse_binary_masks_as_commands_do(write, lively_model, use):
+    binary = read_folder(write([[0] * 4 + [255]] * 5))
+    with pytest.raises(InputError, match=r"pass --mask-values 0=background \"?255=tree"):
+        use(Segmenter(lively_model), binary)

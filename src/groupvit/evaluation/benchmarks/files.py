@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Int64, UInt8, UInt16
@@ -26,6 +26,10 @@ Values = Int64[np.ndarray, " value"]
 """Class of every mask value; 255 for pixels that do not count, -1 for values that must not be."""
 Mask = UInt8[np.ndarray, "height width"] | UInt16[np.ndarray, "height width"]
 """Values of a mask, before the table is applied."""
+
+
+Orientation = Literal["upright", "file"]
+"""Orientation of masks whose image has an EXIF orientation: as seen, or as stored in the file."""
 
 
 class Pair(NamedTuple):
@@ -110,7 +114,7 @@ Read = Callable[[Pair, tuple[int, int]], Mask]
 """Function that reads the mask of a pair of this (height, width)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, weakref_slot=True, kw_only=True, eq=False)
 class Files:
     """Benchmark whose images and masks are files, read one by one."""
 
@@ -132,6 +136,8 @@ class Files:
     """Function that reads a mask."""
     is_mapped: bool = False
     """True if the user gave the classes of the values."""
+    orientation: Orientation | None = "upright"
+    """Orientation of masks whose size does not show it; None: such masks are refused."""
     value_names: tuple[str, ...] = ()
     """Names of the values, such as colors; empty: numbers."""
 
@@ -156,17 +162,43 @@ class Files:
         """
         pair = self.pairs[index]
         image = imaging.read(pair.image)
-        height, width, _ = image.shape
-        orientation = imaging.file_orientation(pair.image)
-        if orientation >= 5 and mask_size(pair.mask) == (width, height) != (height, width):
-            # The mask has the orientation of the file, as programs draw it that ignore EXIF.
-            found = imaging.upright(self.read(pair, (width, height)), orientation)
-        else:
-            found = self.read(pair, (height, width))
+        found = self._upright_mask(pair, image.shape[:2])
         classes = self.values[found]
         if (classes == UNKNOWN).any():
             self._refuse(pair, int(found[classes == UNKNOWN].min()))
         return Sample(pair.image.name, image, classes.astype(np.uint8))
+
+    def _upright_mask(self, pair: Pair, size: tuple[int, int]) -> Mask:
+        """Mask of an upright image of this (height, width).
+
+        Masks have the orientation of the file where programs that ignore EXIF drew them.
+        """
+        height, width = size
+        orientation = imaging.file_orientation(pair.image)
+        if orientation >= 5 and mask_size(pair.mask) == (width, height) != size:
+            return imaging.upright(self.read(pair, (width, height)), orientation)
+        found = self.read(pair, size)
+        if orientation == 1 or (orientation >= 5 and width != height):
+            return found
+        turned = imaging.upright(found, orientation)
+        if self.orientation is None and not np.array_equal(found, turned):
+            raise InputError(
+                f"{pair.image} has an EXIF orientation ({orientation}), and its mask the same size "
+                "either way; pass --mask-orientation upright if masks were drawn on the image as "
+                "seen, or file if not, or save the image without this tag"
+            )
+        return turned if self.orientation == "file" else found
+
+    def check_orientation(self) -> None:
+        """Refuse masks of which neither their size nor the user shows the orientation.
+
+        Raises:
+            InputError: Names the first; or an image or mask cannot be read.
+        """
+        if self.orientation is None:
+            for pair in self.pairs:
+                if imaging.file_orientation(pair.image) > 1:
+                    self._upright_mask(pair, imaging.read(pair.image).shape[:2])
 
     def _refuse(self, pair: Pair, value: int) -> None:
         if self.is_mapped:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from groupvit import image_files
 from groupvit.errors import InputError
-from groupvit.evaluation.benchmarks.files import Files, Pair, identity, read_mask
+from groupvit.evaluation.benchmarks.files import Files, Orientation, Pair, identity, read_mask
 from groupvit.evaluation.benchmarks.mask_values import MaskTable, mask_table
 from groupvit.evaluation.scores import IGNORED
 from groupvit.text.label_file import one_per_line, read_lines
@@ -15,7 +15,12 @@ IMAGES, MASKS, CLASSES = "images", "masks", "classes.txt"
 """Names in the folder."""
 
 
-def read_folder(path: str | Path, *, mask_values: Sequence[str] = ()) -> Files:
+def read_folder(
+    path: str | Path,
+    *,
+    mask_values: Sequence[str] = (),
+    mask_orientation: Orientation | None = None,
+) -> Files:
     """List the files of a folder that holds images/, masks/ and classes.txt; see `read_parts`."""
     path = Path(path)
     if not path.is_dir():
@@ -26,12 +31,23 @@ def read_folder(path: str | Path, *, mask_values: Sequence[str] = ()) -> Files:
                 f"no folder {name}/ under {path}; a benchmark has {IMAGES}/, {MASKS}/ and {CLASSES}"
             )
     return read_parts(
-        path / IMAGES, path / MASKS, path / CLASSES, name=str(path), mask_values=mask_values
+        path / IMAGES,
+        path / MASKS,
+        path / CLASSES,
+        name=str(path),
+        mask_values=mask_values,
+        mask_orientation=mask_orientation,
     )
 
 
 def read_parts(
-    images: Path, masks: Path, classes: Path, *, name: str, mask_values: Sequence[str] = ()
+    images: Path,
+    masks: Path,
+    classes: Path,
+    *,
+    name: str,
+    mask_values: Sequence[str] = (),
+    mask_orientation: Orientation | None = None,
 ) -> Files:
     """List images and masks in any folders.
 
@@ -45,6 +61,8 @@ def read_parts(
         name: Name in reports.
         mask_values: Classes of the values or colors of masks, if they are not line numbers; see
             `mask_values.mask_table`.
+        mask_orientation: Orientation of the masks of images with an EXIF orientation, where their
+            size does not show it; None: such images are refused.
 
     Raises:
         InputError: A folder or file is missing or empty, an image has no mask, a mask has no
@@ -72,6 +90,7 @@ def read_parts(
         listed=str(classes),
         read=table.read,
         is_mapped=bool(mask_values),
+        orientation=mask_orientation,
         value_names=table.names,
     )
 

@@ -1,11 +1,13 @@
 """Survey of the masks of a benchmark: values that occur, classes without pixels, ignored share."""
 
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from jaxtyping import Int64
 
 from groupvit.errors import InputError
+from groupvit.evaluation.benchmarks.benchmark import Benchmark
 from groupvit.evaluation.benchmarks.files import UNKNOWN, Files, mask_size
 from groupvit.evaluation.scores import IGNORED
 from groupvit.progress import OnProgress
@@ -116,6 +118,29 @@ def survey(files: Files, *, on_progress: OnProgress | None = None) -> MaskSurvey
         if on_progress is not None:
             on_progress(done, len(files.pairs))
     return MaskSurvey(files=files, pixels=pixels)
+
+
+_CHECKED = WeakKeyDictionary[Files, MaskSurvey]()
+"""Surveys of benchmarks whose masks passed the check."""
+
+
+def checked(benchmark: Benchmark, *, on_progress: OnProgress | None = None) -> MaskSurvey | None:
+    """Survey of the masks of a user's benchmark, which are read and checked once.
+
+    Returns:
+        None for published benchmarks and drawn scenes, whose masks are known.
+
+    Raises:
+        InputError: A mask cannot be used; or see `MaskSurvey.check`.
+    """
+    if not isinstance(benchmark, Files) or benchmark.key:
+        return None
+    if benchmark not in _CHECKED:
+        found = survey(benchmark, on_progress=on_progress)
+        found.check()
+        benchmark.check_orientation()
+        _CHECKED[benchmark] = found
+    return _CHECKED[benchmark]
 
 
 def _more(count: int) -> str:

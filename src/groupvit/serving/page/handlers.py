@@ -106,14 +106,14 @@ class Handlers:
         with _errors_shown():
             data, labels = _image_and_labels(chosen)
             values = self._controls(controls if labels is None else [labels, *controls[1:]])
-            pixels = await self._service.decode(data)
 
             def finish(grouped: GroupedImage | None) -> tuple[CachedImage, Labeled]:
                 assert grouped is not None
                 image = CachedImage.of(grouped)
                 return image, self._labeled(image, values)
 
-            image, labeled = await self._service.compute(pixels, finish)
+            async with self._service.decoded(data) as pixels:
+                image, labeled = await self._service.compute(pixels, finish)
             url = data_url(Image.fromarray(image.displayed.image), "WEBP")
             return (
                 self._images.put(image, replaced=previous),
