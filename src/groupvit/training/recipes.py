@@ -193,8 +193,11 @@ RECIPES = {
     "photos": Recipe(
         PHOTOS,
         summary="photographs: a small trunk of ImageNet, words from captions, on a CPU",
-        cost=(),
-        reached=(),
+        cost=("45 minutes on two CPU cores for configs/photos.toml, 17 of them to store features",),
+        reached=(
+            "mIoU 41.0 on the 1,449 images of VOC 2012 val, 21 classes, protocol quick, one seed",
+            "everything background there: 3.5",
+        ),
     ),
     "paper": Recipe(
         PAPER,
