@@ -434,6 +434,7 @@ def test_journals_are_read_or_refused(tmp_path):
         boundary=np.array([[0, 1, 2]]),
     )
     measurement = Measurement(
+        expansions={},
         weights="a",
         fingerprint="b",
         benchmark="c",

@@ -86,7 +86,7 @@ def test_output_that_nobody_reads_ends_the_program_quietly(line):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
-@pytest.mark.parametrize("line", [["segment", "--help"], ["segment"]])
+@pytest.mark.parametrize("line", [["segment", "--help"], ["convert"]])
 def test_no_color_is_heeded(line):
     import pty
 

@@ -147,8 +147,8 @@ def test_options_change_the_file_and_the_file_its_recipe(settings, monkeypatch, 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ((), "give a settings file or --recipe; known recipes are levels, paper"),
-        (("--recipe", "mine"), "there is no recipe 'mine'; known are levels, paper"),
+        ((), "give a settings file or --recipe; known recipes are levels, photos, paper"),
+        (("--recipe", "mine"), "there is no recipe 'mine'; known are levels, photos, paper"),
         (("--recipe=levels", "--image-size", "100"), "no multiple of patch_size 8"),
     ],
 )

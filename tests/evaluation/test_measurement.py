@@ -88,7 +88,7 @@ def test_the_fingerprint_follows_every_weight(lively_model, build, tiny_config):
 
 
 def test_labels_expanded_by_the_lexicon_are_part_of_a_measurement(lively_model, book):
-    segmenter = Segmenter(lively_model, coverage=Coverage(nouns={"house": 9, "cottage": 9}))
+    segmenter = Segmenter(lively_model, coverage=Coverage(nouns={"house": 25, "cottage": 25}))
     benchmark = replace(read_folder(book), labels=("house", "zeppelin"))
     one = Measurement.of(segmenter, benchmark)
     assert one.expansions == {"house": ("house", "cottage")}

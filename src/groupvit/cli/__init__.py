@@ -28,7 +28,7 @@ GROUPS = {
         "segment": "label every pixel of images, by words",
         "groups": "show the segments of every stage beside the image",
         "concepts": "show the regions that belong together across images",
-        "demo": "segment photographs and drawn scenes, and write an HTML page",
+        "demo": "segment photographs and drawn scenes, as a page",
         "serve": "serve a model over HTTP: a page and an API",
     },
     "Train": {
