@@ -51,11 +51,11 @@ def show_benchmarks(*, root: Path = ROOT, list: Flag = False) -> int:  # noqa: A
 def open_benchmark(
     name: str,
     root: Path,
-    parts: tuple[Path | None, Path | None, Path | None],
     num_scenes: int,
     mask_values: Sequence[str] = (),
     mask_orientation: "Orientation | None" = None,
     *,
+    parts: tuple[Path | None, Path | None, Path | None] = (None, None, None),
     for_calibration: bool = False,
 ) -> "Benchmark":
     """Open a benchmark by its name on the command line.
@@ -63,10 +63,10 @@ def open_benchmark(
     Args:
         name: Key of a benchmark, or a folder.
         root: Folder of published benchmarks.
-        parts: Folders of images and of masks, and file of classes, in place of a name.
         num_scenes: Number of drawn scenes of the storybook.
         mask_values: Classes of the values of masks, for a folder.
         mask_orientation: Orientation of masks, for a folder.
+        parts: Folders of images and of masks, and file of classes, in place of a name.
         for_calibration: Draw other scenes than those of evaluations.
 
     Raises:

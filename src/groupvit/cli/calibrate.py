@@ -88,13 +88,7 @@ def calibrate(
         images = images_of([source])
     else:
         benchmark = open_benchmark(
-            source,
-            root,
-            (None, None, None),
-            scenes,
-            mask_values,
-            mask_orientation,
-            for_calibration=True,
+            source, root, scenes, mask_values, mask_orientation, for_calibration=True
         )
         masks_line = check_masks(benchmark)
     load = partial(options.segmenter, benchmark="" if labels else benchmark.key)

@@ -100,7 +100,7 @@ def evaluate(
     if shown < 0:
         raise InputError(f"--shown is {shown}; give at least 0")
     opened = open_benchmark(
-        benchmark, root, (images, masks, classes), scenes, mask_values, mask_orientation
+        benchmark, root, scenes, mask_values, mask_orientation, parts=(images, masks, classes)
     )
     few = min(limit or len(opened), len(opened)) <= MOST_IMAGES
     clustering = Clustering(method=clusters, num_groups=num_clusters) if clusters else None

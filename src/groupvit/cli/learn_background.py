@@ -70,13 +70,7 @@ def learn_background(
         segmenter, found = _from_captions(source, options, console, pairs)
     else:
         benchmark = open_benchmark(
-            source,
-            root,
-            (None, None, None),
-            scenes,
-            mask_values,
-            mask_orientation,
-            for_calibration=True,
+            source, root, scenes, mask_values, mask_orientation, for_calibration=True
         )
         masks_line = check_masks(benchmark)
         segmenter, found = _from_masks(benchmark, options, console)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from groupvit.data.index import Shard
-from groupvit.data.shards import Reader
+from groupvit.data.shards import Reader, count_nouns
 from groupvit.text.nouns import singular
 
 LEAST = 2
@@ -50,7 +50,7 @@ def count(shards: Sequence[Shard], *, merge_plurals: bool) -> NounCounts:
     """
     singulars = None
     if merge_plurals:
-        occurrences = Counter(noun for nouns in _samples(shards) for noun in nouns)
+        occurrences = count_nouns(shards)
         singulars = {
             noun: singular(noun)
             for noun in occurrences

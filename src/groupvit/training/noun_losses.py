@@ -56,24 +56,55 @@ def collect(
         own_prior: Weight of a noun's own prior in the geometric mean with the share that is common
             to all nouns of the batch, [0, 1].
     """
-    embeddings = rearrange(gather(prompts), "image prompt embedding -> (image prompt) embedding")
     named = gather(caption_nouns)
-    ids, which = gather(prompt_nouns).unique(return_inverse=True)  # type: ignore[no-untyped-call]
-    kept = torch.isin(ids, named) & (ids != 0)
+    words = distinct(prompts, prompt_nouns, log_prior if own_prior else None, gather=gather)
+    ids, kept = words.ids, torch.isin(words.ids, named) & (words.ids != 0)
     if not kept.any():
         return None
-    # As a product, not by index_add_, whose order of adding is not fixed on every device.
-    members = F.one_hot(which.flatten(), len(ids)).to(embeddings.dtype)
-    means = F.normalize(members.T @ embeddings, dim=-1)[kept]
     everywhere = (named[:, :, None] == ids[kept]).any(dim=1)
     positive = (caption_nouns[:, :, None] == ids[kept]).any(dim=1)
     share = everywhere.float().mean()
     prior = share
-    if own_prior and log_prior is not None:
-        own = torch.zeros(len(ids), device=ids.device, dtype=torch.float32)
-        own[which.flatten()] = gather(log_prior).float().flatten()  # equal for equal nouns
-        prior = (own_prior * own[kept] + (1 - own_prior) * share.log()).exp()
-    return Nouns(means, positive, share, torch.logit(prior, eps=1e-6))
+    if words.log_prior is not None:
+        prior = (own_prior * words.log_prior[kept] + (1 - own_prior) * share.log()).exp()
+    return Nouns(words.embeddings[kept], positive, share, torch.logit(prior, eps=1e-6))
+
+
+class Words(NamedTuple):
+    """Distinct words among the prompts of all ranks."""
+
+    ids: Int[Tensor, " word"]
+    """Sorted."""
+    embeddings: Float[Tensor, "word embedding"]
+    """Means of the prompts of each word, L2-normalized."""
+    log_prior: Float[Tensor, " word"] | None
+    """Logarithm of the prior of each word; None: not given."""
+
+
+def distinct(
+    prompts: Float[Tensor, "image prompt embedding"],
+    ids: Int[Tensor, "image prompt"],
+    log_prior: Float[Tensor, "image prompt"] | None,
+    *,
+    gather: Gather,
+) -> Words:
+    """Distinct words among the prompts of all ranks.
+
+    Args:
+        prompts: Embeddings of the prompts, L2-normalized.
+        ids: Word of each prompt.
+        log_prior: Logarithm of the prior of each prompt's word, equal for equal words.
+        gather: The rows of all ranks from those of this one; the identity in one process.
+    """
+    embeddings = rearrange(gather(prompts), "image prompt embedding -> (image prompt) embedding")
+    found, which = torch.unique(gather(ids).flatten(), return_inverse=True)
+    # As a product, not by index_add_, whose order of adding is not fixed on every device.
+    members = F.one_hot(which, len(found)).to(embeddings.dtype)
+    own: Tensor | None = None
+    if log_prior is not None:
+        own = torch.zeros(len(found), device=found.device, dtype=torch.float32)
+        own[which] = gather(log_prior).float().flatten()
+    return Words(found, F.normalize(members.T @ embeddings, dim=-1), own)
 
 
 def logits(

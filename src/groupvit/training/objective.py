@@ -7,7 +7,6 @@ import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F
 from torch.utils._pytree import tree_leaves
 
 from groupvit.data.batch import Batch
@@ -144,13 +143,8 @@ def _distillation(
     assert classes is not None
     assert patches is not None
     prompts = pairs.text[:, 1 + batch.prompt_nouns.shape[1] :]  # (image, class name, embedding)
-    names = ranks.gather(classes.names).flatten()
-    ids, which = torch.unique(names, return_inverse=True)
-    embeddings = rearrange(ranks.gather(prompts), "image name embedding -> (image name) embedding")
-    members = F.one_hot(which, len(ids)).to(embeddings.dtype)
-    words = F.normalize(members.T @ embeddings, dim=-1)
-    log_prior = torch.zeros(len(ids), device=ids.device)
-    log_prior[which] = ranks.gather(classes.log_prior).float().flatten()  # equal for equal names
+    words = noun_losses.distinct(prompts, classes.names, classes.log_prior, gather=ranks.gather)
+    assert words.log_prior is not None
     height, width = features.middle.shape[-2:]
     return distillation(
         rearrange(
@@ -159,9 +153,9 @@ def _distillation(
             height=height,
             width=width,
         ),
-        words,
-        targets_of(classes.at_places, features.class_probabilities, ids),
-        log_prior,
+        words.embeddings,
+        targets_of(classes.at_places, features.class_probabilities, words.ids),
+        words.log_prior,
         _noun_scale(pairs, config),
     )
 

@@ -23,6 +23,13 @@ PAPER = TrainingConfig()
 """The paper and its release, for batches of 4,096 pairs; all defaults are its settings, but for the
 tagger of nouns, whose released one needs NLTK's data (configs/paper.toml)."""
 
+SMALL_TEXT = TextEncoderConfig(
+    vocabulary_size=8192, context_length=48, dim=128, depth=2, num_heads=4
+)
+"""Text encoder for thousands of pairs."""
+FLIP_ONLY = AugmentationConfig(rand_augment_ops=0, erasing=0.0)
+"""Augmentation for small data, and the only one that stored features allow."""
+
 LEVELS = TrainingConfig(
     steps=3000,
     precision="bfloat16",
@@ -36,7 +43,7 @@ LEVELS = TrainingConfig(
         templates="subset",
         crop_scale_min=0.5,
         num_workers=1,
-        augmentation=AugmentationConfig(rand_augment_ops=0, erasing=0.0),
+        augmentation=FLIP_ONLY,
     ),
     optim=OptimConfig(lr=1e-3, first_lr=1e-4, last_lr=1e-5, warmup_steps=100, beta2=0.98),
     # Nouns supervise segments of every stage, and patches, in place of the multi-label loss on the
@@ -57,9 +64,7 @@ LEVELS = TrainingConfig(
         projector_dim=512,
         centered=True,
         patch_projector=True,
-        text=TextEncoderConfig(
-            vocabulary_size=8192, context_length=48, dim=128, depth=2, num_heads=4
-        ),
+        text=SMALL_TEXT,
         # Patches keep to their surroundings (convolutions, no positions, no block before the first
         # grouping), so that a segment can only be about the patches that it consists of.
         image=ImageEncoderConfig(
@@ -107,7 +112,7 @@ PHOTOS = TrainingConfig(
         cached_crops=4,
         class_prompts=6,
         num_workers=1,
-        augmentation=AugmentationConfig(rand_augment_ops=0, erasing=0.0),
+        augmentation=FLIP_ONLY,
     ),
     optim=OptimConfig(
         lr=1e-3,
@@ -139,9 +144,7 @@ PHOTOS = TrainingConfig(
         projector_dim=512,
         centered=True,
         patch_projector=True,
-        text=TextEncoderConfig(
-            vocabulary_size=8192, context_length=48, dim=128, depth=2, num_heads=4
-        ),
+        text=SMALL_TEXT,
         image=ImageEncoderConfig(
             image_size=224,
             patch_size=8,
