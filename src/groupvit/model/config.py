@@ -95,6 +95,9 @@ class ImageEncoderConfig:
     """Dilations of the convolutions at the resolution of the patch grid [patches]."""
     trunk_dropout: float = 0.0
     """Probability to leave out a channel of the maps of a pretrained trunk in training."""
+    trunk_stride: Literal[16, 32] = 32
+    """Stride of the last maps of a pretrained trunk outside of training [pixels]: 32, or, by
+    dilation and with the same weights, 16. Training takes 32, at a quarter of the cost."""
     positions: bool = True
     """Add a learned position embedding to the patch tokens."""
     grouping: Literal["hard", "soft", "rounds"] = "hard"
@@ -161,8 +164,11 @@ class ImageEncoderConfig:
             )
         if self.grouping == "rounds":
             self._check_rounds()
-        elif self.trunk_dropout:
-            raise ValueError(f"trunk_dropout is {self.trunk_dropout}, but there is no trunk")
+        elif self.trunk_dropout or self.trunk_stride != 32:
+            raise ValueError(
+                f"trunk_dropout is {self.trunk_dropout} and trunk_stride {self.trunk_stride}, but "
+                "there is no trunk; leave them out"
+            )
 
     def _check_rounds(self) -> None:
         """Refuse what grouping by rounds cannot do."""

@@ -94,6 +94,11 @@ class PartEncoder(nn.Module):
         for name, dim, num_axes in zip(Bases._fields, dims, AXES, strict=True):
             self.register_buffer(f"basis_{name}", torch.eye(dim, num_axes))
 
+    def train(self, mode: bool = True) -> "PartEncoder":  # noqa: FBT001, FBT002 - as in torch
+        """Set the mode of training; outside of it the trunk has the stride of the settings."""
+        self.trunk.upper.set_stride(32 if mode else self.config.trunk_stride)
+        return super().train(mode)
+
     @property
     def bases(self) -> Bases:
         """Bases of the cues; before they are fitted, the first channels of each map."""
