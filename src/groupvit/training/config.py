@@ -56,6 +56,9 @@ class ObjectiveConfig:
     distillation_weight: float = 0.0
     """Weight of the distillation of the class names that the classifier of a pretrained trunk finds
     at each place; needs data.cached_crops and data.class_prompts."""
+    pixel_scale: float = 1 / 0.07
+    """Fixed inverse temperature of the loss on pixels, the only one of batches with masks; 0:
+    learned, that of the captions."""
     mutual_information_weight: float = 0.0
     """Weight of minus the mutual information of tokens and groups, in every stage."""
 
@@ -83,6 +86,7 @@ class ObjectiveConfig:
         if not 0 <= self.noun_prior <= 1:
             raise InputError(f"objective.noun_prior is {self.noun_prior}; give 0 to 1")
         _check("objective.noun_scale", self.noun_scale, least=0)
+        _check("objective.pixel_scale", self.pixel_scale, least=0)
         if self.segment_distillation_weight and not (self.patch_nouns_weight and self.of_segments):
             raise InputError(
                 "objective.segment_distillation_weight needs objective.patch_nouns_weight too, and "
@@ -265,6 +269,8 @@ class TrainingConfig:
             )
         Coverage(domain=self.domain)
         self._check_uses()
+        if self.data.masks:
+            self._check_masks()
 
     def _check_uses(self) -> None:
         """Refuse settings without effect."""
@@ -303,6 +309,25 @@ class TrainingConfig:
                 "inference.naming is 'parts', which compares patches with labels, but "
                 "model.patch_projector is False; set it and objective.patch_nouns_weight, or take "
                 "naming 'segments'"
+            )
+
+    def _check_masks(self) -> None:
+        """Refuse settings that masks cannot be trained with."""
+        if not self.start or "text" not in self.freeze:
+            raise InputError(
+                "data.masks train the image encoder alone, toward the texts of a model that knows "
+                "words from captions; give start (such as photos) and freeze 'text'"
+            )
+        augmentation = self.data.augmentation
+        if augmentation.rand_augment_ops or augmentation.erasing:
+            raise InputError(
+                "data.augmentation.rand_augment_ops and erasing would move pixels away from their "
+                "masks (data.masks); set both to 0"
+            )
+        if self.inference.naming == "segments" and self.model.image.stem in TRUNKS:
+            raise InputError(
+                "inference.naming is 'segments', but model.image.grouping 'rounds' has no weights "
+                "that masks could train by them; take naming 'parts'"
             )
 
     def _check_trunk(self) -> None:
