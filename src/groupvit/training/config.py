@@ -269,8 +269,6 @@ class TrainingConfig:
             )
         Coverage(domain=self.domain)
         self._check_uses()
-        if self.data.masks:
-            self._check_masks()
 
     def _check_uses(self) -> None:
         """Refuse settings without effect."""
@@ -309,25 +307,6 @@ class TrainingConfig:
                 "inference.naming is 'parts', which compares patches with labels, but "
                 "model.patch_projector is False; set it and objective.patch_nouns_weight, or take "
                 "naming 'segments'"
-            )
-
-    def _check_masks(self) -> None:
-        """Refuse settings that masks cannot be trained with."""
-        if not self.start or "text" not in self.freeze:
-            raise InputError(
-                "data.masks train the image encoder alone, toward the texts of a model that knows "
-                "words from captions; give start (such as photos) and freeze 'text'"
-            )
-        augmentation = self.data.augmentation
-        if augmentation.rand_augment_ops or augmentation.erasing:
-            raise InputError(
-                "data.augmentation.rand_augment_ops and erasing would move pixels away from their "
-                "masks (data.masks); set both to 0"
-            )
-        if self.inference.naming == "segments" and self.model.image.stem in TRUNKS:
-            raise InputError(
-                "inference.naming is 'segments', but model.image.grouping 'rounds' has no weights "
-                "that masks could train by them; take naming 'parts'"
             )
 
     def _check_trunk(self) -> None:
