@@ -68,7 +68,7 @@ class Embedded(NamedTuple):
         for assignment in self.assignments:
             shares = assignment if shares is None else assignment @ shares
         last = self.segments[-1]
-        return last if shares is None else shares.mT @ last.to(shares.dtype)
+        return last if shares is None else shares.mT.to(last.dtype) @ last
 
     def patch_embeddings(self) -> Float[Tensor, "batch token embedding"]:
         """Mean embedding of each patch and of its segments at every stage, not normalized.
