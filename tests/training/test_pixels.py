@@ -140,3 +140,19 @@ def test_words_of_a_label_add_up_as_in_segmentation(draw):
     owners = torch.tensor([labels.owners])
     found = sum_over_words(similar.mT[None], owners, 3)
     torch.testing.assert_close(found[0].mT, sum_over_synonyms(similar, labels))
+
+
+def test_descent_brings_patches_to_the_words_of_their_labels(pairs):
+    targets = torch.arange(SIDE**2).reshape(1, SIDE, SIDE) % 3
+    masks = Masks(targets.expand(2, -1, -1).byte(), torch.tensor(OWNERS), 3)
+    loss = PixelLoss(naming="parts", scale=10.0, spatial=None)
+    patches = pairs.image.patches.clone().requires_grad_()
+    for _ in range(100):
+        patches.grad = None
+        image = pairs.image._replace(patches=F.normalize(patches, dim=-1))
+        found = loss(pairs._replace(image=image), masks, Ranks())
+        found.total.backward()
+        with torch.no_grad():
+            patches -= 0.3 * patches.grad
+    assert found.accuracy.item() == 1
+    assert found.total.item() < 0.1
