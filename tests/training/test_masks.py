@@ -14,6 +14,7 @@ from groupvit.model.config import SpatialConfig
 from groupvit.model.inference import InferenceConfig
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.training import state
+from groupvit.training.planning import data_of, work_of
 from groupvit.training.run_folder import RunFolder
 from groupvit.training.trainer import train
 from groupvit.weights import checkpoint
@@ -156,6 +157,29 @@ def test_mistakes_are_refused_before_the_first_step(masks, shards, change, messa
     with pytest.raises(InputError, match=message):
         train(replace(masks, **changes))
     assert not Path(masks.out).exists()
+
+
+def test_a_folder_with_other_files_is_refused(masks, tmp_path):
+    other = write_folder(tmp_path / "scenes", num=3)
+    masks = replace(masks, steps=3, data=replace(masks.data, masks=(str(other),)))
+    train(masks)
+    (other / "images" / "002.png").unlink()
+    (other / "masks" / "002.png").unlink()
+    more = replace(masks, steps=4)
+    with pytest.raises(
+        InputError, match=r"scenes has other files than when .* --changed data\.masks"
+    ):
+        train(more)
+    assert train(more, changed=("data.masks",)) == 0
+
+
+def test_a_plan_counts_the_pixels_of_masks(masks, shards):
+    found = data_of(masks)
+    assert found.num_pairs == 5
+    assert found.batch.masks is not None
+    assert work_of(masks, found.batch).operations > 0
+    with pytest.raises(InputError, match=r"data\.mask_share to 1"):
+        data_of(mixed(masks, shards))
 
 
 def test_the_settings_of_the_block_are_written_and_read(masks):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from groupvit.data.config import DataConfig
+from groupvit.data.fingerprint import Fingerprint, of_folder
 from groupvit.data.index import Shard
 from groupvit.data.loader import Batches
 from groupvit.data.mixture import Mixture
@@ -47,6 +48,14 @@ class Sources(NamedTuple):
         """Samples and captions of each shard, then images and labels of each folder."""
         of_shards = ((shard.num_samples, shard.num_captions) for shard in self.shards)
         return (*of_shards, *((len(one), len(one.labels.words)) for one in self.masks))
+
+    def fingerprints(self) -> dict[str, Fingerprint]:
+        """Fingerprint of each folder with masks, by its name."""
+        found = {}
+        for files in (one.labels.files for one in self.masks):
+            paths = [path for pair in files.pairs for path in pair]
+            found[files.name] = of_folder(paths, "\n".join(files.classes))
+        return found
 
     def mixed(self) -> Mixture:
         """Batches by step; folders share those with masks by their numbers of images."""

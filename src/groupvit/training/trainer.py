@@ -57,7 +57,8 @@ def train(
             benchmark = _benchmark(config)
             data = _opened(config, ranks, console)
             if ranks.is_main:
-                run.check_shards([shard.path for shard in data.shards], changed=changed)
+                paths = [shard.path for shard in data.shards]
+                run.check_shards(paths, data.fingerprints(), changed=changed)
             agreement.check(config, data.sizes, run, ranks)
             nouns = count_nouns(data.shards) if ranks.is_main else {}
             rebuild = changes.covers(changed, changes.CACHE)
