@@ -26,7 +26,6 @@ SettingsFile = tyro.conf.Positional[
 RecipeName = Annotated[str, tyro.conf.arg(metavar="NAME")]
 SHOWN = {
     "data.shards": ("PATTERN ...", 'tar shards: "pairs/train-{000000..000041}.tar"'),
-    "data.masks": ("FOLDER ...", "folders with images/, masks/ and classes.txt"),
     "out": ("FOLDER", "run folder"),
     "start": ("MODEL", "initial model, instead of random weights"),
     "steps": ("INT", "optimizer steps"),

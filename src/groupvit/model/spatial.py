@@ -10,6 +10,8 @@ repeated `depth` times with the same weights, the last time without f (Li et al.
 Language-driven Semantic Segmentation, section 3.3).
 """
 
+from collections.abc import Callable, Mapping
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -17,7 +19,11 @@ from torch.nn import functional as F
 
 from groupvit.model.config import SpatialConfig
 
-_ACTIVATIONS = {"relu": F.relu, "leaky_relu": F.leaky_relu, "tanh": torch.tanh}
+_ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu,
+    "leaky_relu": F.leaky_relu,
+    "tanh": torch.tanh,
+}
 _CENTER, _SIZE = 4, 9
 """Place of the center in the kernel, row by row, and number of its values; the bias follows."""
 

@@ -105,7 +105,8 @@ def _nouns(
     image, terms = pairs.image, {}
     scale = _noun_scale(pairs, config)
     # Embeddings "image part embedding" of each stage, then of the patches, and which are present.
-    parts = list(image.segments) if config.of_segments else []
+    parts = list(image.segments if config.every_stage else image.segments[-1:])
+    parts = parts if config.of_segments else []
     present = list(image.occupied[len(image.occupied) - len(parts) :])
     similar = [noun_losses.logits(embeddings, nouns, scale) for embeddings in parts]
     for name, loss in (
