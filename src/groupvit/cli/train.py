@@ -12,8 +12,8 @@ from groupvit.config import shown_default
 from groupvit.training.config import TrainingConfig
 
 SUMMARY = """\
-Train a model on images with captions or masks (--data.masks). The same command
-resumes a run. Several GPUs: torchrun --nproc-per-node 8 -m groupvit train ..."""
+Train a model on images with captions or masks (--data.masks). The same
+command resumes a run. GPUs: torchrun --nproc-per-node 8 -m groupvit train ..."""
 Names = Annotated[
     tuple[str, ...], tyro.conf.arg(metavar="NAME ...", help_behavior_hint=shown_default)
 ]
