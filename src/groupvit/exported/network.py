@@ -49,6 +49,7 @@ class ExportedNetwork:
         self.runtime = runtime
         remainder = folders.read_remainder(folder, self.config)
         self.background_layer = remainder.background_layer
+        self.spatial_block = remainder.spatial_block
         self._patch_projector = remainder.patch_projector
         self.logit_scale = bounded_scale(remainder.log_scale)
         self._files = [folder / folders.IMAGE_FILE, folder / folders.TEXT_FILE]

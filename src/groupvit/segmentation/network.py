@@ -34,6 +34,11 @@ class Network(typing.Protocol):
         """Layer that gives the cosine threshold of a part; None: it was not learned."""
         ...
 
+    @property
+    def spatial_block(self) -> nn.Module | None:
+        """Convolution of the similarities to labels; None: the model has none."""
+        ...
+
     def patch_grid(self, height: int, width: int) -> tuple[int, int]:
         """Rows and columns of the embedded patches of an image of this size [pixels]."""
         ...

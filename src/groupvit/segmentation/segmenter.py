@@ -344,14 +344,14 @@ class Segmenter:
                 background=background,
                 certainty=self.certainty,
                 learned_thresholds=self.learned_thresholds,
+                spatial_block=self.network.spatial_block,
             )
         with torch.inference_mode():
             tables, group_tables = zip(*map(scorer.of_both, grouped.windows), strict=True)
             scores = assemble(grouped, tables, resized=protocol.resized)
             if self.refinement is not None:
                 scores = refined(scores, grouped, self.refinement)
-            best = scores.best(final_softmax=protocol.final_softmax)
-            label_map = best.cpu().numpy()
+            label_map = scores.best(final_softmax=protocol.final_softmax).cpu().numpy()
         return Segmentation(
             labels=parsed.names if background is None else (BACKGROUND, *parsed.names),
             label_map=label_map.astype(np.uint8 if label_map.max() < 256 else np.uint16),
