@@ -124,7 +124,7 @@ def test_a_fold_that_no_image_shows_is_refused():
     found = folded([1], [2])
     with pytest.raises(InputError, match="rows, fold 1: no image can be used for its test"):
         found.test(found.folds[1])
-    with pytest.raises(InputError, match="validation, since none shows .* without a held-out"):
+    with pytest.raises(InputError, match=r"validation, since none shows .* without a held-out"):
         found.validation(found.folds[0])
 
 

@@ -5,7 +5,6 @@ import pytest
 
 from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.folder import read_folder
-from groupvit.evaluation.benchmarks.scenes import Scenes
 from groupvit.evaluation.folds import readers
 from groupvit.evaluation.folds.cutting import shown_in
 from groupvit.evaluation.folds.evaluate import Rules, evaluate_part
@@ -27,7 +26,7 @@ def segmenter(lively_model):
 
 @pytest.fixture(scope="module")
 def story():
-    return readers.storybook(14, lambda scenes: shown_in(Scenes(num=14, size=24, only_things=True)))
+    return readers.storybook(14, shown_in)
 
 
 @pytest.fixture(scope="module")
