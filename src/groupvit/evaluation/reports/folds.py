@@ -13,7 +13,7 @@ from groupvit.evaluation.reports.writing import SCORES, TABLE
 from groupvit.evaluation.scores import mean_of_known
 from groupvit.files import write_text
 
-SEEN = "model, classes that are not held out"
+SEEN = "model, seen classes"
 """Name of the row of the validation."""
 HEADERS = ("mean", "FB-IoU", "name test")
 """Columns behind those of the folds."""
@@ -81,7 +81,7 @@ def sentences(folded: Folded, found: Sequence[FoldEvaluation], *, as_published: 
         )
     for one in found:
         if one.tried:
-            by = "the held-out classes, as published" if as_published else "the other classes"
+            by = "the held-out classes, as published" if as_published else "the seen classes"
             scores = ", ".join(
                 f"{tried.candidate.model} with others {tried.candidate.others} "
                 f"{percent(tried.miou)}"
