@@ -33,6 +33,9 @@ def test_a_table_of_folds_stands_beside_its_floors(evaluate, tmp_path):
     assert means["all foreground"]["name_test"] == 1
     assert len(means["model"]["folds"]) == 2
     assert means["model"]["miou"] == pytest.approx(sum(means["model"]["folds"]) / 2)
+    html = (tmp_path / "out/report.html").read_text()
+    assert html.count("<article") == 8
+    assert html.index("center box") < html.index("Name test")
     report = (tmp_path / "out/report.md").read_text()
     assert report.index("| model |") < report.index("- model:")
     assert f"{100 * means['model']['fb_iou']:.1f}" in report

@@ -49,6 +49,7 @@ def evaluate_folds(
     scenes: int = 500,
     limit: int | None = None,
     out: Path | None = None,
+    shown: int = 4,
     overwrite: Flag = False,
 ) -> int:
     """Score a model on held-out classes: mIoU, FB-IoU and the name test, beside their floors.
@@ -81,7 +82,8 @@ def evaluate_folds(
         mask_orientation: Orientation of the masks of a folder; see groupvit evaluate.
         scenes: Number of drawn scenes of the storybook.
         limit: Maximum number of images of a fold, spread evenly over all.
-        out: Folder for report.md, scores.json and the journals.
+        out: Folder for report.html, report.md, scores.json and the journals.
+        shown: Number of episodes of each fold on the page, from best to worst.
         overwrite: Replace an evaluation in the folder.
     """
     from groupvit.distributed import session
@@ -89,9 +91,12 @@ def evaluate_folds(
     from groupvit.evaluation.folds.others import PUBLISHED_WORDS, Others
     from groupvit.evaluation.folds.selection import Runner
     from groupvit.evaluation.reports import folds as report
+    from groupvit.evaluation.reports.folds_page import draw, page
 
     if limit is not None and limit < 1:
         raise InputError(f"--limit is {limit}; give at least 1")
+    if shown < 0:
+        raise InputError(f"--shown is {shown}; give at least 0")
     if folds and held_out:
         raise InputError("--folds with numbers and --held-out exclude each other; give one of them")
     with session(options.device) as ranks:
@@ -136,8 +141,11 @@ def evaluate_folds(
         for sentence in report.sentences(opened, found, as_published=as_published):
             console.print(sentence, markup=False)
         if out is not None and ranks.is_main:
-            report.write(out, opened, found, as_published=as_published)
-            console.print(f"written: {out / report.TABLE}, {out / report.SCORES}", markup=False)
+            drawn = [one for fold in found for one in draw(opened, fold, runner.load, num=shown)]
+            html = page(opened, found, drawn, as_published=as_published)
+            report.write(out, opened, found, as_published=as_published, page=html)
+            console.print(f"open in a browser: {out / report.PAGE}", markup=False)
+            console.print(f"in the same folder: {report.TABLE}, {report.SCORES}", markup=False)
     return 0
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -31,6 +31,7 @@ from groupvit.evaluation.scores import IGNORED
 from groupvit.progress import OnProgress
 from groupvit.segmentation.groups import GroupedImage
 from groupvit.segmentation.segmenter import Segmenter
+from groupvit.text.background import Background
 from groupvit.text.prompts import parse_label
 
 PUBLISHED_SIDE = 480
@@ -69,6 +70,19 @@ class Rules:
         }
 
 
+class EpisodeScore(NamedTuple):
+    """Score of one episode."""
+
+    image: int
+    """Index of the image in the benchmark."""
+    name: str
+    """Name of the image in reports."""
+    label: int
+    """Number of the class."""
+    iou: float
+    """IoU of the foreground, [0, 1]."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartEvaluation:
     """Scores of a model, and of floors, on a part of a fold."""
@@ -81,6 +95,8 @@ class PartEvaluation:
     """Rules besides those of the protocol."""
     scores: Mapping[str, TwoLabelScores]
     """Scores by label map: those of the model, then of floors; see `names_of_maps`."""
+    episodes: tuple[EpisodeScore, ...]
+    """Scores of the model on every image and class, each once."""
     num_images: int
     """Number of images that were scored."""
     num_episodes: int
@@ -164,16 +180,25 @@ def evaluate_part(
                 on_progress(len(new), len(left))
         timed = list(chain.from_iterable(ranks.gather_objects(new)))
     found = {one.index: one for one in (*done.values(), *timed)}
+    counts = [found[image] for image in images]
     return PartEvaluation(
         part=part,
         measurement=task.measurement,
         rules=rules,
-        scores=task.scores([found[image] for image in images]),
+        scores=task.scores(counts),
+        episodes=tuple(chain.from_iterable(map(_episode_scores, counts))),
         num_images=len(images),
         num_episodes=sum(one.image in set(images) for one in part.episodes),
         seconds=time.perf_counter() - start,
         num_timed=len(timed),
     )
+
+
+def absent(folded: Folded, part: Part, image: int, label: int) -> int | None:
+    """Class of the name test of an image: the next after this one that the image does not show."""
+    shows, first = folded.classes_of.get(image, frozenset()), part.classes.index(label) + 1
+    following = (*part.classes[first:], *part.classes[:first])
+    return next((other for other in following if other not in shows), None)
 
 
 class _Task:
@@ -245,15 +270,24 @@ class _Task:
         }
 
     def _absent(self, image: int) -> list[int]:
-        """Class of the image's name test, or none."""
-        classes, shows = self._part.classes, self._folded.classes_of.get(image, frozenset())
-        first = classes.index(self._first[image]) + 1
-        following = (*classes[first:], *classes[:first])
-        return [label for label in following if label not in shows][:1]
+        found = absent(self._folded, self._part, image, self._first[image])
+        return [] if found is None else [found]
 
     def _painted(self, groups: GroupedImage, label: int) -> Map:
-        """Pixels with this label rather than «others»."""
         name, background = self._folded.labels[label], self._backgrounds[label]
-        found = self._segmenter.label(groups, [name], background=background)
-        painted: Map = found.label_map == 1
-        return painted
+        return painted(self._segmenter, groups, name, background)
+
+
+def painted(segmenter: Segmenter, groups: GroupedImage, label: str, background: Background) -> Map:
+    """Pixels with this label rather than «others»."""
+    found = segmenter.label(groups, [label], background=background)
+    is_label: Map = found.label_map == 1
+    return is_label
+
+
+def _episode_scores(counts: ImageAreas) -> Iterator[EpisodeScore]:
+    """Scores of the model on the classes of an image."""
+    for place, kind, label, *found in counts.rows.tolist():
+        both, truth, of_model, _ = found
+        if (place, kind) == (0, EPISODE) and truth + of_model > both:
+            yield EpisodeScore(counts.index, counts.name, label, both / (truth + of_model - both))

@@ -9,7 +9,7 @@ from groupvit.evaluation.folds.cutting import Folded
 from groupvit.evaluation.folds.scores import MODEL, NAMELESS, TwoLabelScores
 from groupvit.evaluation.folds.selection import FoldEvaluation
 from groupvit.evaluation.reports.markdown import percent
-from groupvit.evaluation.reports.writing import SCORES, TABLE
+from groupvit.evaluation.reports.writing import PAGE, SCORES, TABLE
 from groupvit.evaluation.scores import mean_of_known
 from groupvit.files import write_text
 
@@ -119,15 +119,16 @@ def markdown(folded: Folded, found: Sequence[FoldEvaluation], *, as_published: b
 
 
 def write(
-    out: Path, folded: Folded, found: Sequence[FoldEvaluation], *, as_published: bool
+    out: Path, folded: Folded, found: Sequence[FoldEvaluation], *, as_published: bool, page: str
 ) -> None:
-    """Write report.md and scores.json.
+    """Write report.html, report.md and scores.json.
 
     Args:
         out: Folder.
         folded: Benchmark with its folds.
         found: Scores of folds.
         as_published: Candidates were chosen by the held-out classes.
+        page: HTML of the page.
 
     Raises:
         InputError: A file cannot be written.
@@ -147,6 +148,7 @@ def write(
         "means": means,
         "folds": [one.to_values() for one in found],
     }
+    write_text(out / PAGE, page)
     write_text(out / TABLE, markdown(folded, found, as_published=as_published))
     write_text(out / SCORES, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
 
