@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -83,6 +84,9 @@ def test_an_evaluation_that_was_stopped_goes_on(segmenter, book, own, tmp_path):
     assert without_time(found) == without_time(whole)
     with pytest.raises(InputError, match="of an evaluation with another others; choose another"):
         evaluate_part(segmenter, own, part, Rules(others=Others(words=("dog",))), folder=tmp_path)
+    fewer = replace(part, episodes=part.episodes[1:])
+    with pytest.raises(InputError, match="of an evaluation with another episodes; choose another"):
+        evaluate_part(segmenter, own, fewer, WORDS, folder=tmp_path)
 
 
 def shown_all(folded):

@@ -1,5 +1,6 @@
 """Evaluation of a model on the episodes of a fold."""
 
+import hashlib
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -167,6 +168,7 @@ def evaluate_part(
             CountsJournal[ImageAreas], folder, task.conditions() | {"data": data}, task.parse
         )
     images = part.images(limit)
+    kept = frozenset(images)
     start = time.perf_counter()
     with opened(make, ranks, prepare) as journal:
         done = {one.index: one for one in journal.done} if journal else {}
@@ -188,7 +190,7 @@ def evaluate_part(
         scores=task.scores(counts),
         episodes=tuple(chain.from_iterable(map(_episode_scores, counts))),
         num_images=len(images),
-        num_episodes=sum(one.image in set(images) for one in part.episodes),
+        num_episodes=sum(one.image in kept for one in part.episodes),
         seconds=time.perf_counter() - start,
         num_timed=len(timed),
     )
@@ -226,13 +228,15 @@ class _Task:
         )
 
     def conditions(self) -> dict[str, Any]:
-        """Conditions of a journal."""
+        """Conditions of a journal; of the episodes a digest, since lists may leave out some."""
+        pairs = repr(sorted(self._repeats)).encode()
         return {
             **self.measurement.to_values(),
             **self._rules.to_values(),
             "fold": self._part.fold,
             "part": self._part.kind,
             "classes": list(self._part.classes),
+            "episodes": hashlib.sha256(pairs).hexdigest()[:16],
         }
 
     def parse(self, values: Any) -> ImageAreas:
