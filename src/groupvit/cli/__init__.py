@@ -58,6 +58,8 @@ GROUPS = {
 }
 """The commands with their summaries, as `groupvit --help` shows them."""
 COMMANDS = tuple(name for commands in GROUPS.values() for name in commands)
+_FOLDS = {"--folds", "--held-out", "--held_out"}
+"""Options that make an evaluation one of held-out classes."""
 MISTAKE = 2
 """Exit code of mistakes that the user can correct: a wrong argument, an unreadable file."""
 INTERRUPTED, TERMINATED = 130, 143
@@ -173,6 +175,8 @@ def _function(command: str, options: Sequence[str]) -> Callable[..., int]:
     function: Callable[..., int]
     if command == "evaluate" and "--list" in options:
         function = _module("benchmarks").show_benchmarks
+    elif command == "evaluate" and _FOLDS.intersection(one.partition("=")[0] for one in options):
+        function = _module("folds").evaluate_folds
     elif command in ("train", "plan"):
         function = _module(name).command(options)
     else:

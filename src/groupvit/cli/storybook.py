@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from groupvit.cli.options import Flag
+from groupvit.cli.options import Flag, Words
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,6 +18,7 @@ def storybook(
     seed: int = 0,
     test: int = 500,
     shard_size: int = 5000,
+    unnamed: Words = (),
     workers: int | None = None,
     overwrite: Flag = False,
 ) -> int:
@@ -31,6 +32,8 @@ def storybook(
         seed: Seed of all scenes.
         test: Number of images of the benchmark, which are not among those with captions.
         shard_size: Images in a tar file.
+        unnamed: Things that no caption names, although they are drawn: words that a model cannot
+            learn from the captions.
         workers: Processes that draw; default: one for each core. They do not change the files.
         overwrite: Replace the files of an earlier run.
     """
@@ -39,8 +42,16 @@ def storybook(
     from groupvit.progress import counted
     from groupvit.storybook.workers import write
     from groupvit.storybook.writing import Storybook
+    from groupvit.text.prompts import split_words
 
-    book = Storybook(num=num, size=size, seed=seed, num_test=test, shard_size=shard_size)
+    book = Storybook(
+        num=num,
+        size=size,
+        seed=seed,
+        num_test=test,
+        shard_size=shard_size,
+        unnamed=split_words(unnamed),
+    )
     start = time.perf_counter()
     with counted("images") as progress:
         frequencies = write(out, book, workers=workers, overwrite=overwrite, on_progress=progress)

@@ -78,9 +78,31 @@ class Measurement:
         Raises:
             InputError: A background is given, but the benchmark has none.
         """
-        protocol = segmenter.protocol
-        labels = prescribed_labels(benchmark, protocol)
+        labels = prescribed_labels(benchmark, segmenter.protocol)
         used = _background(segmenter, benchmark, labels, background)
+        expansions = segmenter.parse(labels, used).expansions()
+        return cls.under(segmenter, benchmark, labels, expansions=expansions, background=used)
+
+    @classmethod
+    def under(
+        cls,
+        segmenter: Segmenter,
+        benchmark: Benchmark,
+        labels: tuple[str, ...],
+        *,
+        expansions: Mapping[str, tuple[str, ...]],
+        background: Background | None,
+    ) -> "Measurement":
+        """Measurement with these labels and this background.
+
+        Args:
+            segmenter: Model and protocol.
+            benchmark: Images with masks.
+            labels: Labels as the model gets them.
+            expansions: Words of the labels that the lexicon expanded.
+            background: Background that the labels compete with; None: every pixel has a label.
+        """
+        protocol = segmenter.protocol
         clustering = segmenter.clustering if isinstance(segmenter, ClusteringSegmenter) else None
         return cls(
             weights=segmenter.origin.source if segmenter.origin else None,
@@ -91,9 +113,9 @@ class Measurement:
             naming=segmenter.naming,
             clusters=str(clustering) if clustering else None,
             labels=labels,
-            expansions=segmenter.parse(labels, used).expansions(),
-            background=used,
-            certainty=segmenter.certainty if used else None,
+            expansions=expansions,
+            background=background,
+            certainty=segmenter.certainty if background else None,
             dtype=str(segmenter.dtype).removeprefix("torch."),
         )
 

@@ -1,6 +1,7 @@
 """One scene of the storybook: a drawn image with its mask and three captions."""
 
 import random
+from collections.abc import Collection
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -36,6 +37,7 @@ def scene(
     seed: int = 0,
     split: Literal["train", "test"] = "train",
     size: int = 80,
+    unnamed: Collection[str] = (),
 ) -> Scene:
     """A scene; the same arguments always give the same one.
 
@@ -46,6 +48,7 @@ def scene(
         seed: Seed of the dataset.
         split: The splits have no scene in common.
         size: Height and width [pixels].
+        unnamed: Classes that no caption names, although they are drawn.
     """
     name = f"storybook {split} {seed} {index}"
     rng = random.Random(name)
@@ -54,7 +57,9 @@ def scene(
     labels = np.asarray(mask)[
         SUPERSAMPLING // 2 :: SUPERSAMPLING, SUPERSAMPLING // 2 :: SUPERSAMPLING
     ].copy()
-    subjects = _visible_subjects(layout, labels, adjectives)
+    subjects = [
+        one for one in _visible_subjects(layout, labels, adjectives) if one.name not in unnamed
+    ]
     caption_rng = random.Random(f"{name} captions")
     captions = write_captions(subjects, layout.light, caption_rng, NUM_CAPTIONS)
     return Scene(np.array(image.reduce(SUPERSAMPLING)), labels, captions)

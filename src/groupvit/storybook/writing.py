@@ -14,10 +14,11 @@ import numpy as np
 from jaxtyping import Int
 from PIL import Image
 
-from groupvit.errors import InputError
+from groupvit.errors import InputError, suggestion
 from groupvit.formats.index_png import index_png
 from groupvit.palette import colors
 from groupvit.storybook.scene import CLASSES, MIN_AREA, Scene, scene
+from groupvit.storybook.things import THINGS
 
 SMALLEST, LARGEST = 16, 512
 """Range of image sizes [pixels]."""
@@ -46,6 +47,8 @@ class Storybook:
     """Number of images with masks; 0: no benchmark."""
     shard_size: int = 5000
     """Number of images in a tar file."""
+    unnamed: tuple[str, ...] = ()
+    """Things that no caption names, although they are drawn."""
 
     def __post_init__(self) -> None:
         if not SMALLEST <= self.size <= LARGEST:
@@ -55,6 +58,12 @@ class Storybook:
                 raise InputError(f"{name} is {getattr(self, name)}; give at least 1")
         if self.num_test < 0:
             raise InputError(f"num_test is {self.num_test}; give 0 or more")
+        for name in self.unnamed:
+            if name not in THINGS:
+                raise InputError(
+                    f"unnamed has {name!r}, which is no thing; the things are {', '.join(THINGS)}"
+                    + suggestion(name, THINGS)
+                )
 
 
 class Job(NamedTuple):
@@ -85,7 +94,7 @@ def _write_shard(folder: Path, book: Storybook, number: int, tick: Tick) -> Coun
     path = folder / f"{NAME}-{number:06d}.tar"
     with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
         for index in range(first, min(first + book.shard_size, book.num)):
-            drawn = scene(index, seed=book.seed, size=book.size)
+            drawn = scene(index, seed=book.seed, size=book.size, unnamed=book.unnamed)
             _add(tar, f"{index:09d}.jpg", _jpeg(drawn))
             _add(tar, f"{index:09d}.txt", "\n".join(drawn.captions).encode())
             counts += _visible(drawn)
