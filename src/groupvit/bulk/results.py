@@ -9,6 +9,7 @@ import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +156,7 @@ def _new_tar(url: str) -> Iterator[Write]:
             tar.addfile(member, io.BytesIO(content))
 
         def write(row: Row, result: Segmentation | None) -> None:
-            add(f"{row.key}.json", _to_json(row).encode())
+            add(f"{row.key}.json", to_json(row).encode())
             if result is not None:
                 add(f"{row.key}.png", _png(result))
 
@@ -170,7 +171,7 @@ def _new_files(url: str, folder: str) -> Iterator[Write]:
             if result is not None:
                 with storage.new_file(storage.join(folder, f"{row.key}.png")) as beside:
                     beside.write_bytes(_png(result))
-            rows.write(f"{_to_json(row)}\n")
+            rows.write(f"{to_json(row)}\n")
 
         yield write
 
@@ -181,7 +182,8 @@ def _png(result: Segmentation) -> bytes:
     return file.getvalue()
 
 
-def _to_json(row: Row) -> str:
+def to_json(row: Row) -> str:
+    """A row as JSON."""
     return json.dumps(asdict(row), ensure_ascii=False)
 
 
@@ -201,13 +203,26 @@ class Masks:
         return self.manifest.labels
 
     def __iter__(self) -> Iterator[tuple[str, Row]]:
-        """Name of each image (its key if that is a file name, else SHARD/KEY), and its row."""
-        for name in self.files:
-            shard = name.rpartition(".")[0]
-            for values in _rows(storage.join(self.folder, name)):
-                row = Row(**{field: _plain(value) for field, value in values.items()})
-                whole = row.key.lower().endswith(IMAGE_SUFFIXES)
-                yield (row.key if whole else f"{shard}/{row.key}"), row
+        """Name of each image, and its row; see `of_shard`."""
+        return chain.from_iterable(map(self.of_shard, self.files))
+
+    def of_shard(self, file: str) -> Iterator[tuple[str, Row]]:
+        """Name of each image (its key if that is a file name, else SHARD/KEY), and its row.
+
+        Args:
+            file: One of `files`.
+
+        Raises:
+            InputError: It is damaged.
+        """
+        shard, url = file.rpartition(".")[0], storage.join(self.folder, file)
+        for values in _rows(url):
+            try:
+                row = Row(**{name: _plain(value) for name, value in values.items()})
+            except TypeError as error:
+                raise InputError(f"{url} has other columns than results have: {error}") from error
+            whole = row.key.lower().endswith(IMAGE_SUFFIXES)
+            yield (row.key if whole else f"{shard}/{row.key}"), row
 
 
 def read_masks(path: str | Path) -> Masks:

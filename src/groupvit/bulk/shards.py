@@ -49,14 +49,14 @@ class _Image(NamedTuple):
     state: str
 
 
-def find(sources: Sequence[str], *, shard_size: int, out: str) -> Found:
+def find(sources: Sequence[str], *, shard_size: int, out: str | None = None) -> Found:
     """Find the shards that sources stand for.
 
     Args:
         sources: Folders, images, tar files and Parquet tables, by path, URL, pattern ("a/*.tar") or
             braces ("a/{000..999}.tar"), of which some may be missing.
         shard_size: Number of images that a folder is cut into.
-        out: Address of the results; files in it are no images.
+        out: Address of the results, if there are any; files in it are no images.
 
     Raises:
         InputError: A source has nothing, or two shards have the same name.
@@ -118,12 +118,12 @@ def _series(name: str) -> str:
         return PurePosixPath(path).name if fs.isdir(path) else "images"
 
 
-def _images(names: Sequence[str], out: str) -> tuple[list[_Image], str]:
+def _images(names: Sequence[str], out: str | None) -> tuple[list[_Image], str]:
     """Images of folders, patterns and files, by name, and a line about what was skipped."""
     if not storage.is_local(names[0]):
         images = [image for name in names for image in _remote_images(name)]
         return sorted(images), ""
-    outputs = Path(storage.locate(out)[1]) if storage.is_local(out) else None
+    outputs = Path(storage.locate(out)[1]) if out and storage.is_local(out) else None
     found = image_files.search(names, outputs=outputs)
     images = []
     for image in found.images:

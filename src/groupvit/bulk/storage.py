@@ -102,6 +102,17 @@ def exists(url: str) -> bool:
         return has_magic(path) or bool(fs.exists(path))
 
 
+def size(url: str) -> int:
+    """Size of a file [bytes].
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    fs, path = locate(url)
+    with refusals(url):
+        return int(fs.info(path)["size"])
+
+
 def find(url: str, *, below: bool = False) -> dict[str, str]:
     """Addresses and states of the files that an address or pattern stands for, sorted.
 
