@@ -19,7 +19,7 @@ class LoadAndDie:
     def __init__(self, model, marker=None):
         self.model, self.marker = str(model), marker
 
-    def __call__(self, device):
+    def __call__(self, _device):
         segmenter = Segmenter.load(self.model, batch_size=2)
         if self.marker is not None and not self.marker.exists():
             self.marker.touch()

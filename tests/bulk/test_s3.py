@@ -110,7 +110,8 @@ def test_faults_of_the_server_change_no_result(bucket, uploaded, segmenter, tmp_
     assert segment(segmenter, "s3://lake/in/*.tar", "s3://lake/out").num_shards == 0
 
 
-def test_a_changed_object_is_refused(bucket, uploaded, segmenter):
+@pytest.mark.usefixtures("uploaded")
+def test_a_changed_object_is_refused(bucket, segmenter):
     store, _ = bucket
     segment(segmenter, "s3://lake/in/*.tar", "s3://lake/out")
     store.pipe_file("lake/in/s-001.tar", b"another")
@@ -126,7 +127,8 @@ def test_images_of_a_folder_in_a_bucket_are_cut_by_name(bucket, segmenter):
     assert [name for name, _ in read_masks("s3://lake/out")] == ["b.jpg", "trip/a.jpg"]
 
 
-def test_what_is_not_in_the_bucket_is_named_in_one_sentence(bucket, model, capsys):
+@pytest.mark.usefixtures("bucket")
+def test_what_is_not_in_the_bucket_is_named_in_one_sentence(model, capsys):
     for source in ("s3://lake/no.tar", "s3://elsewhere/no.tar"):
         code = main(
             ["segment", source, "--labels", "dog", "--model", str(model), "--format", "parquet"]
