@@ -124,7 +124,7 @@ def test_an_interrupted_folder_run_continues_with_the_same_command(
     assert segment(*whole)[0] == 130
     assert len(contents(tmp_path / "out")) == 2 + 1
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.png")}
-    code, printed, complaint = segment(photos, "--labels", "dog", *whole[4:])
+    code, printed, complaint = segment(photos, "--labels", "dog", *whole[5:])
     assert code == 2
     assert "holds results of another run: labels was ['dog', 'cat', 'grass']" in complaint
     code, printed, _ = segment(*whole)

@@ -43,21 +43,25 @@ def segment_images(
     """
     console = Console(highlight=False, soft_wrap=True)
     before = None if overwrite else resuming.read(out)
-    outputs = Outputs(images, out, formats=formats, overwrite=overwrite, resume=before is not None)
+    begun = () if before is None else before.inputs
+    outputs = Outputs(images, out, formats=formats, overwrite=overwrite, begun=begun)
     segmenter = load_model(console, options.model, options.segmenter)
     if options.dtype == "bfloat16" and _lacks_bfloat16(segmenter):
         console.print("[yellow]this processor has no bfloat16 arithmetic; float32 is faster[/]")
     if labels:
         warn_of_unknown_words(console, segmenter, labels, *background.words)
     resolved = background.resolve(labels, segmenter.default_background)
-    settings = settings_of(
-        segmenter, labels, background=resolved, top_labels=top_labels, output=formats
-    )
-    manifest = Manifest(settings=settings, inputs=resuming.inputs(outputs))
-    if before is not None:
-        manifest = manifest.resumed(before, str(out))
+    # Where files of another run are replaced one by one, existing files prove nothing.
+    if overwrite or len(outputs.images) == 1:
+        mark = resuming.unmarked(outputs)
+    else:
+        settings = settings_of(
+            segmenter, labels, background=resolved, top_labels=top_labels, output=formats
+        )
+        manifest = Manifest(settings=settings, inputs=resuming.inputs(outputs))
+        mark = resuming.marked(outputs, manifest, before)
     start, present = time.perf_counter(), len(outputs.images) - len(outputs.remaining)
-    with resuming.marked(outputs, manifest), counted("images") as progress:
+    with mark, counted("images") as progress:
         report = segment_files(
             segmenter,
             outputs,

@@ -8,7 +8,7 @@ report = segment_files(segmenter, outputs, ["dog", "grass", "sky"])
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from os.path import normcase
@@ -60,7 +60,7 @@ class Outputs:
         folder: Folder for the files; a folder below an input folder stays below it.
         formats: Kinds of files: those of `Format`.
         overwrite: Replace files that exist.
-        resume: Files that exist are those of the same run, which was interrupted.
+        begun: Names of the images of the same run, which was interrupted; their files are kept.
 
     Raises:
         InputError: An image does not exist, a file exists already or is one of the images, or the
@@ -74,7 +74,7 @@ class Outputs:
         *,
         formats: Sequence[str] = ("overlay", "index"),
         overwrite: bool = False,
-        resume: bool = False,
+        begun: Collection[str] = (),
     ) -> None:
         for name in formats:
             if name not in get_args(Format):
@@ -90,24 +90,26 @@ class Outputs:
         self._paths = _plan(self.images, folder, formats)
         self._coco_file = folder / COCO_FILE if "coco" in formats else None
         self._coco: CocoDataset | None = None
-        self._refuse_replacing(overwrite=overwrite or resume)
+        self._begun = frozenset(begun)
+        self._refuse_replacing(overwrite=overwrite)
         make_folder(folder)  # refused now rather than after the first image
-        # The COCO file needs every image again.
-        finished = resume and self._coco_file is None
-        self.remaining = [
-            image
-            for image in self.images
-            if not (finished and all(path.exists() for path in self._paths[image].values()))
-        ]
+        self.remaining = [image for image in self.images if not self._is_done(image)]
         """Images whose files are not all there yet."""
+
+    def _is_done(self, image: ImageFile) -> bool:
+        """True if an interrupted run wrote all files of an image; the COCO file needs all again."""
+        if self._coco_file is not None or image.name.as_posix() not in self._begun:
+            return False
+        return all(path.exists() for path in self._paths[image].values())
 
     def _refuse_replacing(self, *, overwrite: bool) -> None:
         planned: list[Path] = []
         inputs = set()
         for image, paths in self._paths.items():
             inputs.add(image.path.resolve())
-            planned += paths.values()
-        if self._coco_file is not None:
+            if image.name.as_posix() not in self._begun:
+                planned += paths.values()
+        if self._coco_file is not None and not self._begun:
             planned.append(self._coco_file)
         existing = []
         for path in planned:

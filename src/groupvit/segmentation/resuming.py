@@ -38,13 +38,21 @@ def inputs(outputs: Outputs) -> dict[str, str]:
 
 
 @contextmanager
-def marked(outputs: Outputs, manifest: Manifest) -> Iterator[None]:
+def marked(outputs: Outputs, manifest: Manifest, before: Manifest | None) -> Iterator[None]:
     """Keep the mark in the output folder until the run is over, or fails with nothing written.
 
+    Args:
+        outputs: Files of the run.
+        manifest: Its settings and images.
+        before: Manifest of the run that it resumes; None: it begins.
+
     Raises:
-        InputError: The mark cannot be written.
+        InputError: Settings or images differ from those of the run that it resumes, or the mark
+            cannot be written.
     """
     path = outputs.folder / FILE
+    if before is not None:
+        manifest = manifest.resumed(before, str(outputs.folder))
     files.write_text(path, manifest.to_text())
     try:
         yield
@@ -53,3 +61,10 @@ def marked(outputs: Outputs, manifest: Manifest) -> Iterator[None]:
             path.unlink(missing_ok=True)
         raise
     path.unlink(missing_ok=True)
+
+
+@contextmanager
+def unmarked(outputs: Outputs) -> Iterator[None]:
+    """Remove the mark of an earlier run, for a run that cannot be resumed."""
+    (outputs.folder / FILE).unlink(missing_ok=True)
+    yield
