@@ -71,7 +71,7 @@ def _actors(ray: Any, job: Job, most: int) -> list[Any]:
     kind = ray.remote(
         num_cpus=1, num_gpus=1 if gpus else 0, max_restarts=-1, max_task_retries=_RETRIES
     )(Worker)
-    return [kind.remote(job) for _ in range(min(gpus or int(resources["CPU"]), most))]
+    return [kind.remote(job) for _ in range(min(gpus or int(resources.get("CPU", 1)), most))]
 
 
 def _left_behind(unfinished: dict[str, Shard], tasks: dict[Any, tuple[Any, Shard]]) -> Shard | None:

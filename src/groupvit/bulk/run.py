@@ -72,6 +72,8 @@ def segment(
         on_progress: Called after each shard.
     """
     summary = Summary()
+    if not shards:
+        return summary
     for number, done in enumerate(engine(job, shards), start=1):
         summary.add(done)
         if on_progress is not None:
