@@ -26,6 +26,7 @@ from groupvit.version import VERSION
 GROUPS = {
     "Segment": {
         "segment": "label every pixel of images, by words",
+        "masks": "convert results of shards to COCO, PNG or YOLO",
         "groups": "show the segments of every stage beside the image",
         "concepts": "show the regions that belong together across images",
         "demo": "segment photographs and drawn scenes, as a page",
@@ -142,7 +143,7 @@ def _termination_raised() -> Iterator[None]:
 
 def overview() -> str:
     """The help page of the program: one line for each command; it fits a screen of 24 x 80."""
-    lines = ["usage: groupvit COMMAND [OPTIONS]       options: groupvit COMMAND --help", ""]
+    lines = ["usage: groupvit COMMAND [OPTIONS]       options: groupvit COMMAND --help"]
     for group, commands in GROUPS.items():
         titles = [group] + [""] * (len(commands) - 1)
         for title, (name, summary) in zip(titles, commands.items(), strict=True):
