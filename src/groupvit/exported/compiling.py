@@ -53,14 +53,15 @@ class CompiledNetwork(GraphNetwork):
         model: In float32 and evaluation mode, on the CPU.
         image: See `GraphNetwork`.
         text: Likewise.
+        runtime: Name, version and precision of what computes.
     """
 
-    def __init__(self, model: GroupViT, *, image: Compute, text: Compute) -> None:
+    def __init__(self, model: GroupViT, *, image: Compute, text: Compute, runtime: str) -> None:
         remainder = Remainder(model.config)
         remainder.load_state_dict(remaining(model))
         remainder.requires_grad_(requires_grad=False).eval()
         super().__init__(model.config, remainder, image=image, text=text)
-        self.model = model
+        self.model, self.runtime = model, runtime
         self._compiled = _versions(model)
 
     def embed_image(
@@ -126,9 +127,13 @@ def compiled(model: GroupViT, *, dtype: str, forced: bool) -> CompiledNetwork | 
 
 
 def _key(model: GroupViT, dtype: str) -> str:
+    return digest(model, of=f"{LAYOUT} {_runtime(dtype)} {model.config!r}")
+
+
+def _runtime(dtype: str) -> str:
     import openvino
 
-    return digest(model, of=f"{LAYOUT} {openvino.__version__} {dtype} {model.config!r}")
+    return f"openvino {openvino.__version__} {dtype}"
 
 
 def _kept(key: str, model: GroupViT, dtype: str) -> tuple[CompiledNetwork | None, bool]:
@@ -144,7 +149,7 @@ def _kept(key: str, model: GroupViT, dtype: str) -> tuple[CompiledNetwork | None
         image, text = (openvino_import(blob, dtype) for blob in blobs)
     except (OSError, SafetensorError, RuntimeError):  # deleted by another process, or damaged
         return None, False
-    return CompiledNetwork(model, image=image, text=text), True
+    return CompiledNetwork(model, image=image, text=text, runtime=_runtime(dtype)), True
 
 
 def _made(key: str, model: GroupViT, dtype: str, *, forced: bool) -> CompiledNetwork | None:
@@ -181,12 +186,10 @@ def _compile(model: GroupViT, dtype: str) -> tuple[CompiledNetwork | None, Blobs
     except (RuntimeError, ValueError, TypeError) as error:
         _LOG.warning("groupvit: it cannot, so that PyTorch computes: %s", str(error)[:200])
         return None, Blobs(b"", b"")
-    network = CompiledNetwork(
-        model, image=openvino_compute(found[0]), text=openvino_compute(found[1])
-    )
-    same = _is_same(image, openvino_compute(found[0]), _images(model), dtype) and _is_same(
-        text, openvino_compute(found[1]), _texts(model), dtype
-    )
+    by_image, by_text = map(openvino_compute, found)
+    network = CompiledNetwork(model, image=by_image, text=by_text, runtime=_runtime(dtype))
+    same = _is_same(image, by_image, _images(model), dtype)
+    same = same and _is_same(text, by_text, _texts(model), dtype)
     blobs = Blobs(*(one.export_model().getvalue() for one in found))
     return (network if same else None), blobs
 
