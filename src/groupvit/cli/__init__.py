@@ -141,7 +141,7 @@ def _termination_raised() -> Iterator[None]:
 
 def overview() -> str:
     """The help page of the program: one line for each command; it fits a screen of 24 x 80."""
-    lines = ["usage: groupvit COMMAND [OPTIONS]       options: groupvit COMMAND --help", ""]
+    lines = ["usage: groupvit COMMAND [OPTIONS]       options: groupvit COMMAND --help"]
     for group, commands in GROUPS.items():
         titles = [group] + [""] * (len(commands) - 1)
         for title, (name, summary) in zip(titles, commands.items(), strict=True):

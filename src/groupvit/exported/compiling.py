@@ -21,6 +21,7 @@ from groupvit.exported.runtimes import (
     core,
     openvino_compute,
     openvino_import,
+    openvino_name,
     openvino_settings,
 )
 from groupvit.model.features import Embedded
@@ -127,13 +128,7 @@ def compiled(model: GroupViT, *, dtype: str, forced: bool) -> CompiledNetwork | 
 
 
 def _key(model: GroupViT, dtype: str) -> str:
-    return digest(model, of=f"{LAYOUT} {_runtime(dtype)} {model.config!r}")
-
-
-def _runtime(dtype: str) -> str:
-    import openvino
-
-    return f"openvino {openvino.__version__} {dtype}"
+    return digest(model, of=f"{LAYOUT} {openvino_name(dtype)} {model.config!r}")
 
 
 def _kept(key: str, model: GroupViT, dtype: str) -> tuple[CompiledNetwork | None, bool]:
@@ -149,7 +144,7 @@ def _kept(key: str, model: GroupViT, dtype: str) -> tuple[CompiledNetwork | None
         image, text = (openvino_import(blob, dtype) for blob in blobs)
     except (OSError, SafetensorError, RuntimeError):  # deleted by another process, or damaged
         return None, False
-    return CompiledNetwork(model, image=image, text=text, runtime=_runtime(dtype)), True
+    return CompiledNetwork(model, image=image, text=text, runtime=openvino_name(dtype)), True
 
 
 def _made(key: str, model: GroupViT, dtype: str, *, forced: bool) -> CompiledNetwork | None:
@@ -165,7 +160,7 @@ def _made(key: str, model: GroupViT, dtype: str, *, forced: bool) -> CompiledNet
                 },
                 path,
             )
-    except InputError:  # nothing can be kept
+    except (InputError, SafetensorError):  # nothing can be kept
         return _compile(model, dtype)[0] if forced else None
     return network
 
@@ -187,7 +182,7 @@ def _compile(model: GroupViT, dtype: str) -> tuple[CompiledNetwork | None, Blobs
         _LOG.warning("groupvit: it cannot, so that PyTorch computes: %s", str(error)[:200])
         return None, Blobs(b"", b"")
     by_image, by_text = map(openvino_compute, found)
-    network = CompiledNetwork(model, image=by_image, text=by_text, runtime=_runtime(dtype))
+    network = CompiledNetwork(model, image=by_image, text=by_text, runtime=openvino_name(dtype))
     same = _is_same(image, by_image, _images(model), dtype)
     same = same and _is_same(text, by_text, _texts(model), dtype)
     blobs = Blobs(*(one.export_model().getvalue() for one in found))

@@ -2,7 +2,8 @@
 
 import io
 from collections.abc import Callable, Sequence
-from functools import cache
+from contextlib import suppress
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
@@ -11,7 +12,9 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from groupvit import cache
 from groupvit.errors import InputError
+from groupvit.weights.digest import digest
 
 Runtime = Literal["onnxruntime", "openvino"]
 Choice = Literal["auto", "torch", "onnxruntime", "openvino"]
@@ -68,12 +71,27 @@ def onnx_runtime(graph: Path, dtype: str) -> Compute:
 
 
 def openvino(graph: Path, dtype: str) -> Compute:
-    """Computes with OpenVINO, in float32 or bfloat16."""
+    """Computes with OpenVINO, in float32 or bfloat16; what it compiles is kept between runs."""
+    ready_core = core()
+    key = digest(of=f"{openvino_name(dtype)} {cache.digest([graph.read_bytes()])}")
+    kept = cache.find("graphs", key)
+    if kept is not None:
+        with suppress(OSError, RuntimeError):  # deleted by another process, or damaged
+            return openvino_import(kept.read_bytes(), dtype)
     try:
-        compiled = core().compile_model(str(graph), "CPU", openvino_settings(dtype))
+        compiled = ready_core.compile_model(str(graph), "CPU", openvino_settings(dtype))
     except RuntimeError as error:
         raise InputError(f"{graph} is damaged or no ONNX file: {error}") from error
+    with suppress(InputError), cache.new("graphs", key) as path:  # or nothing can be kept
+        path.write_bytes(compiled.export_model().getvalue())
     return openvino_compute(compiled)
+
+
+def openvino_name(dtype: str) -> str:
+    """Name, version and precision of OpenVINO, which is installed."""
+    from openvino import __version__
+
+    return f"openvino {__version__} {dtype}"
 
 
 def has_openvino() -> bool:
@@ -98,7 +116,7 @@ def core() -> Any:
         return _core()
 
 
-@cache
+@lru_cache(maxsize=1)
 def _core() -> Any:
     try:
         from openvino import Core

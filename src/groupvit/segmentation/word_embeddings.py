@@ -105,7 +105,8 @@ class WordEmbeddings:
             with suppress(OSError, SafetensorError, KeyError):  # deleted meanwhile, or damaged
                 return load_file(path)[KIND]
         found = self._encode(words, templates)
-        with suppress(InputError), cache.new(KIND, key) as path:  # or the folder cannot be written
+        refused = InputError, SafetensorError  # if the folder cannot be written
+        with suppress(*refused), cache.new(KIND, key) as path:
             save_file({KIND: found.clone()}, path)
         return found
 
