@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from groupvit.cli import main
+from groupvit.errors import InputError
 from groupvit.evaluation import runtimes
 from groupvit.evaluation.runtimes import Task, Timed, Way
 
@@ -61,13 +62,29 @@ def test_what_is_not_installed_is_left_out_with_its_reason(monkeypatch):
     assert "pip install 'groupvit[openvino]'" in skipped[-1].reason
 
 
+@pytest.mark.usefixtures("measured")
+def test_a_way_that_is_refused_is_left_out(monkeypatch):
+    before = runtimes._in_process
+
+    def in_process(model, revision, way, task):
+        if way.runtime == "openvino":
+            raise InputError("it does not compute the same")
+        return before(model, revision, way, task)
+
+    monkeypatch.setattr(runtimes, "_in_process", in_process)
+    rows, skipped = runtimes.compare("storybook", Task((), (), (64,)))
+    assert {row.way.runtime for row in rows} == {"torch", "onnxruntime"}
+    assert {one.reason for one in skipped} == {"it does not compute the same"}
+
+
 @pytest.mark.parametrize(
     ("way", "count", "code"),
     [
         (Way("openvino", "float32"), 10, 0),
         (Way("openvino", "float32"), 100, 1),
         (Way("openvino", "bfloat16"), 100, 0),
-        (Way("torch", "bfloat16"), 5000, 1),
+        (Way("openvino", "bfloat16"), 5000, 1),
+        (Way("torch", "bfloat16"), 5000, 0),  # only this says what bfloat16 does to this model
     ],
 )
 def test_wrong_masks_end_with_exit_code_1(way, count, code, measured, capsys):
