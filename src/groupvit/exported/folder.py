@@ -111,10 +111,11 @@ def write_beside_graphs(folder: Path, settings: Exported, model: GroupViT) -> No
     }
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
-    save_file(_kept(model), folder / WEIGHTS_FILE, metadata={"format": "pt"})
+    save_file(remaining(model), folder / WEIGHTS_FILE, metadata={"format": "pt"})
     (folder / WEIGHTS_FILE).chmod(0o644)
 
 
-def _kept(model: GroupViT) -> dict[str, Tensor]:
+def remaining(model: GroupViT) -> dict[str, Tensor]:
+    """Values of the parameters of `Remainder`."""
     values = model.state_dict()
     return {name: values[name].contiguous() for name in Remainder(model.config).state_dict()}
