@@ -237,7 +237,7 @@ def test_a_large_file_below_the_cap_passes_without_a_warning(tmp_path):
         read(tmp_path / "large.png")
 
 
-@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif", "bmp", "gif"])
 def test_a_truncated_file_is_refused(tmp_path, suffix):
     path = tmp_path / f"a.{suffix}"
     Image.effect_noise((200, 200), 90).save(path)

@@ -31,8 +31,11 @@ MAX_PIXELS = 128_000_000
 MAX_SIDE = 1_000_000
 """Longest side of an image that is read [pixels]."""
 
-# All that Pillow's three decoders raise on damaged data.
-_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, LookupError, struct.error, zlib.error)
+# All that the decoders of Pillow raise on damaged data.
+_DAMAGED = (
+    *(OSError, SyntaxError, ValueError, EOFError, LookupError, RuntimeError),
+    *(struct.error, zlib.error),
+)
 
 TRUNCATED = "truncated"
 """Word in Pillow's messages about files that lack bytes."""

@@ -10,6 +10,8 @@ import torch
 from rich.console import Console
 
 from groupvit.cli.background import BackgroundOptions
+from groupvit.cli.downloads import downloaded
+from groupvit.cli.image_labels import read_labels
 from groupvit.cli.inputs import report_skipped
 from groupvit.cli.models import load_model, warn_of_unknown_words
 from groupvit.cli.options import ModelOptions
@@ -28,10 +30,12 @@ def segment_images(
     options: ModelOptions,
     *,
     labels: tuple[str, ...],
+    labels_from: Path | None = None,
     background: BackgroundOptions,
     top_labels: int | Literal["all"] | None,
     out: Path,
     formats: Sequence[Format],
+    allow_url: bool,
     overwrite: bool,
 ) -> int:
     """Segment images and print a summary and the images that failed; returns the exit code.
@@ -39,8 +43,30 @@ def segment_images(
     Raises:
         InputError: A path, an option or the model is wrong; then nothing was written.
     """
+    with downloaded(images, allow_url=allow_url) as paths:
+        outputs = Outputs(paths, out, formats=formats, overwrite=overwrite)
+        return _segment(
+            outputs,
+            options,
+            labels=labels,
+            labels_from=labels_from,
+            background=background,
+            top_labels=top_labels,
+        )
+
+
+def _segment(
+    outputs: Outputs,
+    options: ModelOptions,
+    *,
+    labels: tuple[str, ...],
+    labels_from: Path | None,
+    background: BackgroundOptions,
+    top_labels: int | Literal["all"] | None,
+) -> int:
     console = Console(highlight=False, soft_wrap=True)
-    outputs = Outputs(images, out, formats=formats, overwrite=overwrite)
+    of_images = {} if labels_from is None else read_labels(labels_from, outputs.images)
+    labels = labels or tuple(dict.fromkeys(one for some in of_images.values() for one in some))
     segmenter = load_model(console, options.model, options.segmenter)
     if options.dtype == "bfloat16" and _lacks_bfloat16(segmenter):
         console.print("[yellow]this processor has no bfloat16 arithmetic; float32 is faster[/]")
@@ -51,7 +77,7 @@ def segment_images(
         report = segment_files(
             segmenter,
             outputs,
-            labels,
+            of_images or labels,
             background=background.resolve(labels, segmenter.default_background),
             top_labels=top_labels,
             on_progress=progress,

@@ -18,6 +18,7 @@ def segment(
     *,
     labels: Words = (),
     labels_file: Path | None = None,
+    labels_from: Path | None = None,
     out: Path = Path("out"),
     format: tuple[Format, ...] = ("overlay", "index"),  # noqa: A002
     background: float | Literal["auto"] | None = None,
@@ -25,17 +26,21 @@ def segment(
     background_thresholds: Words = (),
     background_file: Path | None = None,
     top_labels: int | Literal["all"] | None = None,
+    allow_url: Flag = False,
     overwrite: Flag = False,
 ) -> int:
     """Segment images by labels.
 
     Args:
-        images: Image files, folders, or patterns such as "photos/*.jpg".
+        images: Image files, folders, or patterns such as "photos/*.jpg"; a page of a TIFF file as
+            scan.tif#2.
         options: Model and image settings.
         labels: Labels to assign, such as: dog grass sky, or "dog, potted plant". Synonyms share a
             label: "car|taxi". Quotation marks keep a comma: '"salt, pepper"'. An exported model
             may have default labels.
         labels_file: Text file of labels, one per line or separated by commas, instead of --labels.
+        labels_from: Table with the labels of each image, instead of --labels: rows such as
+            dog.jpg,dog,grass.
         out: Output folder.
         format: Files to write. overlay: image with colored labels and their names; index: PNG
             whose pixel values are label indices; groups: groups of each stage; coco: one COCO JSON
@@ -49,6 +54,7 @@ def segment(
         background_file: Thresholds written by groupvit calibrate; the options above override them.
         top_labels: Maximum number of labels in a window, those that fit it best, or all; default:
             as the protocol is set.
+        allow_url: Download images whose web address is given.
         overwrite: Replace existing files.
     """
     from groupvit.cli.images import segment_images
@@ -56,18 +62,37 @@ def segment(
     options_of_background = BackgroundOptions(
         background, background_words, background_thresholds, background_file
     )
-    all_labels = _labels(labels, labels_file, options.model)
+    if labels_from is None:
+        all_labels = _labels(labels, labels_file, options.model)
+    else:
+        all_labels = ()
+        _check_alone(labels, labels_file, format)
     options_of_background.check(all_labels)
     return segment_images(
         images,
         options,
         labels=all_labels,
+        labels_from=labels_from,
         background=options_of_background,
         top_labels=top_labels,
         out=out,
         formats=format,
+        allow_url=allow_url,
         overwrite=overwrite,
     )
+
+
+def _check_alone(
+    labels: tuple[str, ...], labels_file: Path | None, formats: tuple[Format, ...]
+) -> None:
+    """Refuse options that --labels-from excludes."""
+    if labels or labels_file is not None:
+        raise InputError("labels are given beside --labels-from; keep one of them")
+    if "coco" in formats:
+        raise InputError(
+            "coco.json has the same categories for all images, and --labels-from gives each its "
+            "own; leave one of them out"
+        )
 
 
 def _labels(labels: tuple[str, ...], file: Path | None, model: str) -> tuple[str, ...]:

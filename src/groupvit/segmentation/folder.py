@@ -8,11 +8,11 @@ report = segment_files(segmenter, outputs, ["dog", "grass", "sky"])
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from os.path import normcase
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from groupvit import image_files
 from groupvit.errors import InputError
@@ -153,10 +153,17 @@ class Outputs:
             self.written.append(self._coco_file)
 
 
+class _Job(NamedTuple):
+    """Labels of an image, and its background."""
+
+    labels: Labels
+    background: Background | None
+
+
 def segment_files(
     segmenter: Segmenter,
     outputs: Outputs,
-    labels: Sequence[str] | Labels,
+    labels: Sequence[str] | Labels | Mapping[ImageFile, Sequence[str]],
     *,
     background: Background | None = None,
     top_labels: int | Literal["all"] | None = None,
@@ -167,8 +174,10 @@ def segment_files(
     Args:
         segmenter: Model.
         outputs: Images, and the files to write.
-        labels: See `Segmenter.__call__`; without any, only groups are written.
+        labels: See `Segmenter.__call__`; without any, only groups are written. Or those of each of
+            `outputs.images`.
         background: Thresholds and words of the background; None: every pixel has a label.
+            Thresholds of labels that an image does not have are left out for it.
         top_labels: Number of labels that may be used in a window, or `all`; None: as the protocol
             is set.
         on_progress: Called after each image with the number of images done and of all.
@@ -176,13 +185,16 @@ def segment_files(
     Raises:
         InputError: A label is wrong, or a file cannot be written; files that are complete stay.
     """
-    parsed = segmenter.parse(labels, background) if labels else None
+    jobs = _jobs(segmenter, outputs.images, labels, background)
     report = Report()
     try:
         for image, grouped in _grouped(segmenter, outputs.images, report):
-            if parsed is not None:
+            if image in jobs:
                 report.last = segmenter.label(
-                    grouped, parsed, background=background, top_labels=top_labels
+                    grouped,
+                    jobs[image].labels,
+                    background=jobs[image].background,
+                    top_labels=top_labels,
                 )
             outputs.write(image, grouped, report.last)
             report.num_done += 1
@@ -191,6 +203,26 @@ def segment_files(
     finally:  # after an error or an interrupt, too
         outputs.finish()
     return report
+
+
+def _jobs(
+    segmenter: Segmenter,
+    images: Sequence[ImageFile],
+    labels: Sequence[str] | Labels | Mapping[ImageFile, Sequence[str]],
+    background: Background | None,
+) -> dict[ImageFile, _Job]:
+    """Parsed labels of every image; none without labels."""
+    if isinstance(labels, Mapping):
+        jobs = {}
+        for image in images:
+            own = background
+            if background is not None:
+                own = background.among(segmenter.parse(labels[image]).names)
+            jobs[image] = _Job(segmenter.parse(labels[image], own), own)
+        return jobs
+    if not labels:
+        return {}
+    return dict.fromkeys(images, _Job(segmenter.parse(labels, background), background))
 
 
 def _grouped(
