@@ -51,7 +51,9 @@ def test_a_broken_image_is_reported_and_no_other_is_lost(segmenter, photos, tmp_
     report = segment_files(segmenter, outputs, LABELS, on_progress=lambda *done: told.append(done))
     assert report.num_done == 3
     assert set(report.failed) == {photos / "b.jpg", photos / "e.png"}
-    assert "is not a JPEG, PNG or WebP image" in report.failed[photos / "b.jpg"]
+    assert (
+        "is not a JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF image" in report.failed[photos / "b.jpg"]
+    )
     assert names(tmp_path / "out") == ["a.png", "c.png", "trip/d.png"]
     assert told[-1] == (5, 5)
 

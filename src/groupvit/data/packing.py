@@ -25,7 +25,7 @@ from groupvit.progress import OnProgress
 from groupvit.text.nouns import NounFinder
 
 _SIGNS = {b"\xff\xd8\xff": "jpg", b"\x89PNG": "png", b"RIFF": "webp"}
-"""First bytes of the formats that `imaging.read` reads."""
+"""First bytes of the formats of images in shards, which are `imaging.WEB_FORMATS`."""
 
 _TOO_LONG, _TOO_LARGE = "its captions are too long", "its image file is too large"
 _UNREADABLE, _MISSING = "its image cannot be read", "its image file is missing"
@@ -43,9 +43,10 @@ class PackingConfig:
     shard_size: int = 10_000
     """Samples in a shard."""
     image_size: int = 512
-    """Largest shorter side, to which larger images are reduced [pixels]; 0 keeps all files."""
+    """Largest shorter side, to which larger images are reduced [pixels]; 0 keeps all sizes."""
     quality: int = 95
-    """JPEG quality of reduced images, 1 to 100."""
+    """JPEG quality of reduced images, and of those in other formats than JPEG, PNG and WebP, 1 to
+    100."""
     shuffle_seed: int = 0
     """Seed of the order of the pairs; neighbors in a shard are also near each other in training."""
     nouns: Nouns = "pattern"
@@ -184,7 +185,8 @@ def _prepare(pair: Pair, config: PackingConfig) -> _Members | LeftOut:
     except (InputError, OSError) as error:
         kind = _UNREADABLE if pair.image.exists() else _MISSING
         return LeftOut(str(pair.image), kind, str(error))
-    if 0 < config.image_size < min(pixels.shape[:2]):
+    is_large = 0 < config.image_size < min(pixels.shape[:2])
+    if is_large or not data.startswith(tuple(_SIGNS)):
         data = _reduced(Image.fromarray(pixels), config)
     if len(data) > LARGEST_IMAGE:
         return LeftOut(str(pair.image), _TOO_LARGE, f"it has {len(data):,} bytes")
@@ -193,7 +195,7 @@ def _prepare(pair: Pair, config: PackingConfig) -> _Members | LeftOut:
 
 
 def _reduced(image: Image.Image, config: PackingConfig) -> bytes:
-    scale = config.image_size / min(image.size)
+    scale = min(1, config.image_size / min(image.size)) if config.image_size else 1
     size = round(image.width * scale), round(image.height * scale)
     file = io.BytesIO()
     small = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)

@@ -8,7 +8,7 @@ report = segment_files(segmenter, outputs, ["dog", "grass", "sky"])
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from os.path import normcase
@@ -21,7 +21,7 @@ from groupvit.files import make_folder, new_file, write_text
 from groupvit.formats import Format
 from groupvit.formats.coco import CocoDataset
 from groupvit.image_files import ImageFile
-from groupvit.segmentation.each import segment_each
+from groupvit.segmentation.each import Labeling, segment_each
 from groupvit.segmentation.groups import GroupedImage
 from groupvit.segmentation.labels import Labels
 from groupvit.segmentation.result import Segmentation
@@ -170,7 +170,7 @@ class Outputs:
 def segment_files(
     segmenter: Segmenter,
     outputs: Outputs,
-    labels: Sequence[str] | Labels,
+    labels: Sequence[str] | Labels | Mapping[ImageFile, Sequence[str]],
     *,
     background: Background | None = None,
     top_labels: int | Literal["all"] | None = None,
@@ -181,8 +181,10 @@ def segment_files(
     Args:
         segmenter: Model.
         outputs: Images, and the files to write.
-        labels: See `Segmenter.__call__`; without any, only groups are written.
+        labels: See `Segmenter.__call__`; without any, only groups are written. Or those of each of
+            `outputs.images`.
         background: Thresholds and words of the background; None: every pixel has a label.
+            Thresholds of labels that an image does not have are left out for it.
         top_labels: Number of labels that may be used in a window, or `all`; None: as the protocol
             is set.
         on_progress: Called after each image with the number of images done and of all.
@@ -190,12 +192,12 @@ def segment_files(
     Raises:
         InputError: A label is wrong, or a file cannot be written; files that are complete stay.
     """
-    parsed = segmenter.parse(labels, background) if labels else None
+    labelings = _labelings(segmenter, outputs.images, labels, background)
     report = Report(num_done=len(outputs.images) - len(outputs.remaining))
     images = ((image, partial(imaging.read, image.path)) for image in outputs.remaining)
     try:
         for image, grouped, result, error in segment_each(
-            segmenter, images, parsed, background=background, top_labels=top_labels
+            segmenter, images, labelings.get, top_labels=top_labels
         ):
             if grouped is None:
                 report.failed[image.path] = error
@@ -208,6 +210,26 @@ def segment_files(
     finally:  # after an error or an interrupt, too
         outputs.finish()
     return report
+
+
+def _labelings(
+    segmenter: Segmenter,
+    images: Sequence[ImageFile],
+    labels: Sequence[str] | Labels | Mapping[ImageFile, Sequence[str]],
+    background: Background | None,
+) -> dict[ImageFile, Labeling]:
+    """Parsed labels of every image; none without labels."""
+    if isinstance(labels, Mapping):
+        found = {}
+        for image in images:
+            own = background
+            if background is not None:
+                own = background.among(segmenter.parse(labels[image]).names)
+            found[image] = Labeling(segmenter.parse(labels[image], own), own)
+        return found
+    if not labels:
+        return {}
+    return dict.fromkeys(images, Labeling(segmenter.parse(labels, background), background))
 
 
 def _plan(
