@@ -86,19 +86,18 @@ def label_set(files: Files, config: DataConfig, background_words: Sequence[str])
     return LabelSet(files, images, tuple(words), numbers, tuple(absent.values()))
 
 
-def check_held_out(sets: Sequence[LabelSet], config: DataConfig) -> None:
-    """Refuse a held-out name that is no class of any folder.
+def check_held_out(
+    sets: Sequence[LabelSet], config: DataConfig, background_words: Sequence[str]
+) -> None:
+    """Refuse a held-out name that is no class of any folder, and no word of the background.
 
     Raises:
         InputError: Names the first.
     """
     for name in config.held_out:
         held = parse([quoted(name)])
-        if not any(
-            _is_held_out(parse(one.files.labels).words_of(label), held)
-            for one in sets
-            for label in one.held_out
-        ):
+        words = [parse(one.files.labels).words for one in sets]
+        if not any(_is_held_out(some, held) for some in (*words, background_words)):
             listed = ", ".join(one.files.listed for one in sets)
             raise InputError(
                 f"data.held_out names {name!r}, which is no class in {listed}; give the name of a "
