@@ -28,8 +28,6 @@ class LabelSet(NamedTuple):
     """Words of every label, numbered from 0."""
     numbers: Int64[np.ndarray, " class"]
     """Number of the label of every class and of 255; 255 for pixels that do not count."""
-    held_out: tuple[str, ...]
-    """Classes that masks do not teach."""
 
 
 def label_set(files: Files, config: DataConfig, background_words: Sequence[str]) -> LabelSet:
@@ -71,19 +69,16 @@ def label_set(files: Files, config: DataConfig, background_words: Sequence[str])
             words.append(rest)
     if len(words) > IGNORED:
         raise InputError(f"{files.name} has {len(words)} labels; {IGNORED} are the most")
-    absent = {
-        files.has_background + index: name
-        for index, name in enumerate(own.names)
-        if name not in names
-    }
-    leave = config.held_out_images == "leave"
-    images = tuple(_without(files, tuple(absent)) if leave else range(len(files)))
+    images = tuple(range(len(files)))
+    if config.held_out_images == "leave":
+        absent = [i for i, name in enumerate(own.names, files.has_background) if name not in names]
+        images = tuple(_without(files, absent))
     if not images:
         raise InputError(
             f"every mask of {files.name} shows a held-out class; set data.held_out_images to "
             "'keep', or add images"
         )
-    return LabelSet(files, images, tuple(words), numbers, tuple(absent.values()))
+    return LabelSet(files, images, tuple(words), numbers)
 
 
 def check_held_out(
