@@ -216,7 +216,7 @@ class _Task:
         }
         self._repeats = Counter((one.image, one.label) for one in part.episodes)
         self._first = {one.image: one.label for one in reversed(part.episodes)}
-        expansions = {}
+        expansions: dict[str, tuple[str, ...]] = {}
         for label, background in self._backgrounds.items():
             expansions |= segmenter.parse([folded.labels[label]], background).expansions()
         self.measurement = Measurement.under(
