@@ -41,7 +41,7 @@ GROUPS = {
     "Evaluate": {
         "evaluate": "measure mIoU on a benchmark with masks",
         "compare": "compare saved evaluations",
-        "benchmark": "compare the runtimes of a model: time, memory, label maps",
+        "benchmark": "compare the runtimes of a model on this machine",
         "calibrate": "find background thresholds",
         "retrieve classify": "measure retrieval; zero-shot classification",
     },
