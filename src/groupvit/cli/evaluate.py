@@ -52,7 +52,8 @@ def evaluate(
     the labels, and the score may exceed the oracle. Floors are the same scores without use of the
     meaning of an image: one class everywhere, and the oracles of a blind grid and of clusters
     of color and place with as many parts as the groups in use. Under torchrun the processes share
-    the images. With --out, an interrupted evaluation resumes.
+    the images. With --out, an interrupted evaluation resumes. With --folds or --held-out, classes
+    that a model was not trained on are scored: see groupvit evaluate --folds --help.
 
     Args:
         benchmark: A published benchmark (see --list), storybook or storybook-things (drawn scenes),

@@ -82,6 +82,8 @@ def _table(loaded: "LoadedModel") -> Table:
     table.add_row("embedding", f"{model.config.embedding_dim} numbers")
     if model.background_layer is not None:
         table.add_row("background", "learned layer: a threshold for each part")
+    if spatial := model.config.spatial:
+        table.add_row("spatial block", f"{spatial.kind}, depth {spatial.depth}")
     if background is not None:
         own = f"{len(background.thresholds)} labels have their own" if background.thresholds else ""
         known = background.threshold is not None

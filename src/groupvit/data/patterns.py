@@ -24,7 +24,7 @@ def expand(patterns: Sequence[str]) -> tuple[Path, ...]:
     if not patterns:
         raise InputError('no shards given; name tar files, such as "pairs/train-{000..011}.tar"')
     paths = []
-    for name in chain.from_iterable(map(_expand, patterns)):
+    for name in chain.from_iterable(map(expand_braces, patterns)):
         path = Path(name).expanduser()
         try:
             files.check_readable(path)
@@ -40,15 +40,15 @@ def expand(patterns: Sequence[str]) -> tuple[Path, ...]:
     return tuple(paths)
 
 
-def _expand(pattern: str) -> Iterator[str]:
-    """Names one by one, so that a mistaken range ends at its first missing file."""
+def expand_braces(pattern: str) -> Iterator[str]:
+    """Names that the braces of a pattern stand for, one by one: a mistaken range may be endless."""
     found = _BRACES.search(pattern)
     if found is None:
         yield pattern
         return
     before, after = pattern[: found.start()], pattern[found.end() :]
     for part in _parts(found.group(1)):
-        yield from _expand(before + part + after)
+        yield from expand_braces(before + part + after)
 
 
 def _parts(inside: str) -> Iterable[str]:

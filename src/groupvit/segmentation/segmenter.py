@@ -17,7 +17,8 @@ from torch import Tensor
 from groupvit import imaging
 from groupvit.devices import usable
 from groupvit.errors import InputError
-from groupvit.exported.runtimes import Runtime
+from groupvit.exported.compiling import CompiledNetwork
+from groupvit.exported.runtimes import Choice
 from groupvit.model.groupvit import GroupViT
 from groupvit.model.inference import DEFAULT_INFERENCE, InferenceConfig, Naming
 from groupvit.model.precision import with_matrices_in
@@ -74,7 +75,8 @@ class Segmenter:
         """Make a segmenter of a model.
 
         Args:
-            network: Model, which is moved to the device and to evaluation mode, or an exported one.
+            network: Model, which is moved to the device and to evaluation mode; or one with
+                compiled encoders, or an exported one.
             origin: Source of its weights.
             inference: Settings that suit the model, used where the protocol leaves them open.
             background: Background thresholds that the model was calibrated to, if it was.
@@ -96,7 +98,8 @@ class Segmenter:
         self.device = usable(device)
         if isinstance(network, GroupViT):
             network = network.to(self.device).eval()
-        self.network = self._network = network
+        self._network = network
+        self.network = network.model if isinstance(network, CompiledNetwork) else network
         self.origin = origin
         self.calibrated = background
         self.inference = inference
@@ -135,7 +138,7 @@ class Segmenter:
         device: str | torch.device = "cpu",
         dtype: str = "float32",
         batch_size: int = 8,
-        runtime: Runtime | None = None,
+        runtime: Choice = "auto",
     ) -> "Segmenter":
         """Load a model by name: bundled, a folder, a file, or a hub id.
 
@@ -149,7 +152,11 @@ class Segmenter:
             device: Device to compute on.
             dtype: `float32` or `bfloat16`.
             batch_size: Number of windows in a batch.
-            runtime: Runtime of an exported model, `onnxruntime` or `openvino`; None: the first.
+            runtime: Runtime of the encoders. `torch`; `openvino`: compiled by OpenVINO, on the
+                CPU, the first time in some seconds (see `groupvit.exported.compiling`);
+                `onnxruntime`: for exported models. `auto`: OpenVINO where it is installed, a cache
+                folder can be written and its outputs are those of PyTorch but for rounding; else
+                `torch`, or `onnxruntime` for an exported model.
         """
         found = loading.load(name, revision=revision, device=device, dtype=dtype, runtime=runtime)
         return cls(
@@ -344,14 +351,14 @@ class Segmenter:
                 background=background,
                 certainty=self.certainty,
                 learned_thresholds=self.learned_thresholds,
+                spatial_block=self.network.spatial_block,
             )
         with torch.inference_mode():
             tables, group_tables = zip(*map(scorer.of_both, grouped.windows), strict=True)
             scores = assemble(grouped, tables, resized=protocol.resized)
             if self.refinement is not None:
                 scores = refined(scores, grouped, self.refinement)
-            best = scores.best(final_softmax=protocol.final_softmax)
-            label_map = best.cpu().numpy()
+            label_map = scores.best(final_softmax=protocol.final_softmax).cpu().numpy()
         return Segmentation(
             labels=parsed.names if background is None else (BACKGROUND, *parsed.names),
             label_map=label_map.astype(np.uint8 if label_map.max() < 256 else np.uint16),
