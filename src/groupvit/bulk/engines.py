@@ -32,12 +32,12 @@ _worker: Worker | None = None
 class Part(NamedTuple):
     """Share of this process in the shards of a run that many processes split between them."""
 
-    index: int = 0
-    count: int = 1
+    number: int = 0
+    num_parts: int = 1
 
     def of(self, shards: Sequence[Shard]) -> list[Shard]:
-        """Shards of this part: every `count`-th, so that neighbors are done at a time."""
-        return list(shards[self.index :: self.count])
+        """Shards of this part: every `num_parts`-th, so that neighbors are done at a time."""
+        return list(shards[self.number :: self.num_parts])
 
 
 def part_of(environment: Mapping[str, str]) -> Part:

@@ -1,5 +1,6 @@
 """`groupvit segment`: a label for every pixel of images."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
@@ -78,12 +79,13 @@ def segment(
         all_labels = ()
         _check_alone(labels, labels_file, format)
     options_of_background.check(all_labels)
-    for_shards = [name for name in format if name in get_args(ShardFormat)]
-    if for_shards:
-        if len(format) > 1 or overwrite:
+    of_shards = tuple(name for name in get_args(ShardFormat) if name in format)
+    of_images = tuple(name for name in get_args(Format) if name in format)
+    if of_shards:
+        if len(format) > 1 or overwrite or labels_from is not None:
             raise InputError(
-                f"the format {for_shards[0]} stands alone, without other formats and --overwrite; "
-                "leave them out, and to begin anew choose another --out"
+                f"the format {of_shards[0]} stands alone, without other formats, --overwrite and "
+                "--labels-from; leave them out, and to begin anew choose another --out"
             )
         from groupvit.cli.shards import segment_shards
 
@@ -94,7 +96,7 @@ def segment(
             background=options_of_background,
             top_labels=top_labels,
             out=out,
-            output=for_shards[0],
+            output=of_shards[0],
             workers=workers,
             shard_size=shard_size,
         )
@@ -110,14 +112,14 @@ def segment(
         background=options_of_background,
         top_labels=top_labels,
         out=Path(out),
-        formats=format,
+        formats=of_images,
         allow_url=allow_url,
         overwrite=overwrite,
     )
 
 
 def _check_alone(
-    labels: tuple[str, ...], labels_file: Path | None, formats: tuple[Format, ...]
+    labels: tuple[str, ...], labels_file: Path | None, formats: Collection[Format | ShardFormat]
 ) -> None:
     """Refuse options that --labels-from excludes."""
     if labels or labels_file is not None:

@@ -110,7 +110,7 @@ def _engine(job: Job, workers: Workers, segmenter: Segmenter) -> tuple[Engine, J
 
 
 def _print_plan(console: Console, part: Part, number: int, todo: Sequence[Shard]) -> None:
-    of_part = f" of part {part.index + 1} of {part.count}" if part.count > 1 else ""
+    of_part = f" of part {part.number + 1} of {part.num_parts}" if part.num_parts > 1 else ""
     before = f", {number - len(todo):,} of them done before" if len(todo) < number else ""
     console.print(f"{number:,} shards{of_part}{before}")
 

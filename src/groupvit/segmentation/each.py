@@ -6,9 +6,9 @@ from typing import Generic, Literal, NamedTuple, TypeVar
 
 from groupvit.errors import InputError
 from groupvit.segmentation.groups import GroupedImage
+from groupvit.segmentation.image_input import ImageInput
 from groupvit.segmentation.labels import Labels
 from groupvit.segmentation.result import Segmentation
-from groupvit.segmentation.image_input import ImageInput
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.text.background import Background
 

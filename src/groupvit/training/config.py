@@ -213,7 +213,11 @@ class TrainingConfig:
     evaluate_folder: str = ""
     """Folder with images/, masks/ and classes.txt to evaluate on; empty: no evaluation."""
     evaluate_limit: int = 200
-    """Images of that folder that are used, the first ones; 0: all."""
+    """Images of that folder that are used, the first ones, and pairs of the retrieval at the end,
+    spread over their shards; 0: all."""
+    evaluate_shards: tuple[str, ...] = ()
+    """Tar files of pairs kept apart from training, for retrieval at the end of the run; empty:
+    pairs of data.shards, unless there is an evaluate_folder."""
     save_every: int = 1_000
     """Steps between checkpoints."""
     keep_last: int = 2

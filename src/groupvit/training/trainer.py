@@ -4,18 +4,22 @@ from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+import torch
 from rich.console import Console
 
 from groupvit import distributed
+from groupvit.data import index, patterns
+from groupvit.data.index import Shard
 from groupvit.data.loader import stream
 from groupvit.data.mixture import Mixture
 from groupvit.data.shards import count_nouns
 from groupvit.distributed import Ranks
+from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.benchmark import Benchmark
 from groupvit.evaluation.benchmarks.folder import read_folder
 from groupvit.evaluation.benchmarks.mask_survey import checked
 from groupvit.model.image_encoder import MakeGrouping, grouping_block
-from groupvit.training import agreement, caching, changes, sources
+from groupvit.training import agreement, caching, changes, outcome, sources
 from groupvit.training.config import TrainingConfig
 from groupvit.training.log import Log, Meter, Record
 from groupvit.training.run_folder import RunFolder
@@ -56,6 +60,7 @@ def train(
             ranks.barrier()
             benchmark = _benchmark(config)
             data = _opened(config, ranks, console)
+            kept_apart = _kept_apart(config, data.shards)
             if ranks.is_main:
                 paths = [shard.path for shard in data.shards]
                 run.check_shards(paths, data.fingerprints(), changed=changed)
@@ -91,6 +96,8 @@ def train(
             tensorboard=run.tensorboard if config.tensorboard else None,
         ) as log:
             stopped = _loop(state, data.mixed(), benchmark, log, stop)
+        if not stopped:
+            _report(state, benchmark, data.shards, kept_apart, console)
         console.print(_last_words(run, state.progress.step, stopped=stopped), markup=False)
         return stop.exit_code if stopped else 0
 
@@ -139,6 +146,54 @@ def _benchmark(config: TrainingConfig) -> Benchmark | None:
     benchmark = read_folder(config.evaluate_folder)
     checked(benchmark)
     return benchmark
+
+
+def _kept_apart(config: TrainingConfig, shards: Sequence[Shard]) -> list[Shard]:
+    """Shards of the retrieval at the end; mistakes are reported now."""
+    if not config.evaluate_shards:
+        return []
+    paths = patterns.expand(config.evaluate_shards)
+    trained = {shard.path.resolve() for shard in shards}
+    for path in paths:
+        if path.resolve() in trained:
+            raise InputError(
+                f"{path} is in evaluate_shards and in data.shards; leave it out of one of them"
+            )
+    return index.prepare(paths, None)
+
+
+def _report(
+    state: TrainingState,
+    benchmark: Benchmark | None,
+    shards: Sequence[Shard],
+    kept_apart: Sequence[Shard],
+    console: Console,
+) -> None:
+    """Print on the main rank what the run has reached."""
+    config, ranks, lines = state.config, state.ranks, list[str]()
+    if ranks.is_main:
+        with console.status("evaluating"), torch.compiler.set_stance("force_eager"):
+            model, limit = state.state.evaluated.eval(), config.evaluate_limit
+            if benchmark is not None:
+                lines += outcome.scores(
+                    model,
+                    benchmark,
+                    inference=config.inference,
+                    limit=limit,
+                    device=ranks.device,
+                )
+            # A run may have masks alone, and no captions.
+            if kept_apart or (shards and benchmark is None):
+                lines += outcome.recalls(
+                    model,
+                    kept_apart or shards,
+                    limit=limit,
+                    trained_on=not kept_apart,
+                    device=ranks.device,
+                )
+    ranks.barrier()
+    for line in lines:
+        console.print(line, markup=False)
 
 
 def _opened(config: TrainingConfig, ranks: Ranks, console: Console) -> sources.Sources:

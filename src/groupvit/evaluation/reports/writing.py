@@ -51,4 +51,5 @@ def write(
     values = {"model": model, **evaluation.to_values()}
     write_text(out / SCORES, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
     write_text(out / TABLE, markdown(evaluation))
-    write_text(out / PAGE, page(evaluation, shown, model=model))
+    warnings = segmenter.known_words.warnings(labels.words)
+    write_text(out / PAGE, page(evaluation, shown, model=model, warnings=warnings))
