@@ -38,8 +38,8 @@ def _images(shard: Shard) -> Images:
             yield key, partial(_from_file, path)
         return
     (url,) = shard.paths
-    with storage.on_disk(url, shard.state) as path:
-        yield from _of_tar(path) if url.endswith(".tar") else _of_table(path, url)
+    with storage.on_disk(url, shard.state) as file:
+        yield from _of_tar(file) if url.endswith(".tar") else _of_table(file, url)
 
 
 def _from_file(path: str) -> Any:
