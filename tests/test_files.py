@@ -1,5 +1,6 @@
 """Files and folders that appear whole: the old content or the new, and nothing beside it."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -174,3 +175,50 @@ def test_a_temporary_folder_names_the_folder_of_the_outputs(tmp_path):
         files.temporary_folder(tmp_path / "file" / "out", "book"),
     ):
         pass
+
+
+def replaced_all(folder, texts, obsolete=()):
+    with files.temporary_folder(folder, "ours") as beside:
+        for name, text in texts.items():
+            (beside / name).write_text(text)
+        files.replace_all(beside, folder, "ours", obsolete=obsolete)
+
+
+def test_files_of_one_output_are_replaced_together(tmp_path):
+    (tmp_path / "other").touch()
+    replaced_all(tmp_path, {"a": "1", "b": "1"})
+    replaced_all(tmp_path, {"b": "2", "c": "2"}, ["a"])
+    assert names(tmp_path) == ["b", "c", "other"]
+    assert (tmp_path / "b").read_text() == (tmp_path / "c").read_text() == "2"
+
+
+@pytest.mark.parametrize("moves", [1, 2, 3])
+def test_a_replacement_that_was_killed_is_refused_and_completed(tmp_path, monkeypatch, moves):
+    replaced_all(tmp_path, {"a": "1", "b": "1", "gone": "1"})
+    replace, done = files.replace, []
+
+    def killed(new, path):
+        if len(done) == moves:
+            raise KeyboardInterrupt
+        done.append(path)
+        replace(new, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("groupvit.files.replace", killed)
+        patch.setattr("groupvit.files._delete", lambda _: None)
+        with contextlib.suppress(KeyboardInterrupt):
+            replaced_all(tmp_path, {"a": "2", "b": "2"}, ["gone"])
+    with pytest.raises(InputError, match="holds old and new files of 'ours'"):
+        files.check_whole(tmp_path, "ours")
+    files.check_whole(tmp_path, "others")
+    files.complete(tmp_path, "ours")
+    files.check_whole(tmp_path, "ours")
+    assert names(tmp_path) == ["a", "b"]
+    assert (tmp_path / "a").read_text() == (tmp_path / "b").read_text() == "2"
+
+
+def test_leftovers_of_given_names_alone_are_removed(tmp_path):
+    for name in ("a.png", "b.png", "c.png"):
+        (tmp_path / f".partial-0123abcd-{name}").touch()
+    files.remove_leftovers(tmp_path, "a.png", "c.png")
+    assert names(tmp_path) == [".partial-0123abcd-b.png"]

@@ -209,6 +209,7 @@ def _joined(name: str, texts: Sequence[str]) -> dict[str, np.ndarray]:
 
 def _write(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> str | None:
     """Write the index, which other processes may write too; returns the reason if that fails."""
+    files.remove_leftovers(path.parent, path.name)  # another process may write it again
     try:
         with files.new_file(path) as beside:
             save_file(tensors, beside, metadata=metadata)
