@@ -262,15 +262,15 @@ def kill_output(name: str, one: Output, kills: int, rng: random.Random) -> str:
     while states.total() < kills:
         shutil.rmtree(one.out)
         shutil.copytree(saved, one.out)
-        late = rng.random() < 0.5  # half of the kills where outputs are written
-        code = kill(one.new, rng.uniform(0.8 * seconds if late else 0, seconds))
+        late = rng.random() < 0.7  # most of the kills where outputs are written
+        code = kill(one.new, rng.uniform(0.8 * seconds if late else 0, 1.05 * seconds))
         if code is not None:
             faults += [f"exit code {code}"] if code else []
             continue
         state, found = state_of(one, old, new)
         states[state] += 1
         faults += found
-        run(one.new)
+        seconds = run(one.new)
         faults += [] if one.parts(one.out) == new else ["the next run gives something else"]
         faults += leftovers(folder=one.out.parent)
     shutil.rmtree(saved)
