@@ -8,13 +8,14 @@ that nothing interrupted. Other commands replace a finished output and are kille
 part of it must then be the old or the new one. After each kill the command runs again, which must
 give the new output, and leave no temporary files.
 
-Commands run in forks of this process, which has imported everything, so that kills interrupt their
-work and not the start of Python. POSIX only.
+Commands run in forks of this process, which has run each of them once, so that kills interrupt
+their work and not the start of Python. POSIX only.
 """
 
 import argparse
 import contextlib
 import hashlib
+import io
 import json
 import os
 import random
@@ -24,16 +25,15 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
-from groupvit.cli import COMMANDS, main
+from groupvit.cli import main
 from groupvit.training.run_folder import RunFolder
 
-TIMES = ("seconds", "per_second", "memory_gib", "loading")
+TIMES = ("seconds", "per_second", "memory_gib", "waiting")
 """Parts of the names of values that depend on time."""
 TIMED_FILES = (".index", ".html", ".md", ".jsonl")
 """Suffixes of files that hold times; the next run checks them."""
@@ -95,6 +95,18 @@ def start(arguments: Sequence[str]) -> int:
         code = main(list(arguments))
     finally:
         os._exit(code)
+
+
+def warm_up(arguments: Sequence[str]) -> None:
+    """Run a command in this process, so that forks of it need to import nothing.
+
+    Raises:
+        SystemExit: It failed.
+    """
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text), contextlib.redirect_stderr(text):
+        if main(list(arguments)):
+            raise SystemExit(f"groupvit {' '.join(arguments)} failed: {text.getvalue()}")
 
 
 def run(arguments: Sequence[str]) -> float:
@@ -252,7 +264,7 @@ def outputs(folder: Path) -> dict[str, Output]:
 
 def kill_output(name: str, one: Output, kills: int, rng: random.Random) -> str:
     """Row of the table for a command that replaces its output."""
-    run(one.old)
+    warm_up(one.old)
     saved, old = one.out.with_name("saved"), one.parts(one.out)
     shutil.copytree(one.out, saved)
     seconds = run(one.new)
@@ -302,24 +314,22 @@ def row(name: str, kills: int, result: str, faults: Iterable[str]) -> str:
 
 
 def prepare(folder: Path) -> float:
-    """Import what commands need, so that forks need not; draw the data; train the model.
+    """Draw the data, and train the model.
 
     Returns:
         Duration of the training [seconds].
     """
     torch.set_num_threads(1)
-    for command in COMMANDS:
-        import_module(f"groupvit.cli.{command.replace('-', '_')}")
-    for module in ("training.trainer", "evaluation.evaluate", "evaluation.reports.writing"):
-        import_module(f"groupvit.{module}")
     drawn = ["--num", "200", "--test", "8", "--workers", "1"]
-    run(["storybook", "--out", str(folder / "book"), *drawn])
+    warm_up(["storybook", "--out", str(folder / "book"), *drawn])
     images = folder / "book" / "test" / "images"
     rows = "".join(f"{path.name},a dog on grass\n" for path in sorted(images.glob("*.jpg")))
     (images / "captions.csv").write_text("image,caption\n" + rows)
     shard = next((folder / "book" / "pairs").glob("*.tar"))
     (folder / "a.toml").write_text(SETTINGS.replace("SHARD", str(shard)))
-    return run(["train", str(folder / "a.toml"), "--out", str(folder / RUN)])
+    train = ["train", str(folder / "a.toml"), "--out"]
+    warm_up([*train, str(folder / "short"), "--data.num-workers=0", "--steps=2"])
+    return run([*train, str(folder / RUN)])
 
 
 def table() -> None:

@@ -8,7 +8,7 @@ from PIL import Image
 
 from groupvit.errors import InputError
 from groupvit.palette import colors
-from groupvit.visualization import groups, highlight, overlay, side_by_side
+from groupvit.visualization import drawn_names, groups, highlight, overlay, side_by_side
 from groupvit.visualization.names import place_names
 
 SIZES = [(1, 1), (1, 500), (500, 1), (2, 3), (64, 48), (240, 320), (700, 500)]
@@ -235,3 +235,9 @@ def test_what_is_highlighted_stays_and_the_rest_is_dark(size):
     np.testing.assert_array_equal(small[inside & region], image[inside & region])
     dark = image[inside & ~region] * 0.25
     np.testing.assert_allclose(small[inside & ~region], dark, atol=1)
+
+
+def test_labels_that_the_font_cannot_draw_are_told_apart_by_their_index():
+    labels = ["船", "sea", "海|ocean", "Löwe", "лодка", "a b"]
+    names = drawn_names(labels)
+    assert names == ["label 0", "sea", "label 2", "Lowe", "label 4", "a b"]

@@ -109,7 +109,8 @@ class Segmentation:
     def to_groups_image(self) -> Image.Image:
         """The image beside its groups of each stage and the labels of the last ones."""
         small = self._shrunk(visualization.LARGEST)
-        groups, names = small.group_map(), self.group_labels()
+        drawn = dict(zip(self.labels, visualization.drawn_names(self.labels), strict=True))
+        groups, names = small.group_map(), [drawn[label] for label in self.group_labels()]
         used = np.unique(groups)
         named = visualization.overlay(
             small.groups.image,

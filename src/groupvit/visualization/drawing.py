@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from groupvit.errors import InputError
 from groupvit.palette import text_color
 from groupvit.visualization.legend import draw_legend
-from groupvit.visualization.lettering import INK, PAPER, font, printable, text_size
+from groupvit.visualization.lettering import INK, PAPER, drawn_names, font, text_size
 from groupvit.visualization.names import Name, place_names
 from groupvit.visualization.shapes import draw_borders, draw_rounded, enlarge
 
@@ -33,7 +33,8 @@ def overlay(
     Where the first label is "background", the image is darkened instead of colored and has no name.
     Every region that is large enough has the name of its label; names do not overlap. The legend
     lists the labels that occur with their shares of the image, the largest first and the background
-    last. Accents are dropped, and characters that the built-in font lacks become boxes. Images with
+    last. Accents are dropped; a label with characters that the built-in font lacks is drawn as
+    `label N`, where N is its index. Images with
     a longer side of 160 pixels or less are enlarged by a whole factor, to about 320; the legend may
     be wider than a narrow image.
 
@@ -57,7 +58,7 @@ def overlay(
     canvas = _tint(image, label_map, colors, opacity, background=background)
     draw_borders(canvas, label_map)
     em = text_size(*canvas.size)
-    names = [printable(label) for label in labels]
+    names = drawn_names(labels)
     for name in place_names(label_map, names, em, background=background):
         _draw_name(canvas, name, colors[name.label])
     if not legend:

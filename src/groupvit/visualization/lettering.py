@@ -2,6 +2,7 @@
 
 import math
 import unicodedata
+from collections.abc import Sequence
 from functools import cache
 
 from PIL import ImageFont
@@ -32,6 +33,30 @@ def printable(text: str) -> str:
     plain = unicodedata.normalize("NFKD", text.encode("utf-8", "replace").decode("utf-8"))
     kept = (" " if c.isspace() else c for c in plain if not unicodedata.combining(c))
     return " ".join("".join(c for c in kept if c.isprintable()).split()) or "?"
+
+
+def drawn_names(labels: Sequence[str]) -> list[str]:
+    """Names of labels as they are drawn, which tell all of them apart.
+
+    A label with characters that the built-in font lacks, such as Chinese ones, becomes `label N`
+    with its index N, which is its value in the label map.
+    """
+    names = map(printable, labels)
+    return [
+        name if all(map(_has_glyph, name)) else f"label {index}" for index, name in enumerate(names)
+    ]
+
+
+@cache
+def _has_glyph(character: str) -> bool:
+    """True if the built-in font draws the character as something else than an unknown one."""
+    face = font(24)
+    shape, unknown = (face.getmask(one) for one in (character, _UNKNOWN))
+    return (shape.size, bytes(shape)) != (unknown.size, bytes(unknown))
+
+
+_UNKNOWN = "\uffff"
+"""Character that no font has."""
 
 
 def shorten(text: str, width: int, face: Font) -> str:
