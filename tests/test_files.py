@@ -195,16 +195,16 @@ def test_files_of_one_output_are_replaced_together(tmp_path):
 @pytest.mark.parametrize("moves", [1, 2, 3])
 def test_a_replacement_that_was_killed_is_refused_and_completed(tmp_path, monkeypatch, moves):
     replaced_all(tmp_path, {"a": "1", "b": "1", "gone": "1"})
-    replace, done = files.replace, []
+    put, done = files._put, []
 
     def killed(new, path):
         if len(done) == moves:
             raise KeyboardInterrupt
         done.append(path)
-        replace(new, path)
+        put(new, path)
 
     with monkeypatch.context() as patch:
-        patch.setattr("groupvit.files.replace", killed)
+        patch.setattr("groupvit.files._put", killed)
         patch.setattr("groupvit.files._delete", lambda _: None)
         with contextlib.suppress(KeyboardInterrupt):
             replaced_all(tmp_path, {"a": "2", "b": "2"}, ["gone"])

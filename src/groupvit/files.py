@@ -137,6 +137,12 @@ def replace(new: Path, path: Path) -> None:
     for inner in sorted(new.rglob("*")) if new.is_dir() else ():
         flush(inner)
     flush(new)
+    _put(new, path)
+    flush(path.parent)
+
+
+def _put(new: Path, path: Path) -> None:
+    """Rename a file or folder that is on disk already; an old one is deleted after that."""
     if not new.is_dir():
         new.replace(path)
     elif not path.is_dir():
@@ -152,7 +158,6 @@ def replace(new: Path, path: Path) -> None:
             old.rename(path)
             raise
         _delete(old)
-    flush(path.parent)
 
 
 def _exchanged(one: Path, other: Path) -> bool:
@@ -250,10 +255,11 @@ def complete(folder: Path, name: str) -> None:
     with _refusals(folder / name):
         for path in sorted(moving.iterdir()):
             if path.name != _OBSOLETE:
-                replace(path, folder / path.name)
+                _put(path, folder / path.name)
         if (moving / _OBSOLETE).exists():
             for obsolete in (moving / _OBSOLETE).read_text(encoding="utf-8").splitlines():
                 _delete(folder / obsolete)
+        flush(folder)
         _delete(moving)
 
 
