@@ -15,7 +15,7 @@ EXAMPLE = "examples/harbour.png"
 """Image of this repository."""
 MODEL = ("--model", "storybook")
 """Model of the cases."""
-TIME_LIMIT = 240
+TIME_LIMIT = 1200
 """Longest time of a case in processes of its own [seconds]; longer ones count as a hang."""
 
 
