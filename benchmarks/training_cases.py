@@ -191,7 +191,7 @@ TRAINING_CASES = {
     "training-01-last-caption-without-nouns": Case("a table, and a run", last_caption),
     "training-03-two-ranks-no-nouns": Case("both runs end with 0", ranks_without_nouns),
     "training-05-convert-small-vocabulary": Case("transformers computes", small_vocabulary),
-    "training-06-bad-shard-dead-end": Case("the run can go on without it", bad_shard),
+    "training-06-bad-shard-dead-end": Case("the run resumes without it", bad_shard),
     "training-07-latest-deleted": Case("refused, checkpoints named", latest_deleted),
     "training-09-img2dataset-newline": Case(
         "a caption of each image; a folder is refused", line_breaks
