@@ -9,7 +9,7 @@ part of it must then be the old or the new one. After each kill the command runs
 give the new output, and leave no temporary files.
 
 Commands run in forks of this process, which has run each of them once, so that kills interrupt
-their work and not the start of Python. POSIX only.
+their work and not the start of Python. Ctrl-C or SIGTERM prints the row as far as it is. POSIX only.
 """
 
 import argparse
@@ -271,6 +271,32 @@ def kill_output(name: str, one: Output, kills: int, rng: random.Random) -> str:
     new = one.parts(one.out)
     states, faults = Counter[str](), list[str]()
     faults += [] if old != new else ["old and new output are the same, so that nothing is tested"]
+    with contextlib.suppress(KeyboardInterrupt):
+        kill_often(one, saved, Replaced(old, new, seconds), kills, rng, states, faults)
+    shutil.rmtree(saved)
+    result = ", ".join(f"{number} {state}" for state, number in sorted(states.items()))
+    return row(name, states.total(), result, faults)
+
+
+class Replaced(NamedTuple):
+    """Digests of both outputs, and the duration of the command [seconds]."""
+
+    old: Digests
+    new: Digests
+    seconds: float
+
+
+def kill_often(
+    one: Output,
+    saved: Path,
+    replaced: Replaced,
+    kills: int,
+    rng: random.Random,
+    states: Counter[str],
+    faults: list[str],
+) -> None:
+    """Kill a command so many times; counts the states of its output, and lists the faults."""
+    old, new, seconds = replaced
     while states.total() < kills:
         shutil.rmtree(one.out)
         shutil.copytree(saved, one.out)
@@ -285,9 +311,6 @@ def kill_output(name: str, one: Output, kills: int, rng: random.Random) -> str:
         seconds = run(one.new)
         faults += [] if one.parts(one.out) == new else ["the next run gives something else"]
         faults += leftovers(folder=one.out.parent)
-    shutil.rmtree(saved)
-    result = ", ".join(f"{number} {state}" for state, number in sorted(states.items()))
-    return row(name, states.total(), result, faults)
 
 
 def state_of(one: Output, old: Digests, new: Digests) -> tuple[str, list[str]]:
@@ -341,6 +364,8 @@ def table() -> None:
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
     rng = random.Random(chosen.seed)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         seconds = prepare(folder)

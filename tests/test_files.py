@@ -192,29 +192,59 @@ def test_files_of_one_output_are_replaced_together(tmp_path):
     assert (tmp_path / "b").read_text() == (tmp_path / "c").read_text() == "2"
 
 
-@pytest.mark.parametrize("moves", [1, 2, 3])
-def test_a_replacement_that_was_killed_is_refused_and_completed(tmp_path, monkeypatch, moves):
-    replaced_all(tmp_path, {"a": "1", "b": "1", "gone": "1"})
-    put, done = files._put, []
+def contents(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_text()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
-    def killed(new, path):
-        if len(done) == moves:
-            raise KeyboardInterrupt
-        done.append(path)
-        put(new, path)
+
+def replaced_parts(folder, text, names):
+    """Two folders with a file each, and a file."""
+    with files.temporary_folder(folder, "ours") as beside:
+        for name in names:
+            (beside / name).mkdir()
+            (beside / name / text).write_text(text)
+        (beside / "sheet").write_text(text)
+        files.replace_all(beside, folder, "ours", obsolete=sorted({"a", "b", "c"} - set(names)))
+
+
+@pytest.mark.parametrize("step", range(14))
+def test_a_replacement_that_is_killed_is_old_or_new_or_refused(tmp_path, monkeypatch, step):
+    replaced_parts(tmp_path, "old", "ab")
+    old, done = contents(tmp_path), []
+
+    def killed_before(action):
+        def call(*arguments, **options):
+            if len(done) >= step:  # a dead process cleans nothing up
+                done.append("killed")
+                raise KeyboardInterrupt
+            done.append("step")
+            return action(*arguments, **options)
+
+        return call
 
     with monkeypatch.context() as patch:
-        patch.setattr("groupvit.files._put", killed)
-        patch.setattr("groupvit.files._delete", lambda _: None)
+        for name in ("rename", "replace", "unlink"):
+            patch.setattr(f"groupvit.files.Path.{name}", killed_before(getattr(files.Path, name)))
+        patch.setattr("groupvit.files.shutil.rmtree", killed_before(files.shutil.rmtree))
         with contextlib.suppress(KeyboardInterrupt):
-            replaced_all(tmp_path, {"a": "2", "b": "2"}, ["gone"])
-    with pytest.raises(InputError, match="holds old and new files of 'ours'"):
+            replaced_parts(tmp_path, "new", "bc")
+    assert "killed" in done or step > 6
+    new = {"b/new": "new", "c/new": "new", "sheet": "new"}
+    visible = {name: text for name, text in contents(tmp_path).items() if name[0] != "."}
+    if (tmp_path / ".moving-ours").exists():
+        with pytest.raises(InputError, match="holds old and new files of 'ours'"):
+            files.check_whole(tmp_path, "ours")
+        files.complete(tmp_path, "ours")
+        assert contents(tmp_path) == new
+    else:
         files.check_whole(tmp_path, "ours")
+        assert visible in (old, new)
     files.check_whole(tmp_path, "others")
-    files.complete(tmp_path, "ours")
-    files.check_whole(tmp_path, "ours")
-    assert names(tmp_path) == ["a", "b"]
-    assert (tmp_path / "a").read_text() == (tmp_path / "b").read_text() == "2"
+    replaced_parts(tmp_path, "next", "ab")
+    assert names(tmp_path) == ["a", "b", "sheet"]
 
 
 def test_leftovers_of_given_names_alone_are_removed(tmp_path):

@@ -137,12 +137,6 @@ def replace(new: Path, path: Path) -> None:
     for inner in sorted(new.rglob("*")) if new.is_dir() else ():
         flush(inner)
     flush(new)
-    _put(new, path)
-    flush(path.parent)
-
-
-def _put(new: Path, path: Path) -> None:
-    """Rename a file or folder that is on disk already; an old one is deleted after that."""
     if not new.is_dir():
         new.replace(path)
     elif not path.is_dir():
@@ -158,6 +152,7 @@ def _put(new: Path, path: Path) -> None:
             old.rename(path)
             raise
         _delete(old)
+    flush(path.parent)
 
 
 def _exchanged(one: Path, other: Path) -> bool:
@@ -252,10 +247,17 @@ def complete(folder: Path, name: str) -> None:
     moving = _moving(folder, name)
     if not moving.is_dir():
         return
+    old = moving / _REPLACED
     with _refusals(folder / name):
+        old.mkdir(exist_ok=True)
         for path in sorted(moving.iterdir()):
-            if path.name != _OBSOLETE:
-                _put(path, folder / path.name)
+            if path.name in (_OBSOLETE, _REPLACED):
+                continue
+            place = folder / path.name
+            # Not swapped, as a killed process must leave what shows whether this was done.
+            if path.is_dir() and place.exists():
+                place.rename(old / path.name)
+            path.replace(place)
         if (moving / _OBSOLETE).exists():
             for obsolete in (moving / _OBSOLETE).read_text(encoding="utf-8").splitlines():
                 _delete(folder / obsolete)
@@ -278,8 +280,9 @@ def check_whole(folder: Path, name: str) -> None:
 
 _PREFIX = ".partial-{}-"
 """Hidden, so that no search for images or shards finds it; the suffix stays at the end."""
-_MOVING, _OBSOLETE = ".moving-{}", ".obsolete"
-"""Hidden folder of what `replace_all` moves, and in it the list of what it deletes."""
+_MOVING, _OBSOLETE, _REPLACED = ".moving-{}", ".obsolete", ".replaced"
+"""Hidden folder of what `replace_all` moves; in it the list of what it deletes, and the folder of
+old folders."""
 _OLD = "-old"
 """Added to the name of a temporary folder for the folder that it replaces."""
 _LONG_NAME = 143
