@@ -5,8 +5,8 @@
 Each kind of file has an equal share of the CPU time. A file that is neither read nor refused counts
 as a traceback, one that takes more than 10 seconds of CPU time, or two minutes, as a hang; both are
 printed with the number from which `--only KIND --first NUMBER` makes the file again. Memory is
-limited to 7 GiB, so that too
-large allocations are tracebacks. The tests have a short form (tests/test_fuzzing.py). POSIX only.
+limited to 7 GiB, so that too large allocations are tracebacks. The tests have a short form
+(tests/test_fuzzing.py). POSIX only.
 """
 
 import argparse

@@ -9,7 +9,8 @@ part of it must then be the old or the new one. After each kill the command runs
 give the new output, and leave no temporary files.
 
 Commands run in forks of this process, which has run each of them once, so that kills interrupt
-their work and not the start of Python. Ctrl-C or SIGTERM prints the row as far as it is. POSIX only.
+their work and not the start of Python. Ctrl-C and SIGTERM print the row as far as it is. POSIX
+only.
 """
 
 import argparse
