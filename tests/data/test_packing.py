@@ -6,7 +6,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from groupvit import imaging
-from groupvit.data import packing
+from groupvit.data import packing, patterns
 from groupvit.data.packing import PackingConfig, pack
 from groupvit.data.shards import Shards
 from groupvit.data.sources import Pair
@@ -177,3 +177,15 @@ def test_a_folder_that_cannot_be_written_is_reported(pairs, tmp_path):
 def test_settings_out_of_range_are_refused(settings, sentence):
     with pytest.raises(InputError, match=sentence):
         PackingConfig(**settings)
+
+
+def test_shards_of_which_some_are_old_are_refused_and_completed(pairs, tmp_path, monkeypatch):
+    packed(pairs, tmp_path / "out")
+    monkeypatch.setattr("groupvit.files.complete", lambda *_: None)  # as if killed before
+    packed(pairs, tmp_path / "out", overwrite=True)
+    monkeypatch.undo()
+    with pytest.raises(InputError, match="holds old and new files of 'train'"):
+        patterns.expand([str(tmp_path / "out" / "train-000000.tar")])
+    result = packed(pairs, tmp_path / "out", overwrite=True)
+    patterns.expand([str(result.shards[0].path)])
+    assert not list((tmp_path / "out").glob(".*"))

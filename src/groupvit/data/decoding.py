@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from groupvit import icc, jpeg, png
 from groupvit.data.config import DataConfig
@@ -69,6 +69,8 @@ def opened(data: bytes) -> Iterator[Image.Image]:
                 if image.width * image.height > MAX_PIXELS:
                     raise DamagedError(f"{image.width} x {image.height} pixels are too many")
                 yield image
+    except UnidentifiedImageError as error:  # its own message names an object in memory
+        raise DamagedError("no JPEG, PNG or WebP image") from error
     except _DAMAGED as error:
         raise DamagedError(str(error)) from error
 

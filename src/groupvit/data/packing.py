@@ -7,7 +7,6 @@ import re
 import tarfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -106,6 +105,7 @@ def pack(
             can be used, or the tagger is not installed.
     """
     NounFinder(config.nouns)  # fails now instead of after hours
+    files.complete(out, config.name)
     old = _existing(out, config.name)
     if old and not overwrite:
         raise InputError(f"{old[0]} exists already; choose another name or pass --overwrite")
@@ -116,8 +116,13 @@ def pack(
             reason = f"; the first: {_line(skipped[0], ': ')}" if skipped else ""
             raise InputError(f"none of the {len(pairs):,} pairs can be used{reason}")
         index.prepare(paths, config.nouns)
-        _replace(old, beside, out)
-    _list_skipped(skipped, out / f"{config.name}.skipped.txt")
+        listed = f"{config.name}.skipped.txt"
+        lines = [_line(one, "\t") + "\n" for one in skipped]
+        if lines:
+            (beside / listed).write_text("".join(lines), encoding="utf-8", errors="replace")
+        new = {path.name for path in beside.iterdir()}
+        obsolete = {listed, *(path.name for path in old)} - new
+        files.replace_all(beside, out, config.name, obsolete=sorted(obsolete))
     return Packed(index.prepare([out / path.name for path in paths], config.nouns), skipped)
 
 
@@ -201,25 +206,6 @@ def _reduced(image: Image.Image, config: PackingConfig) -> bytes:
     small = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
     small.save(file, "JPEG", quality=config.quality)
     return file.getvalue()
-
-
-def _replace(old: Sequence[Path], beside: Path, out: Path) -> None:
-    """Replace old shards by new ones."""
-    new = sorted(beside.iterdir())
-    names = {path.name for path in new}
-    for path in new:
-        files.replace(path, out / path.name)
-    for path in old:
-        if path.name not in names:
-            path.unlink()
-
-
-def _list_skipped(skipped: Sequence[LeftOut], path: Path) -> None:
-    with suppress(FileNotFoundError):
-        path.unlink()
-    if skipped:
-        lines = [_line(one, "\t") + "\n" for one in skipped]
-        files.write_text(path, "".join(lines), errors="replace")
 
 
 def _line(one: LeftOut, separator: str) -> str:

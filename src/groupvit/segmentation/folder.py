@@ -17,7 +17,7 @@ from typing import Literal, get_args
 
 from groupvit import image_files, imaging
 from groupvit.errors import InputError
-from groupvit.files import make_folder, new_file, write_text
+from groupvit.files import make_folder, new_file, remove_leftovers, write_text
 from groupvit.formats import Format
 from groupvit.formats.coco import CocoDataset
 from groupvit.image_files import ImageFile
@@ -93,6 +93,7 @@ class Outputs:
         self._begun = frozenset(begun)
         self._refuse_replacing(overwrite=overwrite)
         make_folder(folder)  # refused now rather than after the first image
+        self._remove_leftovers()
         self.remaining = [image for image in self.images if not self._is_done(image)]
         """Images whose files are not all there yet."""
 
@@ -123,6 +124,15 @@ class Outputs:
                 f"{existing[0]}{others} would be overwritten; choose another folder or pass "
                 "--overwrite"
             )
+
+    def _remove_leftovers(self) -> None:
+        """Delete temporary files of a run with the same files that was killed."""
+        names: dict[Path, list[str]] = {self.folder: [COCO_FILE]}
+        for paths in self._paths.values():
+            for path in paths.values():
+                names.setdefault(path.parent, []).append(path.name)
+        for folder, some in names.items():
+            remove_leftovers(folder, *some)
 
     def write(self, image: ImageFile, grouped: GroupedImage, result: Segmentation | None) -> None:
         """Write the files of one image.
