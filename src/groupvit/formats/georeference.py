@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from groupvit.imaging import split_page
+from groupvit.imaging import split_page, without_warnings
 
 _SCALE, _TIE_POINT, _MATRIX, _KEYS, _ORIENTATION = 33550, 33922, 34264, 34735, 274
 _RASTER_TYPE, _GEOGRAPHIC, _PROJECTED = 1025, 2048, 3072
@@ -59,7 +59,7 @@ def read(path: Path) -> Georeference | None:
     if file.suffix.lower() not in (".tif", ".tiff"):
         return None
     try:
-        with Image.open(file, formats=["TIFF"]) as image:
+        with without_warnings(), Image.open(file, formats=["TIFF"]) as image:
             image.seek((page or 1) - 1)
             tags = dict(image.tag_v2)  # type: ignore[attr-defined]
         return _of_tags(tags)
