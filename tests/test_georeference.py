@@ -11,6 +11,7 @@ from groupvit import Segmenter
 from groupvit.formats.georeference import read
 from groupvit.formats.polygons import geojson
 from groupvit.segmentation.folder import Outputs, segment_files
+from tests import lively
 
 UTM = (1, 1, 0, 2, 1025, 0, 1, 1, 3072, 0, 1, 32633)
 SCALE, TIE = (0.5, 0.25, 0.0), (0.0, 0.0, 0.0, 400_000.0, 5_000_000.0, 0.0)
@@ -78,10 +79,10 @@ def test_other_files_have_none(tmp_path):
     assert [read(tmp_path / name) for name in ("a.png", "b.tif", "missing.tif")] == [None] * 3
 
 
-def test_files_of_a_segmentation_have_it(lively_model, street, tmp_path):
-    path = geotiff(tmp_path / "field.tif", Image.fromarray(street(40, 60)))
+def test_files_of_a_segmentation_have_it(tmp_path):
+    path = geotiff(tmp_path / "field.tif", Image.fromarray(lively.street(40, 60)))
     outputs = Outputs([path], tmp_path / "out", formats=("geojson",))
-    segment_files(Segmenter(lively_model), outputs, ["dog", "sky"])
+    segment_files(Segmenter(lively.lively_model()), outputs, ["dog", "sky"])
     values = json.loads((tmp_path / "out" / "field.geojson").read_text())
     assert values["crs"]["properties"]["name"].endswith("32633")
     for feature in values["features"]:
