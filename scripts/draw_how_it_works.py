@@ -19,6 +19,7 @@ from groupvit.visualization.fonts import font
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "docs" / "images"
 PHOTOGRAPH = ROOT / "src/groupvit/demo/photographs/cat.jpg"
+SCENE = ROOT / "examples/scene.png"
 LABELS = ("cat", "blanket", "wall", "grass")
 SHOWN = 3
 """Number of groups whose soft maps are drawn."""
@@ -44,8 +45,8 @@ def stages() -> Image.Image:
 
 
 def soft_maps() -> Image.Image:
-    """Soft maps of the largest groups of the last stage, without refinement."""
-    [grouped] = Segmenter.load(protocol="quick").group([PHOTOGRAPH])
+    """Soft maps of the largest groups of the last stage of `storybook`, whose grouping is soft."""
+    [grouped] = Segmenter.load("storybook", protocol="quick").group([SCENE])
     stage = grouped.num_stages - 1
     sizes = np.bincount(grouped.group_map(stage).ravel(), minlength=grouped.num_groups(stage))
     largest = np.argsort(-sizes, kind="stable")[:SHOWN].tolist()
@@ -70,7 +71,7 @@ def bars(values: Float[torch.Tensor, " group"]) -> Image.Image:
 
 def gumbel() -> Image.Image:
     """Softmax of eight logits, two draws with Gumbel noise, and the hard assignment of the last."""
-    generator = torch.Generator().manual_seed(3)
+    generator = torch.Generator().manual_seed(11)
     logits = torch.tensor([2.0, 1.6, 0.4, 0.0, -0.5, -0.8, -1.2, -2.0])
     panels = [("softmax of the logits", bars(logits.softmax(dim=0)))]
     for draw in (1, 2):

@@ -7,7 +7,8 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -169,6 +170,14 @@ def missing(path: str | Path) -> InputError:
     return InputError(f"no file {path}; check the path")
 
 
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Suppress warnings of Pillow: of its own limit, lower than ours, and of harmless damage."""
+    with _QUIET, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def _from_array(array: np.ndarray) -> UInt8[np.ndarray, "height width 3"]:
     gray = array.ndim == 2
     color = array.ndim == 3 and array.shape[2] == 3
@@ -238,8 +247,7 @@ def _turn_to(image: Image.Image, page: int | None, name: str) -> None:
     if page == 1 or (page is None and image.format != "TIFF"):
         return
     try:
-        with _QUIET, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with without_warnings():
             image.seek(1 if page is None else page - 1)
     except (*_DAMAGED, TypeError) as error:
         if page is not None:
@@ -259,10 +267,7 @@ def _open(file: io.BytesIO | io.BufferedReader, name: str, formats: tuple[str, .
     if "AVIF" in formats and _is_heic(file):
         formats = _formats_with_heic(name)
     try:
-        with _QUIET, warnings.catch_warnings():
-            # Pillow's own limit, lower than ours, would warn, or raise where warnings are errors.
-            # Other warnings are about damage that does not matter.
-            warnings.simplefilter("ignore")
+        with without_warnings():
             return Image.open(file, formats=formats)
     except Image.DecompressionBombError as error:
         # Beyond twice its limit Pillow opens nothing; the number of pixels is in its message.
@@ -324,8 +329,7 @@ def _from_image(image: Image.Image, name: str) -> UInt8[np.ndarray, "height widt
 def _orientation(image: Image.Image) -> int:
     """EXIF orientation, 1 to 8; 1 where the EXIF block is damaged."""
     try:
-        with _QUIET, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with without_warnings():
             orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     except (*_DAMAGED, TypeError):
         return 1

@@ -1,3 +1,4 @@
+import io
 import random
 from pathlib import Path
 
@@ -79,6 +80,20 @@ def test_large_images_are_reduced_and_others_stay(tmp_path, limit, size):
     assert (data == one.image.read_bytes()) == (size == (32, 24))
     (tmp_path / "x").write_bytes(data)
     assert imaging.read(tmp_path / "x").shape[:2] == size[::-1]
+
+
+@pytest.mark.parametrize("limit", [0, 4, 512])
+@pytest.mark.parametrize("kind", ["TIFF", "BMP", "GIF", "AVIF"])
+def test_images_of_other_formats_become_jpeg(tmp_path, kind, limit):
+    gray = Image.new("RGB", (12, 8), (90, 90, 90))
+    file = io.BytesIO()
+    gray.save(file, kind)
+    result = packed([pair(tmp_path, 0, file.getvalue())], tmp_path / "out", image_size=limit)
+    [data] = contents(result).values()
+    assert data.startswith(b"\xff\xd8\xff")
+    pixels = imaging.decode(data, name="packed")
+    assert pixels.shape[:2] == ((4, 6) if limit == 4 else (8, 12))
+    assert np.abs(pixels.astype(int) - 90).max() < 6
 
 
 def test_reduced_images_are_upright_and_alike(tmp_path):

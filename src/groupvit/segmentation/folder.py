@@ -18,7 +18,7 @@ from typing import Literal, get_args
 from groupvit import image_files, imaging
 from groupvit.errors import InputError
 from groupvit.files import make_folder, new_file, remove_leftovers, write_text
-from groupvit.formats import Format
+from groupvit.formats import Format, georeference
 from groupvit.formats.coco import CocoDataset
 from groupvit.image_files import ImageFile
 from groupvit.segmentation.each import Labeling, segment_each
@@ -159,6 +159,9 @@ class Outputs:
                     result.to_overlay().save(beside, pnginfo=mark)
                 elif kind == "index":
                     result.to_index_image().save(beside, pnginfo=mark)
+                elif kind == "geojson" and (place := georeference.read(image.path)) is not None:
+                    values = place.applied(result.to_geojson())
+                    beside.write_text(json.dumps(values, ensure_ascii=False), encoding="utf-8")
                 else:
                     result.save(beside)
             self.written.append(path)
