@@ -66,8 +66,8 @@ def load(
 def _compiled(model: Network, dtype: str, *, forced: bool) -> Network | None:
     """The model with compiled encoders; None if PyTorch is to compute."""
     assert isinstance(model, GroupViT)
-    # Groups that are found inside an image follow small differences of the cues. PyTorch makes these
-    # in float32 whatever the encoder computes in, OpenVINO in the precision of the encoder.
+    # Groups that are found inside an image follow small differences of the cues. PyTorch computes
+    # these in float32 whatever the encoder computes in, OpenVINO in the encoder's precision.
     rounds_cues = dtype == "bfloat16" and model.config.image.grouping == "rounds"
     if not forced and (rounds_cues or not has_openvino() or cache.folder() is None):
         return None
