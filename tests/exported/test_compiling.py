@@ -153,5 +153,18 @@ def test_without_openvino_or_a_cache_pytorch_computes(absent, monkeypatch, tmp_p
     assert found._network is found.network
 
 
+def test_groups_that_follow_rounded_cues_are_left_to_pytorch(monkeypatch, tmp_path):
+    monkeypatch.setenv("GROUPVIT_CACHE", str(tmp_path))
+    taken = []
+    monkeypatch.setattr(
+        loading, "compiled", lambda *_, dtype, forced: taken.append((dtype, forced))
+    )
+    Segmenter.load("photos", dtype="bfloat16")
+    assert not taken
+    Segmenter.load("photos", dtype="float32")
+    Segmenter.load("storybook", dtype="bfloat16")
+    assert taken == [("float32", False), ("bfloat16", False)]
+
+
 def test_there_is_one_core():
     assert runtimes.core() is runtimes.core()
