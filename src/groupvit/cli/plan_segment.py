@@ -22,7 +22,7 @@ def plan_segment(
     options: Annotated[ModelOptions, tyro.conf.arg(name="")],
     *,
     labels: Words,
-    segment: Flag = True,  # noqa: ARG001 - it is read before, by command()
+    segment: Flag = False,  # noqa: ARG001 - it is read before, by command()
     number: int = 16,
     workers: int = 1,
     price: float = 0.0,
