@@ -60,7 +60,7 @@ def _transform(profile: bytes) -> ImageCms.ImageCmsTransform | None:
         )
         probe = _probe(mode)
         moved = np.asarray(transform.apply(probe)).astype(int) - np.asarray(probe.convert("RGB"))
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+    except (ImageCms.PyCMSError, ImportError, OSError, ValueError, TypeError):
         return None
     is_same = mode != "CMYK" and int(np.abs(moved).max()) <= _TOLERANCE
     return None if is_same else transform

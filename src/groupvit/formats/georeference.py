@@ -73,11 +73,10 @@ def _of_tags(tags: dict[int, Any]) -> Georeference | None:
     keys = _keys(tags.get(_KEYS, ()))
     shift = 0.5 if keys.get(_RASTER_TYPE) == _POINTS else 0.0
     if _MATRIX in tags:
-        a, b, _, c, d, e, _, f, *_ = map(float, tags[_MATRIX])
+        a, b, c, d, e, f = (float(tags[_MATRIX][index]) for index in (0, 1, 3, 4, 5, 7))
     elif _SCALE in tags and _TIE_POINT in tags:
-        column, row, _, x, y, _ = map(float, tags[_TIE_POINT][:6])
-        a, e, *_ = map(float, tags[_SCALE])
-        b, d, e = 0.0, 0.0, -e
+        column, row, x, y = (float(tags[_TIE_POINT][index]) for index in (0, 1, 3, 4))
+        a, b, d, e = float(tags[_SCALE][0]), 0.0, 0.0, -float(tags[_SCALE][1])
         c, f = x - a * column, y - e * row
     else:
         return None
