@@ -1,7 +1,7 @@
 """`groupvit segment`: a label for every pixel of images."""
 
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 import tyro
 
@@ -68,7 +68,7 @@ def segment(
     )
     all_labels = _labels(labels, labels_file, options.model)
     options_of_background.check(all_labels)
-    for_shards = [name for name in format if name in get_args(ShardFormat)]
+    formats, for_shards = _split(format)
     if for_shards:
         if len(format) > 1 or overwrite:
             raise InputError(
@@ -99,9 +99,24 @@ def segment(
         background=options_of_background,
         top_labels=top_labels,
         out=Path(out),
-        formats=format,
+        formats=formats,
         overwrite=overwrite,
     )
+
+
+def _split(
+    given: tuple[Format | ShardFormat, ...],
+) -> tuple[list[Format], list[ShardFormat]]:
+    """Formats of single images, and of shards."""
+    formats: list[Format] = []
+    for_shards: list[ShardFormat] = []
+    for one in given:
+        match one:
+            case "parquet" | "webdataset" | "files":
+                for_shards.append(one)
+            case _:
+                formats.append(one)
+    return formats, for_shards
 
 
 def _labels(labels: tuple[str, ...], file: Path | None, model: str) -> tuple[str, ...]:
