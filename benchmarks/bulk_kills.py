@@ -2,10 +2,11 @@
 
     python benchmarks/bulk_kills.py --kills 200
 
-Half of the signals (SIGKILL) end one process that the command has started, a worker or the server that
-forks them, half the command itself with all of these; it is then repeated. When all shards are done before the last signal, the next run begins in a new folder.
-Prints the number of signals, of images, and of results that differ from those of a run that nothing
-interrupted; the exit code is 1 if there are any. `--output` selects the kind of results.
+Half of the signals (SIGKILL) end one process that the command has started, a worker or the server
+that forks them, half the command itself with all of these; it is then repeated. When all shards are
+done before the last signal, the next run begins in a new folder. Prints the number of signals, of
+images, and of results that differ from those of a run that nothing interrupted; the exit code is 1
+if there are any. `--output` selects the kind of results.
 """
 
 import argparse
