@@ -34,8 +34,8 @@ def read(shard: Shard) -> Images:
 
 def _images(shard: Shard) -> Images:
     if shard.keys:
-        for key, path in zip(shard.keys, shard.paths, strict=True):
-            yield key, partial(_from_file, path)
+        for key, image in zip(shard.keys, shard.paths, strict=True):
+            yield key, partial(_from_file, image)
         return
     (url,) = shard.paths
     with storage.on_disk(url, shard.state) as file:

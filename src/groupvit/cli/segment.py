@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 import tyro
 
@@ -79,12 +79,11 @@ def segment(
         all_labels = ()
         _check_alone(labels, labels_file, format)
     options_of_background.check(all_labels)
-    of_shards = tuple(name for name in get_args(ShardFormat) if name in format)
-    of_images = tuple(name for name in get_args(Format) if name in format)
-    if of_shards:
+    formats, for_shards = _split(format)
+    if for_shards:
         if len(format) > 1 or overwrite or labels_from is not None:
             raise InputError(
-                f"the format {of_shards[0]} stands alone, without other formats, --overwrite and "
+                f"the format {for_shards[0]} stands alone, without other formats, --overwrite and "
                 "--labels-from; leave them out, and to begin anew choose another --out"
             )
         from groupvit.cli.shards import segment_shards
@@ -96,7 +95,7 @@ def segment(
             background=options_of_background,
             top_labels=top_labels,
             out=out,
-            output=of_shards[0],
+            output=for_shards[0],
             workers=workers,
             shard_size=shard_size,
         )
@@ -112,7 +111,7 @@ def segment(
         background=options_of_background,
         top_labels=top_labels,
         out=Path(out),
-        formats=of_images,
+        formats=formats,
         allow_url=allow_url,
         overwrite=overwrite,
     )
@@ -129,6 +128,21 @@ def _check_alone(
             "coco.json has the same categories for all images, and --labels-from gives each its "
             "own; leave one of them out"
         )
+
+
+def _split(
+    given: tuple[Format | ShardFormat, ...],
+) -> tuple[list[Format], list[ShardFormat]]:
+    """Formats of single images, and of shards."""
+    formats: list[Format] = []
+    for_shards: list[ShardFormat] = []
+    for one in given:
+        match one:
+            case "parquet" | "webdataset" | "files":
+                for_shards.append(one)
+            case _:
+                formats.append(one)
+    return formats, for_shards
 
 
 def _labels(labels: tuple[str, ...], file: Path | None, model: str) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ from groupvit.formats import ShardFormat
 from groupvit.progress import counted
 from groupvit.segmentation.manifest import Manifest, settings_of
 from groupvit.segmentation.segmenter import Segmenter
+from groupvit.weights.catalogue import BUNDLED
 
 _NAMED = 8
 """Shards that are named in messages."""
@@ -97,7 +98,8 @@ def _load(options: ModelOptions, device: str | None = None) -> Segmenter:
 def _independent_of_folder(options: ModelOptions) -> ModelOptions:
     """The same options for processes with another working folder."""
     path = Path(options.model).expanduser()
-    return replace(options, model=str(path.absolute())) if path.exists() else options
+    is_path = options.model not in BUNDLED and path.exists()
+    return replace(options, model=str(path.absolute())) if is_path else options
 
 
 def _engine(job: Job, workers: Workers, segmenter: Segmenter) -> tuple[Engine, Job]:
