@@ -98,7 +98,8 @@ def correctness(device: torch.device) -> tuple[list[list[str]], bool]:
         ]
         share = float(np.mean(shares))
         alike &= share >= least
-        rows.append([f"same labels of photographs, {dtype}", f"{share:.3%}", f"{least:.1%}" if least else "-"])
+        limit = f"{least:.1%}" if least else "-"
+        rows.append([f"same labels of photographs, {dtype}", f"{share:.3%}", limit])
     batch = drawn_batch(8)
     found, exact = (
         gradients(soft_model(), batch, where) for where in (device, torch.device("cpu"))
