@@ -183,9 +183,19 @@ def test_settings_that_do_not_fit_a_trunk_are_refused(change, complaint):
         replace(TRUNK_CONFIG.image, **change)
 
 
-def test_a_dropout_without_a_trunk_is_refused():
+@pytest.mark.parametrize("setting", [{"trunk_dropout": 0.2}, {"trunk_stride": 16}])
+def test_settings_of_a_trunk_without_one_are_refused(setting):
     with pytest.raises(ValueError, match="there is no trunk"):
-        ImageEncoderConfig(trunk_dropout=0.2)
+        ImageEncoderConfig(**setting)
+
+
+@torch.no_grad()
+def test_the_trunk_is_dilated_outside_of_training_alone(draw):
+    """The weights are the same; in training the maps of the trunk have a stride of 32."""
+    encoder = PartEncoder(replace(TRUNK_CONFIG.image, trunk_stride=16))
+    middle = encoder.eval().trunk.lower(draw(1, 3, 64, 96)).middle
+    assert encoder.trunk.upper(middle).coarse.shape[2:] == (4, 6)
+    assert encoder.train().trunk.upper(middle).coarse.shape[2:] == (2, 3)
 
 
 def test_an_image_of_patches_needs_their_projector():

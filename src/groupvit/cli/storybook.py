@@ -18,6 +18,7 @@ def storybook(
     seed: int = 0,
     test: int = 500,
     shard_size: int = 5000,
+    patterned: Flag = False,
     unnamed: Words = (),
     workers: int | None = None,
     overwrite: Flag = False,
@@ -32,6 +33,8 @@ def storybook(
         seed: Seed of all scenes.
         test: Number of images of the benchmark, which are not among those with captions.
         shard_size: Images in a tar file.
+        patterned: Give every class a pattern of its own in colors that all classes share, so that
+            color does not tell them apart.
         unnamed: Things that no caption names, although they are drawn: words that a model cannot
             learn from the captions.
         workers: Processes that draw; default: one for each core. They do not change the files.
@@ -51,6 +54,7 @@ def storybook(
         num_test=test,
         shard_size=shard_size,
         unnamed=split_words(unnamed),
+        patterned=patterned,
     )
     start = time.perf_counter()
     with counted("images") as progress:

@@ -9,6 +9,7 @@ MAX_STAGES, MAX_DEPTH = 16, 512
 MAX_SIZE = 2**20
 """Largest width, and largest number of tokens, ids or pixels along a side."""
 MAX_MLP_RATIO = 1024
+MAX_SPATIAL_DEPTH = 8
 MAX_PARAMETERS = 2**33
 """Largest network; the weights of this one take 32 GB."""
 Stem = Literal[
@@ -95,6 +96,9 @@ class ImageEncoderConfig:
     """Dilations of the convolutions at the resolution of the patch grid [patches]."""
     trunk_dropout: float = 0.0
     """Probability to leave out a channel of the maps of a pretrained trunk in training."""
+    trunk_stride: Literal[16, 32] = 32
+    """Stride of the last maps of a pretrained trunk outside of training [pixels]: 32, or, by
+    dilation and with the same weights, 16. Training takes 32, at a quarter of the cost."""
     positions: bool = True
     """Add a learned position embedding to the patch tokens."""
     grouping: Literal["hard", "soft", "rounds"] = "hard"
@@ -161,8 +165,11 @@ class ImageEncoderConfig:
             )
         if self.grouping == "rounds":
             self._check_rounds()
-        elif self.trunk_dropout:
-            raise ValueError(f"trunk_dropout is {self.trunk_dropout}, but there is no trunk")
+        elif self.trunk_dropout or self.trunk_stride != 32:
+            raise ValueError(
+                f"trunk_dropout is {self.trunk_dropout} and trunk_stride {self.trunk_stride}, but "
+                "there is no trunk; leave them out"
+            )
 
     def _check_rounds(self) -> None:
         """Refuse what grouping by rounds cannot do."""
@@ -258,6 +265,23 @@ class TextEncoderConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpatialConfig:
+    """Spatial regularization of the similarities to labels; see `groupvit.model.spatial`."""
+
+    kind: Literal["depthwise", "bottleneck"] = "bottleneck"
+    """Convolution alone, or with the maximum over the labels added."""
+    depth: int = 1
+    """Number of times that the convolution is repeated, 1 to 8, with the same weights."""
+    activation: Literal["relu", "leaky_relu", "tanh"] = "relu"
+    """Activation between repetitions."""
+
+    def __post_init__(self) -> None:
+        """Check the depth."""
+        if not 1 <= self.depth <= MAX_SPATIAL_DEPTH:
+            raise ValueError(f"depth is {self.depth}; give 1 to {MAX_SPATIAL_DEPTH}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GroupViTConfig:
     """The whole model. `GroupViTConfig()` is the released architecture."""
 
@@ -277,6 +301,9 @@ class GroupViTConfig:
     """Project patches, too, into the space shared with text."""
     background_layer: bool = False
     """Carry a learned background layer: the cosine that a label must exceed, for each part."""
+    spatial: SpatialConfig | None = None
+    """Regularize the similarities of patches to labels by a convolution that masks train; None: not
+    at all."""
 
     def __post_init__(self) -> None:
         """Check that the widths are positive."""

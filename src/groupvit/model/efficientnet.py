@@ -111,7 +111,7 @@ class Middle(NamedTuple):
 
 
 class Upper(NamedTuple):
-    """Maps of the upper half, channels first: of stride 32, or of stride 16 if it is dilated."""
+    """Maps of the upper half, channels first: of stride 32, or 16 (`UpperHalf.set_stride`)."""
 
     coarse: Float[Tensor, "batch coarse_dim height width"]
     """Map of the last block (320 channels in lite0)."""
@@ -132,10 +132,9 @@ class SameConvolution(nn.Conv2d):
         kernel: int = 1,
         *,
         stride: int = 1,
-        dilation: int = 1,
         groups: int = 1,
     ) -> None:
-        super().__init__(dim, out_dim, kernel, stride, dilation=dilation, groups=groups, bias=False)
+        super().__init__(dim, out_dim, kernel, stride, groups=groups, bias=False)
 
     def forward(
         self, x: Float[Tensor, "batch dim height width"]
@@ -188,6 +187,8 @@ class StoredNorm(nn.Module):
 class NormedConvolution(nn.Module):
     """Convolution, normalization and, unless it is a projection, ReLU6."""
 
+    conv: SameConvolution
+
     def __init__(self, conv: SameConvolution, *, activated: bool = True) -> None:
         super().__init__()
         self.conv = conv
@@ -205,16 +206,16 @@ class NormedConvolution(nn.Module):
 class InvertedResidual(nn.Module):
     """Channels expanded, convolved each by itself and projected; added to the input if it fits."""
 
-    def __init__(
-        self, dim: int, out_dim: int, *, kernel: int, stride: int, expansion: int, dilation: int = 1
-    ) -> None:
+    depthwise: NormedConvolution
+
+    def __init__(self, dim: int, out_dim: int, *, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
         inner = dim * expansion
         self.expand = (
             nn.Identity() if expansion == 1 else NormedConvolution(SameConvolution(dim, inner))
         )
         self.depthwise = NormedConvolution(
-            SameConvolution(inner, inner, kernel, stride=stride, dilation=dilation, groups=inner)
+            SameConvolution(inner, inner, kernel, stride=stride, groups=inner)
         )
         self.project = NormedConvolution(SameConvolution(inner, out_dim), activated=False)
         self.adds = dim == out_dim and stride == 1
@@ -273,15 +274,12 @@ class UpperHalf(nn.Module):
 
     Args:
         variant: Size of the network.
-        dilated: True for maps of stride 16, as in DeepLab (Chen et al. 2017): no convolution
-            strides, and those after the one that did have taps twice as far apart. The weights are
-            the same.
     """
 
-    def __init__(self, variant: Variant, *, dilated: bool) -> None:
+    def __init__(self, variant: Variant) -> None:
         super().__init__()
         before, last = stages(variant)[:_NUM_MIDDLE], stages(variant)[_NUM_MIDDLE:]
-        self.coarse = nn.Sequential(*_blocks(last, before[-1].dim, dilated=dilated))
+        self.coarse = nn.Sequential(*_blocks(last, before[-1].dim))
         self.head = NormedConvolution(SameConvolution(last[-1].dim, HEAD_DIM))
 
     def forward(self, middle: Float[Tensor, "batch middle_dim height width"]) -> Upper:
@@ -289,26 +287,32 @@ class UpperHalf(nn.Module):
         coarse = self.coarse(middle.contiguous(memory_format=torch.channels_last))
         return Upper(coarse, self.head(coarse))
 
+    def set_stride(self, stride: Literal[16, 32]) -> None:
+        """Set the stride of the maps [pixels]; the weights stay the same.
 
-def _blocks(
-    which: tuple[_Stage, ...], dim: int, *, dilated: bool = False
-) -> Iterator[InvertedResidual]:
-    """Blocks of stages after a map of this width.
+        At 16 no convolution strides, and those after the one that did have taps twice as far apart
+        (dilated convolution, as in DeepLab, Chen et al. 2017): the maps hold the values of stride
+        32 and those between them, at four times the cost.
+        """
+        for index, block in enumerate(self.coarse):
+            assert isinstance(block, InvertedResidual)
+            depthwise = block.depthwise.conv
+            if index == 0:
+                depthwise.stride = stride // 16, stride // 16
+            else:
+                depthwise.dilation = 32 // stride, 32 // stride
 
-    Args:
-        which: The stages.
-        dim: Width of the map that the first block takes.
-        dilated: True to dilate all convolutions behind the first instead of striding.
-    """
-    for number, stage in enumerate(which):
+
+def _blocks(which: tuple[_Stage, ...], dim: int) -> Iterator[InvertedResidual]:
+    """Blocks of stages after a map of this width."""
+    for stage in which:
         for index in range(stage.depth):
             yield InvertedResidual(
                 dim,
                 stage.dim,
                 kernel=stage.kernel,
-                stride=stage.stride if index == 0 and not dilated else 1,
+                stride=stage.stride if index == 0 else 1,
                 expansion=stage.expansion,
-                dilation=2 if dilated and number + index > 0 else 1,
             )
             dim = stage.dim
 
@@ -318,17 +322,16 @@ class EfficientNetLite(nn.Module):
 
     Args:
         variant: Size of the network.
-        dilated: See `UpperHalf`.
     """
 
-    def __init__(self, variant: Variant, *, dilated: bool = False) -> None:
+    def __init__(self, variant: Variant) -> None:
         super().__init__()
         self.variant: Variant = variant
         self.fine_dim, self.middle_dim, self.coarse_dim = (
             stages(variant)[end - 1].dim for end in (_NUM_FINE, _NUM_MIDDLE, len(_STAGES))
         )
         self.lower = LowerHalf(variant)
-        self.upper = UpperHalf(variant, dilated=dilated)
+        self.upper = UpperHalf(variant)
 
 
 class Classifier(nn.Module):

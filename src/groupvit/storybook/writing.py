@@ -17,7 +17,7 @@ from PIL import Image
 from groupvit.errors import InputError, suggestion
 from groupvit.formats.index_png import index_png
 from groupvit.palette import colors
-from groupvit.storybook.scene import CLASSES, MIN_AREA, Scene, scene
+from groupvit.storybook.scene import CLASSES, MIN_AREA, Scene, Split, scene
 from groupvit.storybook.things import THINGS
 
 SMALLEST, LARGEST = 16, 512
@@ -47,6 +47,8 @@ class Storybook:
     """Number of images with masks; 0: no benchmark."""
     shard_size: int = 5000
     """Number of images in a tar file."""
+    patterned: bool = False
+    """Classes differ in their patterns, not in their colors."""
     unnamed: tuple[str, ...] = ()
     """Things that no caption names, although they are drawn."""
 
@@ -64,6 +66,17 @@ class Storybook:
                     f"unnamed has {name!r}, which is no thing; the things are {', '.join(THINGS)}"
                     + suggestion(name, THINGS)
                 )
+
+    def scene(self, index: int, split: Split) -> Scene:
+        """A scene of the book."""
+        return scene(
+            index,
+            seed=self.seed,
+            split=split,
+            size=self.size,
+            patterned=self.patterned,
+            unnamed=self.unnamed,
+        )
 
 
 class Job(NamedTuple):
@@ -94,7 +107,7 @@ def _write_shard(folder: Path, book: Storybook, number: int, tick: Tick) -> Coun
     path = folder / f"{NAME}-{number:06d}.tar"
     with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
         for index in range(first, min(first + book.shard_size, book.num)):
-            drawn = scene(index, seed=book.seed, size=book.size, unnamed=book.unnamed)
+            drawn = book.scene(index, "train")
             _add(tar, f"{index:09d}.jpg", _jpeg(drawn))
             _add(tar, f"{index:09d}.txt", "\n".join(drawn.captions).encode())
             counts += _visible(drawn)
@@ -107,7 +120,7 @@ def _write_benchmark(folder: Path, book: Storybook, tick: Tick) -> Counts:
         (folder / name).mkdir(parents=True)
     palette = colors(len(CLASSES), background=False)
     for index in range(book.num_test):
-        drawn = scene(index, seed=book.seed, split="test", size=book.size)
+        drawn = book.scene(index, "test")
         (folder / f"images/{index:06d}.jpg").write_bytes(_jpeg(drawn))
         index_png(drawn.mask, palette).save(folder / f"masks/{index:06d}.png")
         tick()

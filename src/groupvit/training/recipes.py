@@ -152,6 +152,7 @@ PHOTOS = TrainingConfig(
             drop_path=0.0,
             stem="efficientnet-lite0",
             trunk_dropout=0.2,
+            trunk_stride=16,
             positions=False,
             pooling="patches",
             grouping="rounds",

@@ -42,13 +42,12 @@ class Pretrained(NamedTuple):
     """Classifier of ImageNet, which is no part of the trunk."""
 
 
-def load(variant: Variant, *, file: Path | None = None, dilated: bool = False) -> Pretrained:
+def load(variant: Variant, *, file: Path | None = None) -> Pretrained:
     """Build the network with its pretrained weights.
 
     Args:
         variant: Size of the network.
         file: File of weights, see `package_file`; None: that of the installed package.
-        dilated: See `groupvit.model.efficientnet.UpperHalf`.
 
     Raises:
         InputError: The package is not installed, the file is missing or damaged, or its tensors are
@@ -59,7 +58,7 @@ def load(variant: Variant, *, file: Path | None = None, dilated: bool = False) -
         raise InputError(f"no weights at {path}; give a file as the one in {package(variant)}")
     tensors = read_tensors(path)
     with torch.device("meta"):
-        trunk, classifier = EfficientNetLite(variant, dilated=dilated), Classifier()
+        trunk, classifier = EfficientNetLite(variant), Classifier()
     ours = renamed(tensors, trunk)
     where = f"{path} holds no weights of EfficientNet-{variant} as in {package(variant)}"
     _check(ours, {**trunk.state_dict(), **classifier.state_dict()}, where=where)
