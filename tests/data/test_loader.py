@@ -242,7 +242,7 @@ def test_the_reason_of_few_samples_is_reported(tmp_path):
         "hold 0 samples.*; left out: foreign suffix 1, no image 1 .suffixes begin at the first"
     )
     with pytest.raises(InputError, match=sentence):
-        batches(settings(path))
+        batches(settings(str(path)))
 
 
 def test_indexing_is_reported_and_logged(tmp_path, caplog):
