@@ -2,10 +2,11 @@
 
     python benchmarks/bulk_kills.py --kills 200
 
-Half of the signals (SIGKILL) end one worker, half the command itself with all its workers, which is
-then repeated. When all shards are done before the last signal, the next run begins in a new folder.
-Prints the number of signals, of images, and of results that differ from those of a run that nothing
-interrupted; the exit code is 1 if there are any. `--output` selects the kind of results.
+Half of the signals (SIGKILL) end one process that the command has started, a worker or the server
+that forks them, half the command itself with all of these; it is then repeated. When all shards are
+done before the last signal, the next run begins in a new folder. Prints the number of signals, of
+images, and of results that differ from those of a run that nothing interrupted; the exit code is 1
+if there are any. `--output` selects the kind of results.
 """
 
 import argparse
@@ -99,6 +100,12 @@ def children(process: int) -> list[int]:
     return sorted(found)
 
 
+def wait_for_workers(run: subprocess.Popen[bytes]) -> None:
+    """Wait until the run has started other processes: before that there is nothing to lose."""
+    while run.poll() is None and not children(run.pid):
+        time.sleep(0.05)
+
+
 def kill(run: subprocess.Popen[bytes], generator: random.Random) -> str:
     """Kill one worker or the whole run; returns which."""
     workers = children(run.pid)
@@ -152,6 +159,7 @@ def main() -> int:
                     if starts > 10 * (given.kills + 1):
                         sys.exit("the command ends with errors again and again")
                 if killed.total() < given.kills:
+                    wait_for_workers(run)
                     time.sleep(generator.expovariate(1 / given.mean))
                     if run.poll() is None:
                         killed[kill(run, generator)] += 1

@@ -21,14 +21,14 @@ def test_without_a_gpu_it_is_refused_in_one_sentence():
 
 
 @pytest.mark.slow
-def test_the_gradient_is_the_same_each_time_and_another_for_other_pairs(lively_model):
+def test_the_gradient_is_the_same_each_time_and_another_for_other_pairs(tiny_model):
     cpu = torch.device("cpu")
     batch = drawn_batch(3)
     batch = batch._replace(images=batch.images[:, :, :32, :32].contiguous())
-    first, again = (gpu.gradients(lively_model, batch, cpu) for _ in range(2))
+    first, again = (gpu.gradients(tiny_model, batch, cpu) for _ in range(2))
     assert torch.equal(first, again)
     assert first.norm() > 0
-    other = gpu.gradients(lively_model, batch.rows(torch.tensor([0, 1])), cpu)
+    other = gpu.gradients(tiny_model, batch.rows(torch.tensor([0, 1])), cpu)
     assert not torch.allclose(first, other)
 
 

@@ -68,6 +68,7 @@ def masks(tmp_path):
     return read_masks(folder)
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation")  # of pycocotools
 def test_coco_has_scores_and_is_read_by_pycocotools(masks, tmp_path):
     assert convert(masks, "coco", tmp_path / "coco") == (2, 1)
     coco = COCO(tmp_path / "coco/coco.json")

@@ -244,7 +244,7 @@ def test_a_damaged_result_is_named(segment, tars, tmp_path):
     ],
 )
 def test_processes_of_a_cluster_split_the_shards(environment, expected):
-    assert engines.part_of(environment) == expected
+    assert engines.part_of(environment) == engines.Part(*expected)
 
 
 def test_the_parts_of_all_processes_hold_every_shard_once():

@@ -1,6 +1,5 @@
 """Shards in a bucket of a real S3 server on this machine, with errors and cut connections."""
 
-import random
 import threading
 
 import pytest
@@ -23,20 +22,20 @@ class Faults:
 
     def __init__(self, app):
         self._app = app
-        self.share = 0.0
-        self.count = 0
-        self._random = random.Random(0)
+        self._requests = 0
+        self.every = 0
+        self.refused = self.cut = 0
 
     def __call__(self, environ, start_response):
-        fault = self._random.random() < self.share
-        if fault and environ["REQUEST_METHOD"] == "GET" and self._random.random() < 0.5:
-            self.count += 1
+        self._requests += 1
+        if not self.every or self._requests % self.every:
+            return self._app(environ, start_response)
+        if environ["REQUEST_METHOD"] == "GET" and self.refused > self.cut:
+            self.cut += 1
             return self._cut(self._app(environ, start_response))
-        if fault:
-            self.count += 1
-            start_response("503 Slow Down", [("Content-Length", "0")])
-            return []
-        return self._app(environ, start_response)
+        self.refused += 1
+        start_response("503 Slow Down", [("Content-Length", "0")])
+        return []
 
     @staticmethod
     def _cut(answer):
@@ -59,7 +58,7 @@ def bucket(monkeypatch):
     store = s3fs.S3FileSystem()
     store.mkdir("lake")
     yield store, faults
-    faults.share = 0.0
+    faults.every = 0
     store.rm("lake", recursive=True)
     s3fs.S3FileSystem.clear_instance_cache()
     server.shutdown()
@@ -99,11 +98,12 @@ def tables(files):
 def test_faults_of_the_server_change_no_result(bucket, uploaded, segmenter, tmp_path):
     store, faults = bucket
     segment(segmenter, str(uploaded / "*.tar"), str(tmp_path / "local"))
-    faults.share = 0.25
+    faults.every = 3
     summary = segment(segmenter, "s3://lake/in/s-{000..003}.tar", "s3://lake/out")
     assert (summary.errors, summary.num_images) == ({}, 12)
-    assert faults.count > 3
-    faults.share = 0.0
+    assert faults.refused > 2
+    assert faults.cut > 1
+    faults.every = 0
     found = {name.rpartition("/")[2]: store.cat_file(name) for name in store.ls("lake/out")}
     assert tables(found) == tables(contents(tmp_path / "local"))
     assert len(list(read_masks("s3://lake/out"))) == 12
@@ -142,7 +142,7 @@ def test_a_store_that_does_not_answer_is_a_named_error(bucket, uploaded, segment
     _, faults = bucket
     found = shards.find(["s3://lake/in/*.tar"], shard_size=2, out="s3://lake/out").shards
     monkeypatch.setattr(s3fs.S3FileSystem, "retries", 2)
-    faults.share = 1.0
+    faults.every = 1
     job = Job(
         load=lambda _: segmenter,
         labels=LABELS,

@@ -61,9 +61,13 @@ assert kept.stat().st_size > 1000
 """
 
 CRASH = """
-import ctypes, gc, subprocess
+import ctypes, gc, subprocess, sys
+from pathlib import Path
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
 from torch.utils.data import DataLoader
-from groupvit.segmentation.segmenter import Segmenter
+from groupvit.exported.runtimes import openvino
 
 class Stack(ctypes.Structure):
     _fields_ = [("place", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t)]
@@ -73,10 +77,15 @@ def place():
     ctypes.CDLL(None).sigaltstack(None, ctypes.byref(stack))
     return stack.place
 
+ends = [helper.make_tensor_value_info(x, TensorProto.FLOAT, [1, 4]) for x in "xy"]
+graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", ends[:1], ends[1:])
+file = Path(sys.argv[1]) / "graph.onnx"
+opset = helper.make_opsetid("", 20)
+onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=9), file)
+
 for _ in DataLoader(range(4), num_workers=1): pass  # handles the signals of ended processes
-first = Segmenter.load("storybook", runtime="openvino")
-second = Segmenter.load("storybook", runtime="openvino")
-assert first("examples/scene.png", ["tree"]).label_map.size
+first, second = openvino(file, "float32"), openvino(file, "float32")
+assert first(np.float32([[-1, 0, 1, 2]]))[0].tolist() == [[0, 0, 1, 2]]
 before = place()
 del first
 gc.collect()
@@ -109,7 +118,7 @@ def test_labels_are_those_of_pytorch(name, tmp_path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="alternate stacks for signals are of Linux")
 def test_a_child_that_ends_after_openvino_ends_nothing_else(tmp_path):
-    done = run(CRASH, kept=tmp_path)
+    done = run(CRASH, str(tmp_path), kept=tmp_path)
     assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr[-3000:]
 
 
@@ -151,6 +160,19 @@ def test_without_openvino_or_a_cache_pytorch_computes(absent, monkeypatch, tmp_p
     monkeypatch.setattr(loading, "compiled", lambda *_, **__: pytest.fail("it compiles"))
     found = Segmenter.load("storybook")
     assert found._network is found.network
+
+
+def test_groups_that_follow_rounded_cues_are_left_to_pytorch(monkeypatch, tmp_path):
+    monkeypatch.setenv("GROUPVIT_CACHE", str(tmp_path))
+    taken = []
+    monkeypatch.setattr(
+        loading, "compiled", lambda *_, dtype, forced: taken.append((dtype, forced))
+    )
+    Segmenter.load("photos", dtype="bfloat16")
+    assert not taken
+    Segmenter.load("photos", dtype="float32")
+    Segmenter.load("storybook", dtype="bfloat16")
+    assert taken == [("float32", False), ("bfloat16", False)]
 
 
 def test_there_is_one_core():

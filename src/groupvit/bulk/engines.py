@@ -12,7 +12,8 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -29,15 +30,16 @@ _worker: Worker | None = None
 """Worker of this process, in a pool."""
 
 
-class Part(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Part:
     """Share of this process in the shards of a run that many processes split between them."""
 
-    index: int = 0
-    count: int = 1
+    number: int = 0
+    num_parts: int = 1
 
     def of(self, shards: Sequence[Shard]) -> list[Shard]:
-        """Shards of this part: every `count`-th, so that neighbors are done at a time."""
-        return list(shards[self.index :: self.count])
+        """Shards of this part: every `num_parts`-th, so that neighbors are done at a time."""
+        return list(shards[self.number :: self.num_parts])
 
 
 def part_of(environment: Mapping[str, str]) -> Part:

@@ -34,12 +34,12 @@ def read(shard: Shard) -> Images:
 
 def _images(shard: Shard) -> Images:
     if shard.keys:
-        for key, path in zip(shard.keys, shard.paths, strict=True):
-            yield key, partial(_from_file, path)
+        for key, image in zip(shard.keys, shard.paths, strict=True):
+            yield key, partial(_from_file, image)
         return
     (url,) = shard.paths
-    with storage.on_disk(url, shard.state) as path:
-        yield from _of_tar(path) if url.endswith(".tar") else _of_table(path, url)
+    with storage.on_disk(url, shard.state) as file:
+        yield from _of_tar(file) if url.endswith(".tar") else _of_table(file, url)
 
 
 def _from_file(path: str) -> Any:

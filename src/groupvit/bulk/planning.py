@@ -8,7 +8,7 @@ from typing import NamedTuple
 from groupvit.bulk import images, results, storage
 from groupvit.bulk.shards import Shard
 from groupvit.errors import InputError
-from groupvit.segmentation.each import segment_each
+from groupvit.segmentation.each import Labeling, segment_each
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.text.background import Background
 
@@ -47,15 +47,10 @@ def measure(
         InputError: There are too few images that can be read.
     """
     every = chain.from_iterable(map(images.read, shards))
-    parsed = segmenter.parse(labels, background)
+    labeling = Labeling(segmenter.parse(labels, background), background)
     begun, written = 0.0, []
     for place, (key, _, result, error) in enumerate(
-        segment_each(
-            segmenter,
-            islice(every, segmenter.batch_size + number),
-            parsed,
-            background=background,
-        )
+        segment_each(segmenter, islice(every, segmenter.batch_size + number), lambda _key: labeling)
     ):
         row = results.row_of(key, result, error)
         if place < segmenter.batch_size:

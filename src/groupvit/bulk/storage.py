@@ -75,8 +75,11 @@ def remove_leftovers(folder: str, name: str | None = None) -> None:
     if not is_local(folder):
         return
     path = Path(locate(folder)[1])
-    for inner in [path] if name else [path, *path.rglob("*/")]:
-        files.remove_leftovers(inner, name)
+    if name is not None:
+        files.remove_leftovers(path, name)
+        return
+    for inner in (path, *path.rglob("*/")):
+        files.remove_leftovers(inner)
 
 
 def join(folder: str, name: str) -> str:

@@ -10,7 +10,7 @@ from groupvit.bulk.images import Images
 from groupvit.bulk.shards import Shard
 from groupvit.errors import InputError
 from groupvit.formats import ShardFormat
-from groupvit.segmentation.each import segment_each
+from groupvit.segmentation.each import Labeling, ReadImage, segment_each
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.text.background import Background
 
@@ -64,7 +64,8 @@ class Worker:
         """
         self._job = job
         self._segmenter = job.load(device)
-        self._labels = self._segmenter.parse(job.labels, job.background)
+        labels = self._segmenter.parse(job.labels, job.background)
+        self._labeling = Labeling(labels, job.background)
 
     def segment(self, shard: Shard) -> Done:
         """Segment the images of a shard and write its result; a shard with errors is reported."""
@@ -76,8 +77,7 @@ class Worker:
                 for key, _, result, error in segment_each(
                     self._segmenter,
                     reading,
-                    self._labels,
-                    background=job.background,
+                    lambda _key: self._labeling,
                     top_labels=job.top_labels,
                 ):
                     write(results.row_of(key, result, error), result)
@@ -89,14 +89,14 @@ class Worker:
         return Done(shard.name, num_images, num_failed, seconds, reading.seconds)
 
 
-class _Timed(Iterator[tuple[str, images.ReadImage]]):
+class _Timed(Iterator[tuple[str, ReadImage]]):
     """Images, and the time that was spent waiting for them."""
 
     def __init__(self, inner: Images) -> None:
         self._inner = inner
         self.seconds = 0.0
 
-    def __next__(self) -> tuple[str, images.ReadImage]:
+    def __next__(self) -> tuple[str, ReadImage]:
         start = time.perf_counter()
         try:
             return next(self._inner)

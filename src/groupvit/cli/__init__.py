@@ -41,10 +41,9 @@ GROUPS = {
     "Evaluate": {
         "evaluate": "measure mIoU on a benchmark with masks",
         "compare": "compare saved evaluations",
-        "benchmark": "compare the runtimes of a model: time, memory, label maps",
+        "benchmark": "compare the runtimes of a model on this machine",
         "calibrate": "find background thresholds",
-        "retrieve": "measure retrieval of images and captions",
-        "classify": "measure zero-shot classification",
+        "retrieve classify": "measure retrieval; zero-shot classification",
     },
     "Data": {
         "pack": "write images and captions to tar shards",
@@ -52,14 +51,14 @@ GROUPS = {
         "storybook": "draw captioned scenes, and a benchmark with masks",
     },
     "Models": {
-        "info": "show architecture, number of parameters and origin",
-        "convert": "convert weights to another layout",
-        "export": "export to ONNX",
+        "info verify": "show a model, its words and digest; check its files",
+        "convert export": "convert weights to another layout; to ONNX",
         "push": "upload a model and its card to Hugging Face",
+        "doctor": "show versions, processor, GPU, caches and extras",
     },
 }
-"""The commands with their summaries, as `groupvit --help` shows them."""
-COMMANDS = tuple(name for commands in GROUPS.values() for name in commands)
+"""The commands with their summaries, as `groupvit --help` shows them; some lines hold two."""
+COMMANDS = tuple(name for lines in GROUPS.values() for line in lines for name in line.split())
 _FOLDS = {"--folds", "--held-out", "--held_out"}
 """Options that make an evaluation one of held-out classes."""
 MISTAKE = 2
@@ -143,7 +142,7 @@ def _termination_raised() -> Iterator[None]:
 
 
 def overview() -> str:
-    """The help page of the program: one line for each command; it fits a screen of 24 x 80."""
+    """The help page of the program: lines of one or two commands; it fits a screen of 24 x 80."""
     lines = ["usage: groupvit COMMAND [OPTIONS]       options: groupvit COMMAND --help"]
     for group, commands in GROUPS.items():
         titles = [group] + [""] * (len(commands) - 1)

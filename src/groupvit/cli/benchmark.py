@@ -76,19 +76,11 @@ def table(rows: "Sequence[Row]", num_images: int) -> Table:
     """Table of all rows; rates relative to the reference at the same size come first."""
     reference = {row.size: row.rate for row in rows if row.way == rows[0].way}
     title = f"{num_images} images; relative to {rows[0].way.runtime} in {rows[0].way.dtype}"
-    result = Table(box=box.SIMPLE, title=title, title_justify="left")
-    result.add_column("runtime")
-    for name in (
-        "precision",
-        "size [px]",
-        "relative",
-        "images/s",
-        "load [s]",
-        "first [s]",
-        "memory [MB]",
-        "same labels",
-    ):
-        result.add_column(name, justify="right")
+    result = Table(box=box.SIMPLE, title=title, title_justify="left", padding=0, pad_edge=False)
+    result.add_column("runtime", no_wrap=True)
+    result.add_column("precision", no_wrap=True)
+    for name in ("px", "relative", "images/s", "load s", "first s", "MB", "same labels"):
+        result.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         result.add_row(
             row.way.runtime,

@@ -92,6 +92,7 @@ def evaluate_folds(
     from groupvit.evaluation.folds.selection import Runner
     from groupvit.evaluation.reports import folds as report
     from groupvit.evaluation.reports.folds_page import draw, page
+    from groupvit.evaluation.reports.writing import PAGE, SCORES, TABLE
 
     if limit is not None and limit < 1:
         raise InputError(f"--limit is {limit}; give at least 1")
@@ -144,8 +145,8 @@ def evaluate_folds(
             drawn = [one for fold in found for one in draw(opened, fold, runner.load, num=shown)]
             html = page(opened, found, drawn, as_published=as_published)
             report.write(out, opened, found, as_published=as_published, page=html)
-            console.print(f"open in a browser: {out / report.PAGE}", markup=False)
-            console.print(f"in the same folder: {report.TABLE}, {report.SCORES}", markup=False)
+            console.print(f"open in a browser: {out / PAGE}", markup=False)
+            console.print(f"in the same folder: {TABLE}, {SCORES}", markup=False)
     return 0
 
 

@@ -10,6 +10,8 @@ import torch
 from rich.console import Console
 
 from groupvit.cli.background import BackgroundOptions
+from groupvit.cli.downloads import downloaded
+from groupvit.cli.image_labels import read_labels
 from groupvit.cli.inputs import report_skipped
 from groupvit.cli.models import load_model, warn_of_unknown_words
 from groupvit.cli.options import ModelOptions
@@ -30,10 +32,12 @@ def segment_images(
     options: ModelOptions,
     *,
     labels: tuple[str, ...],
+    labels_from: Path | None = None,
     background: BackgroundOptions,
     top_labels: int | Literal["all"] | None,
     out: Path,
     formats: Sequence[Format],
+    allow_url: bool,
     overwrite: bool,
 ) -> int:
     """Segment images and print a summary and the images that failed; returns the exit code.
@@ -41,10 +45,38 @@ def segment_images(
     Raises:
         InputError: A path, an option or the model is wrong; then nothing was written.
     """
+    with downloaded(images, allow_url=allow_url) as paths:
+        before = None if overwrite else resuming.read(out)
+        begun = () if before is None else before.inputs
+        outputs = Outputs(paths, out, formats=formats, overwrite=overwrite, begun=begun)
+        return _segment(
+            outputs,
+            options,
+            before=before,
+            labels=labels,
+            labels_from=labels_from,
+            background=background,
+            top_labels=top_labels,
+            formats=formats,
+            overwrite=overwrite,
+        )
+
+
+def _segment(
+    outputs: Outputs,
+    options: ModelOptions,
+    *,
+    before: Manifest | None,
+    labels: tuple[str, ...],
+    labels_from: Path | None,
+    background: BackgroundOptions,
+    top_labels: int | Literal["all"] | None,
+    formats: Sequence[Format],
+    overwrite: bool,
+) -> int:
     console = Console(highlight=False, soft_wrap=True)
-    before = None if overwrite else resuming.read(out)
-    begun = () if before is None else before.inputs
-    outputs = Outputs(images, out, formats=formats, overwrite=overwrite, begun=begun)
+    of_images = {} if labels_from is None else read_labels(labels_from, outputs.images)
+    labels = labels or tuple(dict.fromkeys(one for some in of_images.values() for one in some))
     segmenter = load_model(console, options.model, options.segmenter)
     if options.dtype == "bfloat16" and _lacks_bfloat16(segmenter):
         console.print("[yellow]this processor has no bfloat16 arithmetic; float32 is faster[/]")
@@ -58,6 +90,8 @@ def segment_images(
         settings = settings_of(
             segmenter, labels, background=resolved, top_labels=top_labels, output=formats
         )
+        if of_images:
+            settings["labels_from"] = {one.name.as_posix(): of for one, of in of_images.items()}
         manifest = Manifest(settings=settings, inputs=resuming.inputs(outputs))
         mark = resuming.marked(outputs, manifest, before)
     start, present = time.perf_counter(), len(outputs.images) - len(outputs.remaining)
@@ -65,7 +99,7 @@ def segment_images(
         report = segment_files(
             segmenter,
             outputs,
-            labels,
+            of_images or labels,
             background=resolved,
             top_labels=top_labels,
             on_progress=progress,

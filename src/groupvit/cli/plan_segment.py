@@ -22,7 +22,7 @@ def plan_segment(
     options: Annotated[ModelOptions, tyro.conf.arg(name="")],
     *,
     labels: Words,
-    segment: Flag = True,  # noqa: ARG001 - it is read before, by command()
+    segment: Flag = False,  # noqa: ARG001 - it is read before, by command()
     number: int = 16,
     workers: int = 1,
     price: float = 0.0,
@@ -48,7 +48,7 @@ def plan_segment(
         raise InputError("--number and --workers are at least 1")
     if price < 0:
         raise InputError(f"--price is {price}; give 0 or more")
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     found = shards.find(images, shard_size=1000)
     segmenter = options.segmenter()
     with console.status("measuring"):
@@ -64,10 +64,10 @@ def plan_segment(
 def _table(rate: "Rate", workers: int, price: float) -> "Table":
     from rich.table import Table
 
-    table = Table(box=None, padding=(0, 2))
+    table = Table(box=None, padding=(0, 1))
     money = ["money"] if price else []
     for name in ("images", "worker hours", f"days of {workers:,}", *money, "read", "results"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for count in NUMBERS:
         hours = count / rate.images / HOUR
         cost = [f"{hours * price:,.0f}"] if price else []

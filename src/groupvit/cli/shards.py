@@ -27,6 +27,7 @@ from groupvit.formats import ShardFormat
 from groupvit.progress import counted
 from groupvit.segmentation.manifest import Manifest, settings_of
 from groupvit.segmentation.segmenter import Segmenter
+from groupvit.weights.catalogue import BUNDLED
 
 _NAMED = 8
 """Shards that are named in messages."""
@@ -97,7 +98,8 @@ def _load(options: ModelOptions, device: str | None = None) -> Segmenter:
 def _independent_of_folder(options: ModelOptions) -> ModelOptions:
     """The same options for processes with another working folder."""
     path = Path(options.model).expanduser()
-    return replace(options, model=str(path.absolute())) if path.exists() else options
+    is_path = options.model not in BUNDLED and path.exists()
+    return replace(options, model=str(path.absolute())) if is_path else options
 
 
 def _engine(job: Job, workers: Workers, segmenter: Segmenter) -> tuple[Engine, Job]:
@@ -110,7 +112,7 @@ def _engine(job: Job, workers: Workers, segmenter: Segmenter) -> tuple[Engine, J
 
 
 def _print_plan(console: Console, part: Part, number: int, todo: Sequence[Shard]) -> None:
-    of_part = f" of part {part.index + 1} of {part.count}" if part.count > 1 else ""
+    of_part = f" of part {part.number + 1} of {part.num_parts}" if part.num_parts > 1 else ""
     before = f", {number - len(todo):,} of them done before" if len(todo) < number else ""
     console.print(f"{number:,} shards{of_part}{before}")
 

@@ -97,7 +97,8 @@ class Batches:
             raise InputError(
                 f"the shards hold {self.num_samples:,} samples, less than one batch of "
                 f"{config.batch_size * world_size:,} ({config.batch_size} for each of {world_size} "
-                "ranks); give more shards or a smaller batch_size"
+                f"ranks){index.describe_damage(self.shards)}; give more shards or a smaller "
+                "batch_size"
             )
         self._of_image = config.nouns_of == "image"
         self._counts: NounCounts | None = None

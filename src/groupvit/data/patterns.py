@@ -9,6 +9,8 @@ from groupvit import files
 from groupvit.errors import InputError
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
+_NUMBER = re.compile(r"-\d+$")
+"""Number of a shard, at the end of its name."""
 _RANGE = re.compile(r"(\d{1,18})\.\.(\d{1,18})")
 
 
@@ -19,7 +21,8 @@ def expand(patterns: Sequence[str]) -> tuple[Path, ...]:
     parts. "~" is the home folder.
 
     Raises:
-        InputError: There are no patterns, or a file is missing.
+        InputError: There are no patterns, a file is missing, or a command that was killed left some
+            of the shards old and some new.
     """
     if not patterns:
         raise InputError('no shards given; name tar files, such as "pairs/train-{000..011}.tar"')
@@ -37,6 +40,9 @@ def expand(patterns: Sequence[str]) -> tuple[Path, ...]:
         if not path.exists():
             raise InputError(f"no shard {path}; check the path and the numbers in its braces")
         paths.append(path)
+    for folder, name in sorted({(path.parent, _NUMBER.sub("", path.stem)) for path in paths}):
+        files.check_whole(folder, name)  # of `groupvit pack`
+        files.check_whole(folder.parent, name)  # of `groupvit storybook`
     return tuple(paths)
 
 

@@ -26,6 +26,9 @@ LARGEST_IMAGE = 64 * 2**20
 LARGEST_TEXT = 2**20
 """Largest caption file; larger ones are left out [bytes]."""
 
+FOREIGN_SUFFIX = "foreign suffix"
+"""Kind of damage: members that are neither images nor captions by what follows their first dot."""
+
 _END = bytes(tarfile.BLOCKSIZE)
 
 LARGEST_HEADER = 2**18
@@ -180,7 +183,7 @@ def _add(
     kind = "image" if suffix.lower() in IMAGES else suffix.lower()
     found = members.get(folder + slash + stem, {})
     if not stem or kind not in ("image", "txt", "json"):
-        damage["foreign suffix"] += 1
+        damage[FOREIGN_SUFFIX] += 1
     elif member.size > (LARGEST_IMAGE if kind == "image" else LARGEST_TEXT):
         damage["too large"] += 1
     elif kind in found:

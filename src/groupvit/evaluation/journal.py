@@ -108,6 +108,7 @@ class CountsJournal(Generic[OfImage]):
             folder.mkdir(parents=True, exist_ok=True)
             if rank == 0:
                 self._lock = _locked(folder)
+                files.remove_leftovers(folder)  # of an evaluation that was killed
             if prepare is not None:
                 prepare()
             for file in sorted(folder.glob(f"{NAME}-*.jsonl")):

@@ -6,9 +6,10 @@ from typing import Generic, Literal, NamedTuple, TypeVar
 
 from groupvit.errors import InputError
 from groupvit.segmentation.groups import GroupedImage
+from groupvit.segmentation.image_input import ImageInput
 from groupvit.segmentation.labels import Labels
 from groupvit.segmentation.result import Segmentation
-from groupvit.segmentation.segmenter import ImageInput, Segmenter
+from groupvit.segmentation.segmenter import Segmenter
 from groupvit.text.background import Background
 
 Key = TypeVar("Key")
@@ -29,12 +30,20 @@ class Outcome(NamedTuple, Generic[Key]):
     """Message of the error; empty: none."""
 
 
+class Labeling(NamedTuple):
+    """Labels of an image, and its background."""
+
+    labels: Labels
+    """Parsed with the same background."""
+    background: Background | None
+    """Thresholds and words of the background; None: every pixel has a label."""
+
+
 def segment_each(
     segmenter: Segmenter,
     images: Iterable[tuple[Key, ReadImage]],
-    labels: Labels | None,
+    job_of: Callable[[Key], Labeling | None],
     *,
-    background: Background | None = None,
     top_labels: int | Literal["all"] | None = None,
 ) -> Iterator[Outcome[Key]]:
     """Segment images in batches, in their order.
@@ -44,8 +53,7 @@ def segment_each(
     Args:
         segmenter: Model.
         images: Name of each image, and the function that reads it.
-        labels: Labels, parsed with the same background; None: images are only grouped.
-        background: Thresholds and words of the background; None: every pixel has a label.
+        job_of: Labels of each image, by its name; None: it is only grouped.
         top_labels: Number of labels that may be used in a window; see `Segmenter.__call__`.
 
     Raises:
@@ -57,10 +65,10 @@ def segment_each(
             if isinstance(grouped, InputError):
                 yield Outcome(key, None, None, str(grouped))
                 continue
-            result = None
-            if labels is not None:
+            result, job = None, job_of(key)
+            if job is not None:
                 result = segmenter.label(
-                    grouped, labels, background=background, top_labels=top_labels
+                    grouped, job.labels, background=job.background, top_labels=top_labels
                 )
             yield Outcome(key, grouped, result, "")
 

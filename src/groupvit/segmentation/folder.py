@@ -8,7 +8,7 @@ report = segment_files(segmenter, outputs, ["dog", "grass", "sky"])
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from os.path import normcase
@@ -17,11 +17,11 @@ from typing import Literal, get_args
 
 from groupvit import image_files, imaging
 from groupvit.errors import InputError
-from groupvit.files import make_folder, new_file, write_text
-from groupvit.formats import Format
+from groupvit.files import make_folder, new_file, remove_leftovers, write_text
+from groupvit.formats import Format, georeference
 from groupvit.formats.coco import CocoDataset
 from groupvit.image_files import ImageFile
-from groupvit.segmentation.each import segment_each
+from groupvit.segmentation.each import Labeling, segment_each
 from groupvit.segmentation.groups import GroupedImage
 from groupvit.segmentation.labels import Labels
 from groupvit.segmentation.result import Segmentation
@@ -93,6 +93,7 @@ class Outputs:
         self._begun = frozenset(begun)
         self._refuse_replacing(overwrite=overwrite)
         make_folder(folder)  # refused now rather than after the first image
+        self._remove_leftovers()
         self.remaining = [image for image in self.images if not self._is_done(image)]
         """Images whose files are not all there yet."""
 
@@ -124,6 +125,15 @@ class Outputs:
                 "--overwrite"
             )
 
+    def _remove_leftovers(self) -> None:
+        """Delete temporary files of a run with the same files that was killed."""
+        names: dict[Path, list[str]] = {self.folder: [COCO_FILE]}
+        for paths in self._paths.values():
+            for path in paths.values():
+                names.setdefault(path.parent, []).append(path.name)
+        for folder, some in names.items():
+            remove_leftovers(folder, *some)
+
     def write(self, image: ImageFile, grouped: GroupedImage, result: Segmentation | None) -> None:
         """Write the files of one image.
 
@@ -149,6 +159,9 @@ class Outputs:
                     result.to_overlay().save(beside, pnginfo=mark)
                 elif kind == "index":
                     result.to_index_image().save(beside, pnginfo=mark)
+                elif kind == "geojson" and (place := georeference.read(image.path)) is not None:
+                    values = place.applied(result.to_geojson())
+                    beside.write_text(json.dumps(values, ensure_ascii=False), encoding="utf-8")
                 else:
                     result.save(beside)
             self.written.append(path)
@@ -170,7 +183,7 @@ class Outputs:
 def segment_files(
     segmenter: Segmenter,
     outputs: Outputs,
-    labels: Sequence[str] | Labels,
+    labels: Sequence[str] | Labels | Mapping[ImageFile, Sequence[str]],
     *,
     background: Background | None = None,
     top_labels: int | Literal["all"] | None = None,
@@ -181,8 +194,10 @@ def segment_files(
     Args:
         segmenter: Model.
         outputs: Images, and the files to write.
-        labels: See `Segmenter.__call__`; without any, only groups are written.
+        labels: See `Segmenter.__call__`; without any, only groups are written. Or those of each of
+            `outputs.images`.
         background: Thresholds and words of the background; None: every pixel has a label.
+            Thresholds of labels that an image does not have are left out for it.
         top_labels: Number of labels that may be used in a window, or `all`; None: as the protocol
             is set.
         on_progress: Called after each image with the number of images done and of all.
@@ -190,12 +205,12 @@ def segment_files(
     Raises:
         InputError: A label is wrong, or a file cannot be written; files that are complete stay.
     """
-    parsed = segmenter.parse(labels, background) if labels else None
+    labelings = _labelings(segmenter, outputs.images, labels, background)
     report = Report(num_done=len(outputs.images) - len(outputs.remaining))
     images = ((image, partial(imaging.read, image.path)) for image in outputs.remaining)
     try:
         for image, grouped, result, error in segment_each(
-            segmenter, images, parsed, background=background, top_labels=top_labels
+            segmenter, images, labelings.get, top_labels=top_labels
         ):
             if grouped is None:
                 report.failed[image.path] = error
@@ -208,6 +223,26 @@ def segment_files(
     finally:  # after an error or an interrupt, too
         outputs.finish()
     return report
+
+
+def _labelings(
+    segmenter: Segmenter,
+    images: Sequence[ImageFile],
+    labels: Sequence[str] | Labels | Mapping[ImageFile, Sequence[str]],
+    background: Background | None,
+) -> dict[ImageFile, Labeling]:
+    """Parsed labels of every image; none without labels."""
+    if isinstance(labels, Mapping):
+        found = {}
+        for image in images:
+            own = background
+            if background is not None:
+                own = background.among(segmenter.parse(labels[image]).names)
+            found[image] = Labeling(segmenter.parse(labels[image], own), own)
+        return found
+    if not labels:
+        return {}
+    return dict.fromkeys(images, Labeling(segmenter.parse(labels, background), background))
 
 
 def _plan(

@@ -11,10 +11,8 @@ from typing import Literal, overload
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from PIL import Image
 from torch import Tensor
 
-from groupvit import imaging
 from groupvit.devices import usable
 from groupvit.errors import InputError
 from groupvit.exported.compiling import CompiledNetwork
@@ -22,10 +20,11 @@ from groupvit.exported.runtimes import Choice
 from groupvit.model.groupvit import GroupViT
 from groupvit.model.inference import DEFAULT_INFERENCE, InferenceConfig, Naming
 from groupvit.model.precision import with_matrices_in
-from groupvit.segmentation import encoding, loading
+from groupvit.segmentation import encoding, image_input, loading
 from groupvit.segmentation import protocol as protocols
 from groupvit.segmentation.expansion import LabelParser
 from groupvit.segmentation.groups import GroupedImage
+from groupvit.segmentation.image_input import ImageInput
 from groupvit.segmentation.known_words import KnownWords, UnknownWordWarning
 from groupvit.segmentation.labels import Labels, held, without_labels
 from groupvit.segmentation.network import Network
@@ -42,8 +41,6 @@ from groupvit.text.prompts import BACKGROUND, list_of_texts
 from groupvit.weights.checkpoint import Origin
 from groupvit.weights.packaged import DEFAULT
 
-ImageInput = str | Path | Image.Image | np.ndarray
-"""A file, a Pillow image, or an array of uint8 "height width 3" or "height width"."""
 BackgroundInput = Background | float | Literal["auto"] | None
 """Settings of the background, a threshold, or `auto` for those of the model."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -256,8 +253,8 @@ class Segmenter:
         1e-6; label maps are the same but where two scores are equal to within that.
 
         Args:
-            images: A file, a Pillow image, a uint8 array "height width 3" (RGB, 0 to 255) or
-                "height width" (gray); or a list or tuple of them, of any sizes.
+            images: A file or its bytes, a Pillow image, an array or a tensor (see `ImageInput`); or
+                a list or tuple of them, of any sizes.
             labels: Free text. Synonyms share a label: `car|automobile|taxi`. Commas separate labels
                 within a text; quotation marks keep one: `"salt, pepper"`.
             background: Thresholds and words of the background; a number: a threshold; `auto`: that
@@ -292,7 +289,7 @@ class Segmenter:
         """
         arrays, sizes, crops, counts = [], [], [], []
         for image in images:
-            array = imaging.read(image)
+            array = image_input.read(image)
             size, of_image = encoding.cut(array, self.protocol, self.network.config.image)
             arrays.append(array)
             sizes.append(size)

@@ -112,9 +112,11 @@ class WordEmbeddings:
 
     def _digest(self) -> str | None:
         """Digest of all that the embeddings depend on; None for a network that has none."""
-        network, runtime = self._network, ""
+        network: Network = self._network
+        runtime = ""
         if isinstance(network, CompiledNetwork):
-            network, runtime = network.model, network.runtime if network.is_current else ""
+            runtime = network.runtime if network.is_current else ""
+            network = network.model
         if not isinstance(network, GroupViT) or network.device.type != "cpu":
             return None
         autocast = str(torch.get_autocast_dtype("cpu")) if torch.is_autocast_enabled("cpu") else ""

@@ -119,8 +119,9 @@ class MaskBatches:
         if self._config.mask_labels == "pairs":
             labels = self._pair(numbers, generator)
             numbers = np.where(numbers == labels[0], 0, 1)
-        words = [index for index, (label, _) in enumerate(self._words) if label in labels]
-        owners = [labels.index(self._words[index][0]) for index in words]
+        owner = {label: index for index, label in enumerate(labels)}
+        words = [index for index, (label, _) in enumerate(self._words) if label in owner]
+        owners = [owner[self._words[index][0]] for index in words]
         return _Row(Crop(image, numbers.astype(np.uint8)), labels, words, owners)
 
     def _pair(self, numbers: np.ndarray, generator: random.Random) -> tuple[int, int]:

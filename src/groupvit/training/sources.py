@@ -124,7 +124,7 @@ def _label_sets(config: TrainingConfig, on_progress: OnProgress | None) -> list[
         label_set(_folder(folder, data, on_progress), data, config.inference.background_words)
         for folder in data.masks
     ]
-    check_held_out(sets, data)
+    check_held_out(sets, data, config.inference.background_words)
     return sets
 
 

@@ -131,7 +131,7 @@ class Folded:
             label: [one for one in part.episodes if one.label == label] for label in part.classes
         }
         rng = random.Random(0)
-        episodes = (
+        episodes: Iterable[Episode] = (
             [
                 rng.choice(
                     by_class[rng.choice([label for label in part.classes if by_class[label]])]

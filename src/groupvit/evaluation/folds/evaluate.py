@@ -216,7 +216,7 @@ class _Task:
         }
         self._repeats = Counter((one.image, one.label) for one in part.episodes)
         self._first = {one.image: one.label for one in reversed(part.episodes)}
-        expansions = {}
+        expansions: dict[str, tuple[str, ...]] = {}
         for label, background in self._backgrounds.items():
             expansions |= segmenter.parse([folded.labels[label]], background).expansions()
         self.measurement = Measurement.under(
@@ -231,8 +231,8 @@ class _Task:
         """Conditions of a journal; of the episodes a digest, since lists may leave out some."""
         pairs = repr(sorted(self._repeats)).encode()
         return {
-            **self.measurement.to_values(),
             **self._rules.to_values(),
+            **self.measurement.to_values(),
             "fold": self._part.fold,
             "part": self._part.kind,
             "classes": list(self._part.classes),

@@ -94,15 +94,7 @@ def coco_20i(root: Path, show: Show, *, training: bool = False) -> Folded:
     """
     benchmark = _coco(root, "train2014" if training else "val2014")
     folds = interleaved(range(1, 81), NUM_COCO_FOLDS)
-    lists = (
-        {}
-        if training
-        else {
-            fold: file
-            for fold in folds
-            if (file := root / f"splits/coco/val/fold{fold.name}.pkl").exists()
-        }
-    )
+    lists = {fold: root / f"splits/coco/val/fold{fold.name}.pkl" for fold in folds}
     return Folded(
         benchmark=benchmark,
         name="COCO-20i",
@@ -111,6 +103,7 @@ def coco_20i(root: Path, show: Show, *, training: bool = False) -> Folded:
         listed={
             fold.name: _episodes(_pickled(file), fold, benchmark, file)
             for fold, file in lists.items()
+            if file.exists() and not training
         },
         is_trained_on=False,
         published=COCO,
