@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from groupvit import Segmenter, visualization
-from groupvit.demo.photographs import PHOTOGRAPHS, overview
+from groupvit.demo.photographs import overview
+from groupvit.photographs.bundled import PHOTOGRAPHS
 from groupvit.weights.packaged import DEFAULT
 
 FIGURE = Path(__file__).parents[1] / "docs" / "images" / "photographs.jpg"

@@ -1,4 +1,4 @@
-from groupvit.demo.photographs import PHOTOGRAPHS
+from groupvit.photographs.bundled import PHOTOGRAPHS
 
 
 def test_a_page_is_made_and_told(run, model, tmp_path):

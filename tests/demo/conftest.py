@@ -1,8 +1,8 @@
 import pytest
 
-from groupvit.demo.photographs import PHOTOGRAPHS
 from groupvit.demo.writing import DemoModel, write
 from groupvit.evaluation.benchmarks.scenes import Scenes
+from groupvit.photographs.bundled import PHOTOGRAPHS
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.weights.checkpoint import Origin
 from tests import lively

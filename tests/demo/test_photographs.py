@@ -1,7 +1,8 @@
 import pytest
 from PIL import Image
 
-from groupvit.demo.photographs import FOLDER, PHOTOGRAPHS, SIDE, draw_row, overview
+from groupvit.demo.photographs import SIDE, draw_row, overview
+from groupvit.photographs.bundled import FOLDER, PHOTOGRAPHS
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,7 @@ def test_a_photograph_is_small_and_has_credit_source_and_license(photograph):
 
 
 def test_all_files_are_shown_once():
-    files = {path.name for path in FOLDER.iterdir()} - {"README.md"}
+    files = {path.name for path in FOLDER.glob("*.jpg")}
     assert sorted(photograph.file for photograph in PHOTOGRAPHS) == sorted(files)
 
 

@@ -10,10 +10,11 @@ import pytest
 from PIL import Image
 
 from groupvit.errors import InputError
+from groupvit.photographs.bundled import PHOTOGRAPHS
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.serving.limits import RequestLimits
 from groupvit.serving.metrics import Metrics
-from groupvit.serving.page.blocks import build, suggestions
+from groupvit.serving.page.blocks import build, examples, suggestions
 from groupvit.serving.page.cache import CachedImage, ImageCache
 from groupvit.serving.page.overlays import GroupOverlay, label_overlay, resized_for_display
 from groupvit.serving.service import Service
@@ -121,3 +122,17 @@ def test_the_slider_begins_where_the_model_was_calibrated(calibrated, usual):
 def test_suggestions_are_what_the_model_is_known_to_know(segmenter):
     assert suggestions(segmenter, "storybook") == CLASSES
     assert len(suggestions(segmenter, "mine")) == 171
+
+
+def test_examples_are_photographs_first_and_drawn_scenes_after():
+    found = examples()
+    first, rest = found[: len(PHOTOGRAPHS)], found[len(PHOTOGRAPHS) :]
+    for example, photograph in zip(first, PHOTOGRAPHS, strict=True):
+        data = base64.b64decode(example["image"].removeprefix("data:image/jpeg;base64,"))
+        assert data == photograph.path.read_bytes()
+        assert photograph.credit in example["caption"]
+        assert tuple(example["labels"]) == photograph.labels
+    assert len(rest) == 5
+    for example in rest:
+        assert example["image"].startswith("data:image/png;base64,")
+        assert set(example["labels"]) <= set(CLASSES)

@@ -17,8 +17,8 @@ def demo(
     out: Path = Path("out/demo"),
     model: str = DEFAULT,
     scenes_model: str = "storybook",
-    num: int = 12,
-    scenes: int = 200,
+    num: int = 4,
+    scenes: int = 40,
     seed: int = 2022,
     size: int = 80,
 ) -> int:
@@ -37,9 +37,9 @@ def demo(
         seed: Seed of the scenes.
         size: Height and width of the scenes, 16 to 512 [pixels].
     """
-    from groupvit.demo.photographs import PHOTOGRAPHS
     from groupvit.demo.writing import DemoModel, write
     from groupvit.evaluation.benchmarks.scenes import Scenes
+    from groupvit.photographs.bundled import PHOTOGRAPHS
     from groupvit.segmentation.protocol import OURS
     from groupvit.segmentation.refinement import Refinement
     from groupvit.segmentation.segmenter import Segmenter

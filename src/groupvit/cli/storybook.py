@@ -18,6 +18,7 @@ def storybook(
     seed: int = 0,
     test: int = 500,
     shard_size: int = 5000,
+    patterned: Flag = False,
     workers: int | None = None,
     overwrite: Flag = False,
 ) -> int:
@@ -31,6 +32,8 @@ def storybook(
         seed: Seed of all scenes.
         test: Number of images of the benchmark, which are not among those with captions.
         shard_size: Images in a tar file.
+        patterned: Give every class a pattern of its own in colors that all classes share, so that
+            color does not tell them apart.
         workers: Processes that draw; default: one for each core. They do not change the files.
         overwrite: Replace the files of an earlier run.
     """
@@ -40,7 +43,9 @@ def storybook(
     from groupvit.storybook.workers import write
     from groupvit.storybook.writing import Storybook
 
-    book = Storybook(num=num, size=size, seed=seed, num_test=test, shard_size=shard_size)
+    book = Storybook(
+        num=num, size=size, seed=seed, num_test=test, shard_size=shard_size, patterned=patterned
+    )
     start = time.perf_counter()
     with counted("images") as progress:
         frequencies = write(out, book, workers=workers, overwrite=overwrite, on_progress=progress)

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from groupvit.demo import photographs as photograph_rows
 from groupvit.demo.page import About, PhotographsPart, ScenesPart, build
-from groupvit.demo.photographs import Photograph
 from groupvit.demo.rows import draw_row
 from groupvit.evaluation.benchmarks.scenes import Scenes
 from groupvit.evaluation.evaluate import evaluate
 from groupvit.evaluation.evaluation import Evaluation
 from groupvit.files import make_folder, write_text
+from groupvit.photographs.bundled import Photograph
 from groupvit.segmentation.segmenter import Segmenter
 
 FILE = "demo.html"

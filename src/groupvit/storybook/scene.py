@@ -9,6 +9,7 @@ from jaxtyping import UInt8
 from groupvit.storybook.captions import Subject, write_captions
 from groupvit.storybook.drawing import INDEX, draw
 from groupvit.storybook.layout import Layout, lay_out
+from groupvit.storybook.patterned import coat
 
 CLASSES: tuple[str, ...] = tuple(INDEX)
 """Class names; masks hold their indices."""
@@ -17,6 +18,7 @@ MIN_AREA = 0.01
 """Captions name only classes with at least this fraction of the pixels."""
 SUPERSAMPLING = 2
 """Images are drawn this much larger, then reduced, for smooth edges."""
+Split = Literal["train", "test"]
 
 
 class Scene(NamedTuple):
@@ -34,29 +36,36 @@ def scene(
     index: int,
     *,
     seed: int = 0,
-    split: Literal["train", "test"] = "train",
+    split: Split = "train",
     size: int = 80,
+    patterned: bool = False,
 ) -> Scene:
     """A scene; the same arguments always give the same one.
 
-    The layout does not depend on the size.
+    The layout depends neither on the size nor on `patterned`.
 
     Args:
         index: Index of the scene in the split.
         seed: Seed of the dataset.
         split: The splits have no scene in common.
         size: Height and width [pixels].
+        patterned: Paint every class in a pattern of its own, in colors that all share: see
+            `patterned`. Captions then have no adjectives, and no time of day but daytime.
     """
     name = f"storybook {split} {seed} {index}"
     rng = random.Random(name)
     layout = lay_out(rng)
     image, mask, adjectives = draw(layout, rng, size * SUPERSAMPLING)
+    light = layout.light
+    if patterned:
+        image = coat(np.asarray(mask), CLASSES, random.Random(f"{name} patterns"))
+        light, adjectives = "day", dict.fromkeys(adjectives, ())
     labels = np.asarray(mask)[
         SUPERSAMPLING // 2 :: SUPERSAMPLING, SUPERSAMPLING // 2 :: SUPERSAMPLING
     ].copy()
     subjects = _visible_subjects(layout, labels, adjectives)
     caption_rng = random.Random(f"{name} captions")
-    captions = write_captions(subjects, layout.light, caption_rng, NUM_CAPTIONS)
+    captions = write_captions(subjects, light, caption_rng, NUM_CAPTIONS)
     return Scene(np.array(image.reduce(SUPERSAMPLING)), labels, captions)
 
 

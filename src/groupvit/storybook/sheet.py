@@ -11,7 +11,7 @@ SIDE = 160
 _GAP, _LINE, _NUM_LINES, _TEXT = 14, 15, 3, 12
 
 
-def draw_sheet(seed: int) -> Image.Image:
+def draw_sheet(seed: int, *, patterned: bool = False) -> Image.Image:
     """Contact sheet of the first scenes of a storybook."""
     wide, high = SIDE + _GAP, SIDE + _NUM_LINES * _LINE + _GAP + 6
     sheet = Image.new("RGB", (COLUMNS * wide + _GAP, ROWS * high + _GAP), PAPER)
@@ -19,7 +19,7 @@ def draw_sheet(seed: int) -> Image.Image:
     for index in range(COLUMNS * ROWS):
         row, column = divmod(index, COLUMNS)
         left, top = _GAP + column * wide, _GAP + row * high
-        drawn = scene(index, seed=seed, size=SIDE)
+        drawn = scene(index, seed=seed, size=SIDE, patterned=patterned)
         sheet.paste(Image.fromarray(drawn.image), (left, top))
         for number, line in enumerate(wrap(drawn.captions[0], SIDE, typeface, most=_NUM_LINES)):
             draw.text((left, top + SIDE + 5 + number * _LINE), line, fill=INK, font=typeface)

@@ -58,7 +58,7 @@ def write(
     with files.temporary_folder(out, "storybook") as beside:
         (beside / PAIRS).mkdir()
         counts = _write_all(jobs(beside, book), workers, on_image)
-        draw_sheet(book.seed).save(beside / SHEET)
+        draw_sheet(book.seed, patterned=book.patterned).save(beside / SHEET)
         _replace(out, beside)
     return dict(zip(CLASSES, (counts / book.num).tolist(), strict=True))
 

@@ -17,7 +17,7 @@ from PIL import Image
 from groupvit.errors import InputError
 from groupvit.formats.index_png import index_png
 from groupvit.palette import colors
-from groupvit.storybook.scene import CLASSES, MIN_AREA, Scene, scene
+from groupvit.storybook.scene import CLASSES, MIN_AREA, Scene, Split, scene
 
 SMALLEST, LARGEST = 16, 512
 """Range of image sizes [pixels]."""
@@ -46,6 +46,8 @@ class Storybook:
     """Number of images with masks; 0: no benchmark."""
     shard_size: int = 5000
     """Number of images in a tar file."""
+    patterned: bool = False
+    """Classes differ in their patterns, not in their colors."""
 
     def __post_init__(self) -> None:
         if not SMALLEST <= self.size <= LARGEST:
@@ -55,6 +57,10 @@ class Storybook:
                 raise InputError(f"{name} is {getattr(self, name)}; give at least 1")
         if self.num_test < 0:
             raise InputError(f"num_test is {self.num_test}; give 0 or more")
+
+    def scene(self, index: int, split: Split) -> Scene:
+        """A scene of the book."""
+        return scene(index, seed=self.seed, split=split, size=self.size, patterned=self.patterned)
 
 
 class Job(NamedTuple):
@@ -85,7 +91,7 @@ def _write_shard(folder: Path, book: Storybook, number: int, tick: Tick) -> Coun
     path = folder / f"{NAME}-{number:06d}.tar"
     with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
         for index in range(first, min(first + book.shard_size, book.num)):
-            drawn = scene(index, seed=book.seed, size=book.size)
+            drawn = book.scene(index, "train")
             _add(tar, f"{index:09d}.jpg", _jpeg(drawn))
             _add(tar, f"{index:09d}.txt", "\n".join(drawn.captions).encode())
             counts += _visible(drawn)
@@ -98,7 +104,7 @@ def _write_benchmark(folder: Path, book: Storybook, tick: Tick) -> Counts:
         (folder / name).mkdir(parents=True)
     palette = colors(len(CLASSES), background=False)
     for index in range(book.num_test):
-        drawn = scene(index, seed=book.seed, split="test", size=book.size)
+        drawn = book.scene(index, "test")
         (folder / f"images/{index:06d}.jpg").write_bytes(_jpeg(drawn))
         index_png(drawn.mask, palette).save(folder / f"masks/{index:06d}.png")
         tick()

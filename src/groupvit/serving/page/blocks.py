@@ -1,6 +1,7 @@
 """Layout of the page, and its events."""
 
-from collections.abc import Sequence
+import base64
+from collections.abc import Iterator, Sequence
 from functools import partial
 from importlib.resources import files
 from typing import Any, get_args
@@ -11,6 +12,7 @@ from PIL import Image
 from groupvit.evaluation.benchmarks.published import PUBLISHED
 from groupvit.evaluation.benchmarks.scenes import Scenes
 from groupvit.exported.network import ExportedNetwork
+from groupvit.photographs.bundled import PHOTOGRAPHS, Photograph
 from groupvit.segmentation.protocol import THRESHOLDS
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.serving.limits import RequestLimits
@@ -19,12 +21,12 @@ from groupvit.serving.page.overlays import data_url
 from groupvit.serving.service import Service
 from groupvit.storybook.scene import CLASSES
 
-EXAMPLES = (25, 2, 55, 18, 44, 50)
-"""Indices of the example scenes; none is in a training set."""
-EXAMPLE_SIZE = 320
-"""Height and width of examples [pixels]."""
+SCENES = (25, 2, 55, 18, 44)
+"""Indices of the scenes among the examples; none is in a training set."""
+SCENE_SIZE = 320
+"""Height and width of these scenes [pixels]."""
 MIN_SHARE = 0.01
-"""Fraction of an example that a class covers to be among its labels, at least."""
+"""Fraction of such a scene that a class covers to be among its labels, at least."""
 DOWNLOADS = {
     "overlay": "Overlay (PNG)",
     "labels": "Labels (index PNG)",
@@ -169,16 +171,28 @@ def component(name: str, value: Any, **props: Any) -> gr.HTML:
 
 
 def examples() -> list[dict[str, Any]]:
-    """Drawn scenes with captions and labels."""
-    scenes = Scenes(num=max(EXAMPLES) + 1, size=EXAMPLE_SIZE)
-    found = []
-    for index in EXAMPLES:
+    """Photographs, then drawn scenes, with titles or captions, and labels."""
+    return [*map(_photograph, PHOTOGRAPHS), *_scenes()]
+
+
+def _photograph(photograph: Photograph) -> dict[str, Any]:
+    data = base64.b64encode(photograph.path.read_bytes()).decode()
+    title = f"{photograph.title} ({photograph.credit})"
+    return {
+        "image": f"data:image/jpeg;base64,{data}",
+        "caption": title,
+        "labels": list(photograph.labels),
+    }
+
+
+def _scenes() -> Iterator[dict[str, Any]]:
+    scenes = Scenes(num=max(SCENES) + 1, size=SCENE_SIZE)
+    for index in SCENES:
         scene = scenes.draw(index)
         shares = [(scene.mask == label).mean() for label in range(len(CLASSES))]
         labels = [name for name, share in zip(CLASSES, shares, strict=True) if share > MIN_SHARE]
         url = data_url(Image.fromarray(scene.image), "PNG")
-        found.append({"image": url, "caption": scene.captions[0], "labels": labels})
-    return found
+        yield {"image": url, "caption": scene.captions[0], "labels": labels}
 
 
 def _max_image_bytes(limits: RequestLimits) -> int:

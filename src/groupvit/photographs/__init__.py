@@ -1,0 +1,1 @@
+"""Photographs of the package, free of copyright; see `bundled`."""
