@@ -196,7 +196,7 @@ def test_a_visitor_uploads_labels_moves_and_takes_away(visit, segmenter):
     assert segmenter.grouped == passes + 1  # that of `expected`
 
 
-def test_a_session_that_has_ended_begins_anew(visit, server, segmenter):
+def test_a_session_that_has_ended_begins_anew(visit, segmenter):
     page = visit(refused=(404,), **WIDE)
     page.locator("#examples button").first.click()
     wait_until_shown(page)
@@ -270,7 +270,7 @@ def test_labels_are_texts_and_no_markup(visit):
     assert page.title() == "groupvit"
 
 
-def test_groups_have_their_numbers_and_what_they_merged(visit, segmenter):
+def test_groups_have_their_numbers_and_what_they_merged(visit):
     page = visit(**WIDE)
     page.locator("#examples button").first.click()
     wait_until_shown(page)
