@@ -25,7 +25,7 @@ class Running:
     """An application on a free port of this machine."""
 
     def __init__(self, make):
-        """Start what is made within the loop that runs it; Gradio would leave others open."""
+        """Start what is made within the loop that runs it."""
         config = uvicorn.Config(make, factory=True, port=0, http=Connection, log_level="error")
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run)
@@ -50,6 +50,11 @@ class Running:
             self._url(path), data=body, headers={"Content-Type": kind, **_dashed(headers)}
         )
         return self._ask(request)
+
+    def options(self, path, **headers):
+        return self._ask(
+            urllib.request.Request(self._url(path), headers=_dashed(headers), method="OPTIONS")
+        )
 
     def _url(self, path):
         return f"http://127.0.0.1:{self.port}{path}"
