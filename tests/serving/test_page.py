@@ -132,7 +132,7 @@ def shoot(tmp_path):
         page.wait_for_timeout(300)
         page.screenshot(path=folder / f"{name}.png", full_page=True)
         image = Image.open(folder / f"{name}.png").convert("RGB")
-        image.quantize(256).save(folder / f"{name}.png", optimize=True)
+        image.quantize(128).save(folder / f"{name}.png", optimize=True)
         return np.asarray(image)
 
     return shot
@@ -234,7 +234,7 @@ def test_unknown_words_are_marked_and_can_be_replaced(visit):
     add(page, "zeppelin")
     page.locator(".chip.unknown", has_text="zeppelin").wait_for()
     unknown = page.locator("#unknown")
-    assert "this model knows drawn scenes" in unknown.inner_text()
+    assert "This model knows drawn scenes" in unknown.inner_text()
     choice = unknown.get_by_role("button").first
     nearest = choice.inner_text()
     assert choice.get_attribute("aria-label") == f"Replace zeppelin by {nearest}"

@@ -108,8 +108,8 @@ def test_it_tells_of_its_model_and_itself(server, image):
     ("fields", "sentence"),
     [
         ([("image", b"no image"), ("labels", "sea")], "not a JPEG, PNG or WebP image"),
-        ([("labels", "sea")], "image: give either an image, or the session of one"),
-        ([("image", b"x"), ("session", "x"), ("labels", "sea")], "give either an image"),
+        ([("labels", "sea")], "image: field required"),
+        ([("image", b"x"), ("session", "x"), ("labels", "sea")], "'session' is no field"),
         ([("image", "photo.jpg"), ("labels", "sea")], "image: this is no file"),
         ([("image", b"x"), ("label", "sea")], "'label' is no field of this request"),
         ([("image", b"x")], "labels: field required"),

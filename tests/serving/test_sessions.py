@@ -57,9 +57,11 @@ def serve(segmenter):
         one.close()
 
 
-@pytest.fixture
-def server(serve):
-    return serve()
+@pytest.fixture(scope="module")
+def server(segmenter):
+    running = Running(partial(application, segmenter, name="storybook", page=False))
+    yield running
+    running.close()
 
 
 def post_json(server, path, **values):
@@ -70,7 +72,8 @@ def opened(server, image):
     return server.post("/v1/group", [("image", image)]).values()
 
 
-def test_a_session_is_the_digest_of_the_image_and_groups_it_once(server, image, segmenter):
+def test_a_session_is_the_digest_of_the_image_and_groups_it_once(serve, image, segmenter):
+    server = serve()
     before = segmenter.grouped
     first = opened(server, image)
     assert first["session"] == hashlib.sha256(image).hexdigest()
@@ -91,14 +94,14 @@ def test_labels_of_a_session_are_those_of_the_segmenter(server, image, segmenter
     assert shares == pytest.approx(expected.shares(), abs=0.01)
     assert found["group_labels"] == [list(expected.group_labels(stage)) for stage in (0, 1)]
     assert not found["has_background"]
-    whole = post_json(server, "/v1/segment", session=session, labels=LABELS).values()
+    whole = post_json(server, "/v1/segment_session", session=session, labels=LABELS).values()
     assert whole["coco"] == expected.to_coco()
 
 
 def test_a_session_stands_for_the_image_in_files(server, image, segmenter):
     session = opened(server, image)["session"]
     fields = [("session", session), *(("labels", label) for label in LABELS), ("background", "0.3")]
-    reply = server.post("/v1/segment", fields, Accept="image/png")
+    reply = server.post("/v1/segment_session", fields, Accept="image/png")
     expected = segmenter(IMAGE, LABELS, background=Background(threshold=0.3))
     found = np.asarray(Image.open(io.BytesIO(reply.body)))
     np.testing.assert_array_equal(found, expected.label_map)
@@ -154,7 +157,7 @@ def test_the_assignment_of_a_group_is_drawn(server, image, segmenter):
     ("path", "values"),
     [
         ("/v1/label", {"labels": ["sea"]}),
-        ("/v1/segment", {"labels": ["sea"]}),
+        ("/v1/segment_session", {"labels": ["sea"]}),
         ("/v1/assignment", {"stage": 1, "group": 0}),
     ],
 )

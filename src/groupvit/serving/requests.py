@@ -41,6 +41,10 @@ Labels = Annotated[
         'car|taxi; quotation marks keep a comma: "salt, pepper".',
     ),
 ]
+View = Annotated[
+    Literal["labels", "overlay", "groups"],
+    Field(description="Image of the response, if the client accepts image/png."),
+]
 
 
 class Body(BaseModel):
@@ -112,19 +116,16 @@ class LabelRequest(LabelSettings):
 
 
 class SegmentRequest(LabelSettings):
-    """Image, or the session of one, and its labels."""
+    """Image and its labels."""
 
-    image: Image | None = None
-    session: Session | None = None
-    view: Annotated[
-        Literal["labels", "overlay", "groups"],
-        Field(description="Image of the response, if the client accepts image/png."),
-    ] = "labels"
+    image: Image
+    view: View = "labels"
 
-    def check_source(self) -> None:
-        """Refuse a request with neither an image nor a session, or both."""
-        if (self.image is None) == (self.session is None):
-            raise InputError("image: give either an image, or the session of one")
+
+class SegmentSessionRequest(LabelRequest):
+    """Session of an image, and its labels."""
+
+    view: View = "labels"
 
 
 class AssignmentRequest(Body):

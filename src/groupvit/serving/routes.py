@@ -1,6 +1,7 @@
 """Routes of the API that answer with one request each."""
 
 import io
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import torch
@@ -10,7 +11,7 @@ from groupvit.errors import InputError
 from groupvit.segmentation.groups import GroupedImage
 from groupvit.segmentation.result import Segmentation
 from groupvit.serving import requests
-from groupvit.serving.requests import EmbedRequest, SegmentRequest
+from groupvit.serving.requests import EmbedRequest, LabelSettings, SegmentRequest
 from groupvit.serving.responses import EmbedResponse, ModelResponse, SegmentResponse
 from groupvit.serving.service import Service
 from groupvit.text.prompts import split_words
@@ -45,7 +46,7 @@ class Routes:
             self.segment,
             methods=["POST"],
             response_model=SegmentResponse,
-            responses=PNG | ENDED | REFUSALS,
+            responses=PNG | REFUSALS,
             openapi_extra=requests.described(SegmentRequest),
         )
         app.add_api_route(
@@ -67,26 +68,10 @@ class Routes:
         JSON has the warnings about words that the model was not trained with.
         """
         body = await requests.read(request, SegmentRequest)
-        body.check_source()
-        service = self._service
         # Invalid labels are refused before any work on the image.
-        labels, background = service.parsed(body)
-
-        def finish(grouped: GroupedImage) -> SegmentResponse | Response:
-            result = service.segmenter.label(
-                grouped, labels, background=background, top_labels=body.top_labels
-            )
-            if "image/png" in accept:
-                return Response(_png(result, body.view), media_type="image/png")
-            warnings = service.segmenter.known_words.warnings(labels.words)
-            return SegmentResponse.of(result, warnings)
-
-        if body.session is not None:
-            grouped = service.sessions.get(body.session).original
-            return await service.compute(lambda: finish(grouped))
-        assert body.image is not None
-        async with service.decoded(body.image) as pixels:
-            return await service.group(pixels, finish)
+        finish = segmented(self._service, body, body.view, accept)
+        async with self._service.decoded(body.image) as pixels:
+            return await self._service.group(pixels, finish)
 
     async def embed(self, request: Request) -> EmbedResponse:
         """Embed words and an image in the space that they share; L2-normalized."""
@@ -122,6 +107,27 @@ class Routes:
     async def metrics(self) -> Response:
         """Report counts and times in Prometheus's text format."""
         return Response(self._service.metrics.text(), media_type="text/plain; version=0.0.4")
+
+
+def segmented(
+    service: Service, settings: LabelSettings, view: str, accept: str
+) -> Callable[[GroupedImage], SegmentResponse | Response]:
+    """Function that labels a grouped image, and makes the response of the type that is accepted.
+
+    Raises:
+        InputError: The labels or the background are invalid.
+    """
+    labels, background = service.parsed(settings)
+
+    def finish(grouped: GroupedImage) -> SegmentResponse | Response:
+        result = service.segmenter.label(
+            grouped, labels, background=background, top_labels=settings.top_labels
+        )
+        if "image/png" in accept:
+            return Response(_png(result, view), media_type="image/png")
+        return SegmentResponse.of(result, service.segmenter.known_words.warnings(labels.words))
+
+    return finish
 
 
 def _mean_embedding(grouped: GroupedImage) -> list[float]:

@@ -1,16 +1,22 @@
 """Routes of the API on sessions: an image is grouped once, and labeled any number of times."""
 
 import io
+from typing import Annotated, Any
 
 import numpy as np
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Header, Request, Response
 from PIL import Image
 
 from groupvit.serving import requests
 from groupvit.serving.maps import label_map_of, labels_of, names_of
-from groupvit.serving.requests import AssignmentRequest, GroupRequest, LabelRequest
-from groupvit.serving.responses import GroupResponse, LabelResponse
-from groupvit.serving.routes import ENDED, PNG, REFUSALS
+from groupvit.serving.requests import (
+    AssignmentRequest,
+    GroupRequest,
+    LabelRequest,
+    SegmentSessionRequest,
+)
+from groupvit.serving.responses import GroupResponse, LabelResponse, SegmentResponse
+from groupvit.serving.routes import ENDED, PNG, REFUSALS, segmented
 from groupvit.serving.service import Service
 from groupvit.serving.sessions import Session
 
@@ -36,6 +42,14 @@ class SessionRoutes:
             methods=["POST"],
             responses=ENDED | REFUSALS,
             openapi_extra=requests.described(LabelRequest),
+        )
+        app.add_api_route(
+            "/v1/segment_session",
+            self.segment,
+            methods=["POST"],
+            response_model=SegmentResponse,
+            responses=PNG | ENDED | REFUSALS,
+            openapi_extra=requests.described(SegmentSessionRequest),
         )
         app.add_api_route(
             "/v1/assignment",
@@ -92,6 +106,13 @@ class SessionRoutes:
             )
 
         return await service.compute(finish)
+
+    async def segment(self, request: Request, accept: Annotated[str, Header()] = "") -> Any:
+        """Segment the image of a session, in its own size; the response is that of /v1/segment."""
+        body = await requests.read(request, SegmentSessionRequest)
+        grouped = self._service.sessions.get(body.session).original
+        finish = segmented(self._service, body, body.view, accept)
+        return await self._service.compute(lambda: finish(grouped))
 
     async def assignment(self, request: Request) -> Response:
         """Draw the soft assignment to one group of a session, as a gray PNG: 255 is a share of 1.

@@ -1,7 +1,9 @@
 // Calls of the server's own API; every failure is an ApiError with a sentence.
+import { capitalized } from './elements.js';
+
 export class ApiError extends Error {
   constructor(status, message) {
-    super(message);
+    super(capitalized(message));
     this.status = status;
   }
 
@@ -67,7 +69,7 @@ export class Session {
 
   async file(settings, view) {
     const headers = { Accept: view === 'coco' ? 'application/json' : 'image/png' };
-    const answer = await this.post('v1/segment', view === 'coco' ? settings : { ...settings, view }, headers);
+    const answer = await this.post('v1/segment_session', view === 'coco' ? settings : { ...settings, view }, headers);
     if (view !== 'coco') return answer.blob();
     return new Blob([JSON.stringify((await answer.json()).coco)], { type: 'application/json' });
   }

@@ -14,6 +14,9 @@ export function button(text, onClick, attributes = {}) {
   return made;
 }
 
+// Sentences of the server begin in lower case.
+export const capitalized = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
 export const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
 
 export function save(blob, name) {

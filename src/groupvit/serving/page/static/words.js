@@ -1,9 +1,10 @@
 // Labels as chips, with suggestions; words that the model does not know are marked.
-import { byId, button, element } from './elements.js';
+import { byId, button, capitalized, element } from './elements.js';
 
 // Texts between commas that are not in quotation marks.
 const split = (text) => (text.match(/(?:"(?:[^"]|"")*"|[^,])+/g) ?? []).map((one) => one.trim()).filter(Boolean);
-const wordsOf = (label) => label.split('|').map((word) => word.replaceAll('"', '').trim().replace(/\s+/g, ' '));
+const unquoted = (word) => (/^".*"$/s.test(word) ? word.slice(1, -1).replaceAll('""', '"') : word);
+const wordsOf = (label) => label.split('|').map((word) => unquoted(word.trim()).trim().replace(/\s+/g, ' '));
 
 export class Words {
   #labels = [];
@@ -73,7 +74,7 @@ export class Words {
     this.#expanded = Object.fromEntries(labels.filter((one) => one.words.length).map((one) => [one.name, one.words]));
     this.#draw();
     const lines = Object.entries(unknown).map(([word, near]) => this.#line(word, near));
-    if (lines.length) lines.push(element('p', { class: 'help' }, warnings.at(-1)));
+    if (lines.length) lines.push(element('p', { class: 'help' }, capitalized(warnings.at(-1))));
     byId('unknown').replaceChildren(...lines);
   }
 
@@ -106,11 +107,18 @@ export class Words {
   #chip(label) {
     const isUnknown = wordsOf(label).some((word) => word in this.#unknown);
     const item = element('li', { class: isUnknown ? 'chip unknown' : 'chip' }, label);
-    const expanded = this.#expanded[wordsOf(label)[0]];
-    if (isUnknown) item.append(element('small', {}, 'unknown'));
-    else if (expanded) item.append(element('small', {}, `as ${expanded.slice(0, 3).join(', ')}${expanded.length > 3 ? ' …' : ''}`));
+    const note = isUnknown ? 'unknown' : this.#expansion(wordsOf(label)[0]);
+    if (note) item.append(element('small', {}, note));
     item.append(button('×', () => this.remove(label), { 'aria-label': `Remove ${label}` }));
     return item;
+  }
+
+  // Words that the lexicon gave a label, if it did.
+  #expansion(name) {
+    const all = this.#expanded[name] ?? [];
+    const others = all.filter((word) => word !== name);
+    const listed = others.slice(0, 2).join(', ') + (others.length > 2 ? ' …' : '');
+    return listed && `${all.includes(name) ? 'with' : 'as'} ${listed}`;
   }
 
   #line(word, near) {
