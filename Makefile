@@ -3,9 +3,12 @@
 #   make demo    installs into .venv, segments photographs and drawn scenes, makes a page of it
 #   make test    installs the development tools too and runs every check
 #
-# And a third, which needs a quiet machine for a quarter of an hour:
+# And others:
 #
-#   make bench   times everything in docs/speed.md again, into out/bench
+#   make docs     builds the site into out/site, without warnings
+#   make nightly  runs the checks that take long, too
+#   make bench    times everything in docs/speed.md again, into out/bench; it needs a quiet machine
+#                 for a quarter of an hour
 #
 PYTHON ?= python3
 VENV   := .venv
@@ -14,13 +17,19 @@ MODEL  ?= photos
 SCENES_MODEL ?= storybook
 OUT    ?= out/demo
 
-.PHONY: demo test bench clean
+.PHONY: demo test nightly docs bench clean
 
 demo: $(VENV)/installed
 	$(VENV)/bin/groupvit demo --model $(MODEL) --scenes-model $(SCENES_MODEL) --out $(OUT)
 
 test: $(VENV)/installed-dev
 	scripts/check
+
+nightly: $(VENV)/installed-dev
+	scripts/check --nightly
+
+docs: $(VENV)/installed-dev
+	$(VENV)/bin/python scripts/build_site.py
 
 bench: $(VENV)/installed-bench
 	$(VENV)/bin/python -m benchmarks.speed
@@ -32,15 +41,18 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "groupvit needs Python 3.11 or newer; run: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
 
+# Not compiled, as Python compiles what it imports: all of torch would take longer than the demo.
 $(VENV)/installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing into $(VENV); torch is large, so this can take some minutes."
-	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable .
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile \
+		--constraint constraints.txt --editable .
 	@touch $@
 
+# --group needs a newer pip than that of Python 3.11.
 $(VENV)/installed-dev: $(VENV)/installed
-	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --group dev
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --group dev --group docs
 	@touch $@
 
 $(VENV)/installed-bench: $(VENV)/installed-dev

@@ -1,6 +1,6 @@
 """Time of the image encoder with other backends: torch.compile, the same frozen, and OpenVINO.
 
-OpenVINO runs exported models (docs/export.md).
+OpenVINO is the default on a CPU (docs/speed.md).
 """
 
 import time
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from benchmarks.contest import Run, in_turn, markdown, milliseconds
 from benchmarks.segmenting import DTYPES, mixed
+from groupvit.exported.runtimes import core
 from groupvit.model.groupvit import GroupViT
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.weights import catalogue
@@ -54,9 +55,7 @@ def row(segmenter: Segmenter, exported: openvino.Model, pixels: Tensor, rounds: 
     network = segmenter._network
     lower = segmenter.dtype != torch.float32
     hint = {"INFERENCE_PRECISION_HINT": "bf16" if lower else "f32"}
-    compiled = openvino.Core().compile_model(
-        exported, "CPU", hint | {"PERFORMANCE_HINT": "LATENCY"}
-    )
+    compiled = core().compile_model(exported, "CPU", hint | {"PERFORMANCE_HINT": "LATENCY"})
     array = pixels.numpy()
     plain = torch.compile(network.embed_image, dynamic=False)
     frozen = torch.compile(network.embed_image, dynamic=False)

@@ -1,7 +1,6 @@
 """Alternating time measurements of two implementations, and Markdown tables of the results."""
 
 import math
-import platform
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -9,6 +8,8 @@ from importlib.metadata import version
 from typing import NamedTuple
 
 import torch
+
+from groupvit.processor import read
 
 Run = Callable[[], object]
 WARM_UP = 2
@@ -56,8 +57,11 @@ def compare(contests: Iterable[Contest], rounds: int) -> list[list[str]]:
 
 
 def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Markdown table."""
-    lines = [columns, ["---"] * len(columns), *rows]
+    """Markdown table; a column `ratio` comes right behind the names, as only it carries over."""
+    order = list(range(len(columns)))
+    if "ratio" in columns:
+        order.insert(1, order.pop(columns.index("ratio")))
+    lines = [[line[place] for place in order] for line in (columns, ["---"] * len(columns), *rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -66,7 +70,7 @@ def environment() -> str:
     capability = torch.backends.cpu.get_cpu_capability()
     return (
         f"torch {torch.__version__}, transformers {version('transformers')}, "
-        f"{torch.get_num_threads()} threads of {platform.machine()} with {capability}, matrix "
+        f"{torch.get_num_threads()} threads of {read()} with {capability}, matrix "
         f"products {peak(torch.float32) / 1e12:.2f} TFLOP/s in float32 and "
         f"{peak(torch.bfloat16) / 1e12:.2f} in bfloat16"
     )

@@ -58,7 +58,10 @@ def main() -> None:
 
 def segmenters(folder: Path, name: str) -> dict[str, Segmenter]:
     """Segmenters with PyTorch in both precisions, and with every runtime of the exported models."""
-    found = {dtype: Segmenter.load(name, dtype=dtype) for dtype in ("float32", "bfloat16")}
+    found = {
+        dtype: Segmenter.load(name, dtype=dtype, runtime="torch")
+        for dtype in ("float32", "bfloat16")
+    }
     ours = {f"PyTorch, {dtype}": one for dtype, one in found.items()}
     return ours | {
         f"{runtime}, {precision if dtype == 'float32' else dtype}": Segmenter.load(
@@ -85,7 +88,7 @@ def against_port(exported: Path) -> str:
     file, words, rows = io.BytesIO(), list(imagenet_classes()[:21]), []
     noise(320, 320).save(file, "jpeg", quality=90)
     for dtype in DTYPES:
-        ours = Segmenter.load("random", protocol=SQUARE, dtype=dtype)
+        ours = Segmenter.load("random", protocol=SQUARE, dtype=dtype, runtime="torch")
         port = peer(ours)
         elsewhere = Segmenter.load(exported, protocol=SQUARE, runtime="openvino", dtype=dtype)
         runs: list[Run] = [mixed(ours, lambda port=port: by_port(port, decoded(file), words))]

@@ -6,6 +6,7 @@ of their parameters, which do not change on disk.
 """
 
 import io
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
@@ -73,6 +74,10 @@ def known(owner: Any, *names: str) -> Any:
         if value is not AttributeError:
             return value
     raise AttributeError(f"{type(owner).__name__} has none of {', '.join(names)}")
+
+
+# Nothing is kept between runs, so that PyTorch computes: outputs are compared to the last bit.
+os.environ["GROUPVIT_CACHE"] = ""
 
 
 @cache

@@ -1,10 +1,14 @@
 """Output of tables: to the screen, into a folder, and between their markers in docs/speed.md.
 
-Markers are `<!-- name -->` and `<!-- end -->`.
+Markers are `<!-- name -->` and `<!-- end -->`. Processors with AMX, whose matrix products in
+bfloat16 are several times as fast, and those without have tables of their own: the latter stand
+behind the former, between `<!-- name, without AMX -->` and `<!-- end -->`.
 """
 
 import re
 from pathlib import Path
+
+from groupvit.processor import read
 
 ROOT = Path(__file__).parents[1]
 OUT, PAGE = Path("out/bench"), ROOT / "docs/speed.md"
@@ -16,7 +20,20 @@ def publish(name: str, text: str, *, docs: bool) -> None:
     OUT.mkdir(parents=True, exist_ok=True)
     (OUT / f"{name.replace(' ', '-')}.md").write_text(text + "\n", encoding="utf-8")
     if docs:
-        PAGE.write_text(put(PAGE.read_text(encoding="utf-8"), name, text), encoding="utf-8")
+        page = PAGE.read_text(encoding="utf-8")
+        has_amx = "AMX" in read().extensions
+        page = put(page, name, text) if has_amx else put_without_amx(page, name, text)
+        PAGE.write_text(page, encoding="utf-8")
+
+
+def put_without_amx(page: str, name: str, text: str) -> str:
+    """Page with the text as that of a processor without AMX, behind that of one with it."""
+    own = f"{name}, without AMX"
+    if f"<!-- {own} -->" not in page:
+        place = re.compile(f"<!-- {re.escape(name)} -->\n.*?<!-- end -->\n", re.DOTALL)
+        behind = f"\nOn a processor without AMX:\n\n<!-- {own} -->\n<!-- end -->\n"
+        page = place.sub(lambda found: found[0] + behind, page, count=1)
+    return put(page, own, text)
 
 
 def put(page: str, name: str, text: str) -> str:

@@ -96,7 +96,7 @@ def main(
     """Time the parts of segmenting an image with the 20 classes of PASCAL VOC."""
     columns = []
     for kind in dtype:
-        segmenter = Segmenter.load(model, dtype=kind, protocol=protocol)
+        segmenter = Segmenter.load(model, dtype=kind, protocol=protocol, runtime="torch")
         ready = parts(segmenter, image, VOC)
         times: dict[str, list[float]] = {name: [] for name in ready}
         for _ in range(runs + 1):

@@ -16,6 +16,7 @@ from groupvit.text.coverage import Coverage
 from groupvit.text.joined_classes import distinct_names
 from groupvit.weights import catalogue, checkpoint
 from groupvit.weights.checkpoint import Origin
+from groupvit.weights.digests import SUMS_FILE, sha256
 
 WEIGHTS = Path(__file__).parents[1] / "src" / "groupvit" / "weights"
 LIMIT = 20_000_000
@@ -84,10 +85,18 @@ def main(name: str, source: str, out: Path | None = None) -> None:
     )
     if name in NOTICES:
         (folder / "README.md").write_text(NOTICES[name], encoding="utf-8")
+    write_sums(folder)
     size = sum(path.stat().st_size for path in folder.iterdir())
     sys.stdout.write(f"{folder}: {size / 1e6:.1f} MB\n")
     if size > LIMIT:
         raise SystemExit(f"{size:,} bytes are more than a bundled model may have, {LIMIT:,}")
+
+
+def write_sums(folder: Path) -> None:
+    """Write the digests of the files of a model beside them, for `groupvit verify`."""
+    names = sorted(path.name for path in folder.iterdir() if path.name != SUMS_FILE)
+    lines = (f"{sha256(folder / name)}  {name}\n" for name in names)
+    (folder / SUMS_FILE).write_text("".join(lines), encoding="utf-8")
 
 
 def with_names(coverage: Coverage) -> Coverage:

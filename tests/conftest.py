@@ -30,6 +30,10 @@ settings.load_profile("steady")
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"  # processes that tests start
 
+# Nothing is kept between runs, so that models compute with torch unless a test says otherwise: many
+# tests compare to the last bits, and compiling takes seconds.
+os.environ["GROUPVIT_CACHE"] = ""
+
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch):

@@ -94,3 +94,17 @@ def test_a_byte_order_mark_is_no_setting(tmp_path):
     for encoding in ("utf-8-sig", "utf-16"):
         path.write_text("name = 'new'", encoding=encoding)
         assert load_toml(Bicycle, path) == Bicycle(name="new")
+
+
+def test_a_refusal_that_shows_a_long_value_is_cut():
+    @dataclass(frozen=True, kw_only=True)
+    class Strict:
+        name: str = ""
+
+        def __post_init__(self):
+            if self.name:
+                raise ValueError(f"name is {self.name!r}; leave it out")
+
+    with pytest.raises(InputError, match=r"^a: name is 'xxx.*xxx'; leave it out$") as error:
+        from_values(Strict, {"name": "x" * 9000}, where="a")
+    assert len(str(error.value)) < 700

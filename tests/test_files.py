@@ -1,5 +1,6 @@
 """Files and folders that appear whole: the old content or the new, and nothing beside it."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -174,3 +175,80 @@ def test_a_temporary_folder_names_the_folder_of_the_outputs(tmp_path):
         files.temporary_folder(tmp_path / "file" / "out", "book"),
     ):
         pass
+
+
+def replaced_all(folder, texts, obsolete=()):
+    with files.temporary_folder(folder, "ours") as beside:
+        for name, text in texts.items():
+            (beside / name).write_text(text)
+        files.replace_all(beside, folder, "ours", obsolete=obsolete)
+
+
+def test_files_of_one_output_are_replaced_together(tmp_path):
+    (tmp_path / "other").touch()
+    replaced_all(tmp_path, {"a": "1", "b": "1"})
+    replaced_all(tmp_path, {"b": "2", "c": "2"}, ["a"])
+    assert names(tmp_path) == ["b", "c", "other"]
+    assert (tmp_path / "b").read_text() == (tmp_path / "c").read_text() == "2"
+
+
+def contents(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_text()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def replaced_parts(folder, text, names):
+    """Two folders with a file each, and a file."""
+    with files.temporary_folder(folder, "ours") as beside:
+        for name in names:
+            (beside / name).mkdir()
+            (beside / name / text).write_text(text)
+        (beside / "sheet").write_text(text)
+        files.replace_all(beside, folder, "ours", obsolete=sorted({"a", "b", "c"} - set(names)))
+
+
+@pytest.mark.parametrize("step", range(14))
+def test_a_replacement_that_is_killed_is_old_or_new_or_refused(tmp_path, monkeypatch, step):
+    replaced_parts(tmp_path, "old", "ab")
+    old, done = contents(tmp_path), []
+
+    def killed_before(action):
+        def call(*arguments, **options):
+            if len(done) >= step:  # a dead process cleans nothing up
+                done.append("killed")
+                raise KeyboardInterrupt
+            done.append("step")
+            return action(*arguments, **options)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        for name in ("rename", "replace", "unlink"):
+            patch.setattr(f"groupvit.files.Path.{name}", killed_before(getattr(files.Path, name)))
+        patch.setattr("groupvit.files.shutil.rmtree", killed_before(files.shutil.rmtree))
+        with contextlib.suppress(KeyboardInterrupt):
+            replaced_parts(tmp_path, "new", "bc")
+    assert "killed" in done or step > 6
+    new = {"b/new": "new", "c/new": "new", "sheet": "new"}
+    visible = {name: text for name, text in contents(tmp_path).items() if name[0] != "."}
+    if (tmp_path / ".moving-ours").exists():
+        with pytest.raises(InputError, match="holds old and new files of 'ours'"):
+            files.check_whole(tmp_path, "ours")
+        files.complete(tmp_path, "ours")
+        assert contents(tmp_path) == new
+    else:
+        files.check_whole(tmp_path, "ours")
+        assert visible in (old, new)
+    files.check_whole(tmp_path, "others")
+    replaced_parts(tmp_path, "next", "ab")
+    assert names(tmp_path) == ["a", "b", "sheet"]
+
+
+def test_leftovers_of_given_names_alone_are_removed(tmp_path):
+    for name in ("a.png", "b.png", "c.png"):
+        (tmp_path / f".partial-0123abcd-{name}").touch()
+    files.remove_leftovers(tmp_path, "a.png", "c.png")
+    assert names(tmp_path) == [".partial-0123abcd-b.png"]

@@ -15,7 +15,7 @@ def folder(tmp_path):
     for name in ("a.jpg", "b.JFIF", "c.jpe", "below/d.webp", "e.png"):
         kind = "JPEG" if "j" in name.lower() else None
         Image.new("RGB", (4, 4)).save(folder / name, kind)
-    for name in ("IMG_1.HEIC", "f.tif", "below/g.bmp", "h.gif", "notes.txt", ".hidden.tif"):
+    for name in ("IMG_1.CR2", "f.jxl", "below/g.psd", "h.svg", "notes.txt", ".hidden.jxl"):
         (folder / name).write_bytes(b"x")
     (tmp_path / "elsewhere").mkdir()
     Image.new("RGB", (4, 4)).save(tmp_path / "elsewhere/z.png")
@@ -34,10 +34,10 @@ def test_jpeg_files_of_all_suffixes_are_images(folder):
 def test_skipped_files_and_folders_are_counted_and_named(folder):
     assert search([folder]).describe_skipped() == (
         "skipped 1 linked folders: link; "
-        "4 files that are no JPEG, PNG or WebP: IMG_1.HEIC, g.bmp, f.tif, h.gif"
+        "4 files in formats that are not read: IMG_1.CR2, g.psd, f.jxl, h.svg"
     )
     assert search([f"{folder}/*"]).describe_skipped() == (
-        "skipped 3 files that are no JPEG, PNG or WebP: IMG_1.HEIC, f.tif, h.gif"
+        "skipped 3 files in formats that are not read: IMG_1.CR2, f.jxl, h.svg"
     )
     assert search([folder / "a.jpg"]).describe_skipped() == ""
 
@@ -45,15 +45,15 @@ def test_skipped_files_and_folders_are_counted_and_named(folder):
 def test_many_skipped_files_are_counted(tmp_path):
     Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
     for number in range(12):
-        (tmp_path / f"{number:02}.tiff").touch()
+        (tmp_path / f"{number:02}.jxl").touch()
     described = search([tmp_path]).describe_skipped()
     assert described.startswith("skipped 12 files")
-    assert described.endswith("06.tiff, 07.tiff and 4 more")
+    assert described.endswith("06.jxl, 07.jxl and 4 more")
 
 
 def test_a_folder_of_other_images_alone_names_them(tmp_path):
-    (tmp_path / "a.heic").touch()
-    with pytest.raises(InputError, match=r"no JPEG, PNG or WebP images in .* \(skipped 1 .*a.heic"):
+    (tmp_path / "a.jxl").touch()
+    with pytest.raises(InputError, match=r"no images in .* \(skipped 1 .*a.jxl"):
         search([tmp_path])
 
 

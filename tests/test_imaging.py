@@ -1,8 +1,11 @@
 """Images in every dress that a person may give them, and the sentences for those we refuse."""
 
+import io
 import struct
+import sys
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +13,7 @@ from PIL import ExifTags, Image
 
 from groupvit.errors import InputError
 from groupvit.image_files import find
-from groupvit.imaging import read
+from groupvit.imaging import PagesWarning, decode, read
 
 RED = (255, 0, 0)
 
@@ -234,7 +237,7 @@ def test_a_large_file_below_the_cap_passes_without_a_warning(tmp_path):
         read(tmp_path / "large.png")
 
 
-@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif", "bmp", "gif"])
 def test_a_truncated_file_is_refused(tmp_path, suffix):
     path = tmp_path / f"a.{suffix}"
     Image.effect_noise((200, 200), 90).save(path)
@@ -246,8 +249,8 @@ def test_a_truncated_file_is_refused(tmp_path, suffix):
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        (b"dear diary", "is not a JPEG, PNG or WebP image"),
-        (b"\xff\xd8\xff", "is not a JPEG, PNG or WebP image"),
+        (b"dear diary", "is not a JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF image"),
+        (b"\xff\xd8\xff", "is not a JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF image"),
         (b"", "is an empty file"),
     ],
 )
@@ -257,11 +260,95 @@ def test_what_is_no_image_is_refused(tmp_path, data, sentence):
         read(tmp_path / "notes.jpg")
 
 
-@pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "PPM"])
+@pytest.mark.parametrize("kind", ["PPM", "TGA", "JPEG2000", "ICO"])
 def test_other_formats_stay_shut(tmp_path, kind):
-    Image.new("RGB", (4, 4)).save(tmp_path / "a.png", format=kind)
-    with pytest.raises(InputError, match="is not a JPEG, PNG or WebP image"):
+    Image.new("RGB", (16, 16)).save(tmp_path / "a.png", format=kind)
+    with pytest.raises(InputError, match="is not a JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF image"):
         read(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "BMP", "GIF", "AVIF"])
+def test_strangers_may_send_only_some_formats(kind):
+    file = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(file, kind)
+    with pytest.raises(InputError, match="a is not a JPEG, PNG or WebP image"):
+        decode(file.getvalue(), name="a")
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "BMP", "GIF", "PNG"])
+def test_files_and_their_bytes_give_the_same_pixels(tmp_path, kind):
+    Image.fromarray(image()).quantize(200).convert("RGB").save(tmp_path / "a", format=kind)
+    pixels = read(tmp_path / "a")
+    assert np.abs(pixels.astype(int) - image()).max() < 60
+    assert np.array_equal(read((tmp_path / "a").read_bytes()), pixels)
+
+
+def test_an_avif_file_is_read(tmp_path):
+    Image.fromarray(image()).save(tmp_path / "a.avif", quality=95)
+    assert np.abs(read(tmp_path / "a.avif").astype(int) - image()).max() < 20
+
+
+def pages(path, *colors):
+    first, *others = (Image.new("RGB", (8, 8), color) for color in colors)
+    first.save(path, save_all=True, append_images=others)
+
+
+def test_pages_of_a_tiff_are_read_by_their_number(tmp_path):
+    path = tmp_path / "scan.tif"
+    pages(path, RED, "blue", "lime")
+    assert (read(f"{path}#3") == (0, 255, 0)).all()
+    assert (read(f"{path}#1") == RED).all()
+    with pytest.warns(PagesWarning, match=r"several pages.*name others as .*scan.tif#2"):
+        assert (read(path) == RED).all()
+    with pytest.raises(InputError, match=r"scan.tif#4: the file has no page 4"):
+        read(f"{path}#4")
+    with pytest.raises(InputError, match=r"no file .*other.tif#2"):
+        read(tmp_path / "other.tif#2")
+
+
+def test_a_file_whose_name_ends_like_a_page_is_a_file(tmp_path):
+    Image.new("RGB", (8, 8), "blue").save(tmp_path / "a.png")
+    Image.new("RGB", (8, 8), RED).save(tmp_path / "a.png#2", "PNG")
+    assert (read(tmp_path / "a.png#2") == RED).all()
+
+
+def test_the_first_frame_of_a_gif_is_read(tmp_path):
+    pages(tmp_path / "a.gif", RED, "blue")
+    assert (read(tmp_path / "a.gif") == RED).all()
+
+
+def test_sixteen_bit_tiff_is_scaled(tmp_path):
+    values = np.array([[0, 257, 25700, 65535]], dtype=np.uint16)
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    assert read(tmp_path / "a.tif")[0, :, 0].tolist() == [0, 1, 100, 255]
+
+
+HEIC = b"\0\0\0\x18ftypheic" + bytes(12)
+
+
+def test_heic_names_what_reads_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    (tmp_path / "IMG_1.HEIC").write_bytes(HEIC)
+    with pytest.raises(
+        InputError, match=r"IMG_1.HEIC is a HEIC image; run 'pip install pillow-hei"
+    ):
+        read(tmp_path / "IMG_1.HEIC")
+
+
+def test_heic_is_read_where_its_plugin_is_installed(tmp_path, monkeypatch):
+    """A stand-in for the plugin opens every HEIC file as one red image."""
+
+    def register():
+        def opened(_file, _name):
+            return Image.new("RGB", (8, 8), RED)
+
+        Image.register_open("HEIF", opened, lambda head: head[8:12] == b"heic")
+
+    monkeypatch.setattr(Image, "OPEN", dict(Image.OPEN))
+    monkeypatch.setattr(Image, "ID", list(Image.ID))
+    monkeypatch.setitem(sys.modules, "pillow_heif", SimpleNamespace(register_heif_opener=register))
+    (tmp_path / "a.heic").write_bytes(HEIC)
+    assert (read(tmp_path / "a.heic") == RED).all()
 
 
 @pytest.mark.parametrize(
@@ -354,7 +441,7 @@ def test_two_images_with_one_name_for_their_outputs_are_refused(folder):
     [
         ([], "no images given"),
         (["missing"], "no file missing; check the path"),
-        (["empty"], "no JPEG, PNG or WebP images in empty"),
+        (["empty"], "no images in empty"),
         (["*.jpg"], r"no images match \*.jpg"),
     ],
 )

@@ -4,11 +4,12 @@ import itertools
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFont
 
 from groupvit.errors import InputError
 from groupvit.palette import colors
-from groupvit.visualization import groups, highlight, overlay, side_by_side
+from groupvit.visualization import fonts, groups, highlight, overlay, side_by_side
+from groupvit.visualization.lettering import printable
 from groupvit.visualization.names import place_names
 
 SIZES = [(1, 1), (1, 500), (500, 1), (2, 3), (64, 48), (240, 320), (700, 500)]
@@ -151,10 +152,29 @@ def test_a_long_name_is_cut_with_an_ellipsis():
         "%s{}",
     ],
 )
+@pytest.mark.filterwarnings("ignore::groupvit.visualization.fonts.MissingGlyphWarning")
 def test_every_label_can_be_drawn(label):
     result = draw(labels=["background", label, "dog"])
     assert result.width == 320
     assert side_by_side([(label, result)], columns=1).width > 320
+
+
+@pytest.mark.parametrize("text", ["Собака", "σκύλος", "é à ü"])
+def test_other_scripts_are_drawn_in_a_font_that_has_them(text):
+    pytest.importorskip("matplotlib", reason="no font of it is at hand")
+    assert printable(text) == text
+    assert isinstance(fonts.font(20, text), ImageFont.FreeTypeFont)
+    assert fonts.font(20, text).getname() != fonts.font(20).getname()
+    assert fonts.font(20, "dog").getname() == fonts.font(20).getname()
+
+
+def test_characters_that_no_font_has_give_a_warning(monkeypatch):
+    fonts._file_for.cache_clear()
+    monkeypatch.setattr(fonts, "_files", lambda: ())
+    with pytest.warns(fonts.MissingGlyphWarning, match=r"no font .* of '猫', .* install"):
+        assert printable("猫") == "猫"
+    assert printable("Čeština") == "Cestina"
+    fonts._file_for.cache_clear()
 
 
 def test_the_inputs_are_left_as_they_were():

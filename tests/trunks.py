@@ -1,5 +1,6 @@
 """A small model behind a pretrained trunk, whose weights are drawn at random."""
 
+from dataclasses import replace
 from functools import cache
 
 import torch
@@ -7,6 +8,7 @@ import torch
 from groupvit.model.config import (
     GroupViTConfig,
     ImageEncoderConfig,
+    SpatialConfig,
     StageConfig,
     TextEncoderConfig,
 )
@@ -42,12 +44,12 @@ def _drawn() -> GroupViT:
         return GroupViT(TRUNK_CONFIG)
 
 
-def trunk_model() -> GroupViT:
+def trunk_model(*, spatial: SpatialConfig | None = None) -> GroupViT:
     """A model whose trunk passes on what it sees, in evaluation mode; its weights are a copy."""
-    model = GroupViT(TRUNK_CONFIG)
+    model = GroupViT(replace(TRUNK_CONFIG, spatial=spatial))
     values = dict(_drawn().state_dict())
     for name, value in values.items():
         if "trunk" in name and value.ndim == 4:  # keeps the size of what comes in
             values[name] = value * (6.0**0.5)
-    model.load_state_dict(values)
+    model.load_state_dict(values, strict=spatial is None)
     return model.eval()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from groupvit.version import VERSION
 
 if TYPE_CHECKING:
+    from groupvit.bulk.results import read_masks
     from groupvit.errors import InputError
     from groupvit.model.groupvit import GroupViT
     from groupvit.segmentation.result import Segmentation
@@ -17,7 +18,15 @@ if TYPE_CHECKING:
 
 __version__ = VERSION
 
-__all__ = ["Background", "GroupViT", "InputError", "Segmentation", "Segmenter", "__version__"]
+__all__ = [
+    "Background",
+    "GroupViT",
+    "InputError",
+    "Segmentation",
+    "Segmenter",
+    "__version__",
+    "read_masks",
+]
 
 _HOMES = {
     "Background": "groupvit.text.background",
@@ -25,6 +34,7 @@ _HOMES = {
     "InputError": "groupvit.errors",
     "Segmentation": "groupvit.segmentation.result",
     "Segmenter": "groupvit.segmentation.segmenter",
+    "read_masks": "groupvit.bulk.results",
 }
 
 

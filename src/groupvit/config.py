@@ -12,6 +12,8 @@ from groupvit.errors import InputError
 Settings = TypeVar("Settings")
 _MOST_TABLES = 1000
 """Tables in one list of settings."""
+_LONGEST_REFUSAL = 300
+"""Characters that are kept at both ends of a refusal that is too long."""
 _LONGEST_SHOWN = 200
 """Characters of a value in a message."""
 
@@ -73,7 +75,10 @@ def from_values(
     try:
         return cls(**given) if base is None else dataclasses.replace(base, **given)  # type: ignore[type-var]
     except (ValueError, TypeError) as error:  # the dataclass checks its own values
-        raise InputError(f"{where}: {error}") from error
+        text = str(error)
+        if len(text) > 3 * _LONGEST_REFUSAL:  # it shows a long value
+            text = f"{text[:_LONGEST_REFUSAL]}...{text[-_LONGEST_REFUSAL:]}"
+        raise InputError(f"{where}: {text}") from error
 
 
 def to_values(settings: Any) -> dict[str, Any]:

@@ -6,7 +6,8 @@ With a single process every operation here is the identity, and no process group
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
@@ -19,6 +20,8 @@ from groupvit.devices import usable
 from groupvit.errors import InputError
 
 CPU = torch.device("cpu")
+LONGEST_WAIT = timedelta(days=7)
+"""Longest wait at a barrier, where other groups give up after 10 (NCCL) or 30 minutes (gloo)."""
 Value = TypeVar("Value")
 
 
@@ -65,6 +68,8 @@ class Ranks:
     """Number of processes on all machines."""
     device: torch.device = CPU
     """Device of this process."""
+    waiting: dist.ProcessGroup | None = None
+    """Group of `barrier`, which waits for `LONGEST_WAIT`; None: a single process."""
 
     @property
     def is_main(self) -> bool:
@@ -104,9 +109,9 @@ class Ranks:
         return found
 
     def barrier(self) -> None:
-        """Wait until every rank has called this."""
+        """Wait until every rank has called this, however long one of them evaluates or indexes."""
         if self.world_size > 1:
-            self.any(False)  # noqa: FBT003 - a reduction waits for all ranks on every backend
+            dist.all_reduce(torch.zeros(1), group=self.waiting)
 
     def wrap(self, module: nn.Module) -> nn.Module:
         """The module with gradients averaged over ranks; itself if no parameter is trained."""
@@ -143,9 +148,10 @@ def session(device: str) -> Iterator[Ranks]:
     if chosen.type not in ("cpu", "cuda"):
         raise InputError(f"several processes cannot share the device {device!r}; try cpu")
     dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    waiting = dist.new_group(backend="gloo", timeout=LONGEST_WAIT)
     completed = False
     try:
-        yield ranks
+        yield replace(ranks, waiting=waiting)
         completed = True
     finally:
         # NCCL's orderly end waits for reductions of the other ranks, which a failed rank never

@@ -1,6 +1,6 @@
 """Exception for invalid input: its message names the input and the remedy."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
@@ -10,6 +10,16 @@ class InputError(ValueError):
     The command line prints the message and ends with exit code 2. Every other exception is a bug
     and keeps its traceback.
     """
+
+
+MOST_LISTED = 8
+"""Number of names that a message lists, so that it stays one sentence."""
+
+
+def listed(names: Sequence[str], *, separator: str = ", ") -> str:
+    """First names of a list, and the number of the others: `a, b and 7 more`."""
+    more = f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
+    return separator.join(names[:MOST_LISTED]) + more
 
 
 def suggestion(name: object, known: Iterable[str]) -> str:

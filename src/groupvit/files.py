@@ -6,12 +6,11 @@ Whatever fails in between, the place holds the old content or the new, never a p
 import codecs
 import ctypes
 import errno
-import glob
 import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -204,27 +203,94 @@ def remove_folder(path: Path) -> None:
     shutil.rmtree(set_aside(path))
 
 
-def remove_leftovers(folder: Path, name: str | None = None) -> None:
+def remove_leftovers(folder: Path, *names: str) -> None:
     """Delete the temporary files and folders in `folder` whose process was killed.
 
-    Only for a folder, or a name in it, that no other process is writing now.
+    Only for a folder, or names in it, that no other process is writing now.
 
     Args:
         folder: Folder that holds them.
-        name: Name of the file or folder that they were to become; None: any.
+        names: Names of the files or folders that they were to become; none: any.
     """
-    for left_over in folder.glob(
-        _PREFIX.format("?" * 8) + (glob.escape(_tail(name)) if name else "*")
-    ):
-        _delete(left_over)
+    tails = set(map(_tail, names))
+    for left_over in folder.glob(_PREFIX.format("?" * 8) + "*"):
+        if not tails or left_over.name[len(_PREFIX.format("?" * 8)) :] in tails:
+            _delete(left_over)
+
+
+def replace_all(new: Path, folder: Path, name: str, *, obsolete: Sequence[str] = ()) -> None:
+    """Move everything in a temporary folder into `folder`, where it replaces what has its names.
+
+    From the first move to the last a hidden folder holds what is left to do. If the process is
+    killed meanwhile, `check_whole` refuses the files, and `complete` does the rest.
+
+    Args:
+        new: Folder, which is renamed and, in the end, deleted.
+        folder: Its parent.
+        name: Name of the outputs, as for `temporary_folder`.
+        obsolete: Names in `folder` to delete after that.
+
+    Raises:
+        OSError: The disk refuses.
+    """
+    (new / _OBSOLETE).write_text("".join(f"{one}\n" for one in obsolete), encoding="utf-8")
+    replace(new, _moving(folder, name))
+    complete(folder, name)
+
+
+def complete(folder: Path, name: str) -> None:
+    """Do what a process left to do that was killed in `replace_all`; call it before other work.
+
+    Raises:
+        InputError: The disk refuses.
+    """
+    moving = _moving(folder, name)
+    if not moving.is_dir():
+        return
+    old = moving / _REPLACED
+    with _refusals(folder / name):
+        old.mkdir(exist_ok=True)
+        for path in sorted(moving.iterdir()):
+            if path.name in (_OBSOLETE, _REPLACED):
+                continue
+            place = folder / path.name
+            # Not swapped, as a killed process must leave what shows whether this was done.
+            if path.is_dir() and place.exists():
+                place.rename(old / path.name)
+            path.replace(place)
+        if (moving / _OBSOLETE).exists():
+            for obsolete in (moving / _OBSOLETE).read_text(encoding="utf-8").splitlines():
+                _delete(folder / obsolete)
+        flush(folder)
+        _delete(moving)
+
+
+def check_whole(folder: Path, name: str) -> None:
+    """Check that no process was killed while it replaced these outputs.
+
+    Raises:
+        InputError: Some of them are old and some new.
+    """
+    if _moving(folder, name).is_dir():
+        raise InputError(
+            f"{folder} holds old and new files of {name!r}, as the command that replaced them was "
+            "killed or still runs; give that command again"
+        )
 
 
 _PREFIX = ".partial-{}-"
 """Hidden, so that no search for images or shards finds it; the suffix stays at the end."""
+_MOVING, _OBSOLETE, _REPLACED = ".moving-{}", ".obsolete", ".replaced"
+"""Hidden folder of what `replace_all` moves; in it the list of what it deletes, and the folder of
+old folders."""
 _OLD = "-old"
 """Added to the name of a temporary folder for the folder that it replaces."""
 _LONG_NAME = 143
 """Longest name that every file system holds [bytes]; eCryptfs has the least."""
+
+
+def _moving(folder: Path, name: str) -> Path:
+    return folder / _MOVING.format(name)
 
 
 def _beside(path: Path) -> Path:

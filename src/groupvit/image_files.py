@@ -11,17 +11,20 @@ from PIL.PngImagePlugin import PngInfo
 
 from groupvit import files
 from groupvit.errors import InputError
-from groupvit.imaging import missing
+from groupvit.imaging import missing, split_page
 
-SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp")
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp"),
+    *(".tif", ".tiff", ".bmp", ".gif", ".avif", ".heic", ".heif"),
+)
 """Suffixes of the images in a folder, in upper or lower case."""
 OTHER_SUFFIXES = (
-    *(".tif", ".tiff", ".bmp", ".gif", ".heic", ".heif", ".avif", ".mpo", ".jp2", ".j2k", ".jxl"),
+    *(".mpo", ".jp2", ".j2k", ".jxl"),
     *(".ppm", ".pgm", ".pnm", ".tga", ".psd", ".svg", ".dng", ".cr2", ".cr3", ".nef", ".arw"),
 )
 """Suffixes of images that are not read, which are reported instead of left out silently."""
 OTHER_KINDS, LINKED_FOLDERS, OWN_OUTPUTS = (
-    "files that are no JPEG, PNG or WebP",
+    "files in formats that are not read",
     "linked folders",
     "files written by groupvit",
 )
@@ -76,9 +79,9 @@ def search(paths: Sequence[str | Path], *, outputs: Path | None = None) -> Found
     """Find the images that files, folders and patterns stand for, each once.
 
     The order is that of `paths`, alphabetical inside a folder or pattern. A file that is named
-    itself may have any suffix. Folders are searched with all folders below them but linked ones,
-    and patterns such as "photos/**/*.jpg" are expanded; both give only files with one of
-    `SUFFIXES`, and none that are hidden.
+    itself may have any suffix, and a page of it is named as `scan.tif#2`. Folders are searched with
+    all folders below them but linked ones, and patterns such as "photos/**/*.jpg" are expanded;
+    both give only files with one of `SUFFIXES`, and none that are hidden.
 
     Args:
         paths: Files, folders and patterns.
@@ -123,10 +126,14 @@ def _expand(given: str | Path, outputs: Path | None, skipped: Skipped) -> list[I
     path = Path(given)
     if path.is_dir():
         root, paths = path, list(_walk(path, skipped))
-        complaint = f"no JPEG, PNG or WebP images in {given}; choose another folder"
+        complaint = f"no images in {given}; choose another folder"
     elif path.exists():
         _check_readable(path)
         return [ImageFile(path, Path(path.name))]
+    elif (page := split_page(given))[0] != path:
+        file, number = page
+        _check_readable(file)
+        return [ImageFile(path, Path(f"{file.stem}-page{number}{file.suffix}"))]
     elif any(character in str(given) for character in "*?["):
         root, paths = _match(str(given))
         complaint = f"no images match {given}; check the pattern"

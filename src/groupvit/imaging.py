@@ -1,4 +1,4 @@
-"""Reading images: an upright RGB array from a file, a Pillow image or an array."""
+"""Reading images: an upright RGB array from a file, its bytes, a Pillow image or an array."""
 
 import io
 import os
@@ -7,7 +7,8 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -15,11 +16,15 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from groupvit import files, jpeg, png
+from groupvit import files, icc, jpeg, png
 from groupvit.errors import InputError
 
-FORMATS = ("JPEG", "PNG", "WEBP")
+WEB_FORMATS = ("JPEG", "PNG", "WEBP")
+"""Formats of images that strangers send, and of shards."""
+FORMATS = (*WEB_FORMATS, "TIFF", "BMP", "GIF", "AVIF")
 """Formats that are decoded; Pillow's other decoders are never called, whatever a file's name."""
+_HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+"""Brands in the first bytes of a HEIC file."""
 
 MAX_PIXELS = 128_000_000
 """Largest image that is read; larger ones are refused from their header."""
@@ -27,8 +32,11 @@ MAX_PIXELS = 128_000_000
 MAX_SIDE = 1_000_000
 """Longest side of an image that is read [pixels]."""
 
-# All that Pillow's three decoders raise on damaged data.
-_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, LookupError, struct.error, zlib.error)
+# All that the decoders of Pillow raise on damaged data.
+_DAMAGED = (
+    *(OSError, SyntaxError, ValueError, EOFError, LookupError, RuntimeError),
+    *(struct.error, zlib.error),
+)
 
 TRUNCATED = "truncated"
 """Word in Pillow's messages about files that lack bytes."""
@@ -39,6 +47,10 @@ _QUIET = threading.Lock()
 
 class IncompleteImageWarning(UserWarning):
     """An image lacks its last bytes, and was read all the same."""
+
+
+class PagesWarning(UserWarning):
+    """A file has several pages, of which the first was read."""
 
 
 _UPRIGHT = {
@@ -53,17 +65,21 @@ _UPRIGHT = {
 
 
 def read(
-    source: str | Path | Image.Image | np.ndarray,
+    source: str | Path | bytes | Image.Image | np.ndarray,
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Read an image into a new array: RGB, 0 to 255.
+    """Read an image into a new array: sRGB, 0 to 255.
 
     A JPEG file that lacks its last bytes is read, with an `IncompleteImageWarning`, if at most 5 %
-    of its rows (or 16) are lost. The EXIF orientation is applied. Transparent pixels are blended
-    with white. Of an animation the first frame is read, of a Pillow image the current one. 16-bit
-    gray is scaled so that 65535 becomes 255. Color profiles are ignored: values are taken as sRGB.
+    of its rows (or 16) are lost. The EXIF orientation is applied, and so is a color profile
+    (`groupvit.icc`); without one, values are taken as sRGB. Transparent pixels are blended with
+    white. Of an animation the first frame is read, of a Pillow image the current one, of a TIFF
+    file with several pages the first, with a `PagesWarning`. 16-bit gray is scaled so that 65535
+    becomes 255.
 
     Args:
-        source: A JPEG, PNG or WebP file; a Pillow image; or an array of uint8, 0 to 255, of shape
+        source: A JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF file, also HEIC where `pillow-heif` is
+            installed, with the number of its page if there are several, as in `scan.tif#2`; the
+            bytes of such a file; a Pillow image; or an array of uint8, 0 to 255, of shape
             (height, width, 3) in RGB order or (height, width) in gray.
 
     Raises:
@@ -76,24 +92,31 @@ def read(
         return _from_image(source, name="the image")
     if isinstance(source, str | Path):
         return _from_file(source)
+    if isinstance(source, bytes):
+        return decode(source, name="the image", formats=FORMATS)
     kind = type(source).__name__
     raise InputError(f"an image cannot be a {kind}; give a path, a Pillow image or a numpy array")
 
 
 def decode(
-    data: bytes, *, name: str, max_pixels: int = MAX_PIXELS
+    data: bytes,
+    *,
+    name: str,
+    max_pixels: int = MAX_PIXELS,
+    formats: tuple[str, ...] = WEB_FORMATS,
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Decode the bytes of an image file; see `read`.
 
     Args:
-        data: Content of a JPEG, PNG or WebP file.
+        data: Content of the file.
         name: Name of the image in error messages.
         max_pixels: Largest size; a larger image is refused from its header.
+        formats: Formats that are decoded, of `FORMATS`.
 
     Raises:
         InputError: It is damaged, in another format, or too large.
     """
-    return _from_stream(io.BytesIO(data), name, max_pixels)
+    return _from_stream(io.BytesIO(data), name, formats, max_pixels)
 
 
 def num_pixels(data: bytes, *, name: str) -> int:
@@ -102,14 +125,17 @@ def num_pixels(data: bytes, *, name: str) -> int:
     Raises:
         InputError: It is in another format, or its header is damaged.
     """
-    with _open(png.without_metadata(io.BytesIO(data)), name) as image:
+    with _open(png.without_metadata(io.BytesIO(data)), name, WEB_FORMATS) as image:
         return image.width * image.height
 
 
 def file_orientation(path: Path) -> int:
     """EXIF orientation of an image file, 1 to 8; 1 for a file that is no image."""
     try:
-        with path.open("rb") as file, _open(png.without_metadata(file), str(path)) as image:
+        with (
+            path.open("rb") as file,
+            _open(png.without_metadata(file), str(path), FORMATS) as image,
+        ):
             return _orientation(image)
     except (OSError, InputError):
         return 1
@@ -129,11 +155,27 @@ def upright(array: np.ndarray, orientation: int) -> np.ndarray:
     return operations[orientation](array) if orientation in operations else array
 
 
+def split_page(given: str | Path) -> tuple[Path, int | None]:
+    """File and page that `scan.tif#2` stands for; a file of exactly that name goes before."""
+    parts = re.fullmatch(r"(.+)#([1-9]\d{0,4})", str(given), re.DOTALL)
+    if parts is None or os.path.lexists(given) or not os.path.lexists(parts[1]):
+        return Path(given), None
+    return Path(parts[1]), int(parts[2])
+
+
 def missing(path: str | Path) -> InputError:
     """Error for a path where nothing is, which may be a web address."""
     if re.match(r"(https?|s3|gs)://", str(path)):
         return InputError(f"{path} is a web address; download it and give the file")
     return InputError(f"no file {path}; check the path")
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Suppress warnings of Pillow: of its own limit, lower than ours, and of harmless damage."""
+    with _QUIET, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _from_array(array: np.ndarray) -> UInt8[np.ndarray, "height width 3"]:
@@ -149,16 +191,16 @@ def _from_array(array: np.ndarray) -> UInt8[np.ndarray, "height width 3"]:
 
 
 def _from_file(given: str | Path) -> UInt8[np.ndarray, "height width 3"]:
-    path = Path(given)
     if "\0" in str(given):
         raise InputError(f"the name {str(given)!r:.200} contains NUL; give another")
     try:
+        path, page = split_page(given)
         if path.is_dir():
             raise InputError(f"{path} is a folder; name an image in it")
         if path.exists():
             files.check_readable(path)
         with path.open("rb") as file:
-            return _from_stream(file, str(given))
+            return _from_stream(file, str(given), FORMATS, page=page)
     except FileNotFoundError:
         raise missing(given) from None
     except PermissionError:
@@ -168,7 +210,11 @@ def _from_file(given: str | Path) -> UInt8[np.ndarray, "height width 3"]:
 
 
 def _from_stream(
-    given: io.BytesIO | io.BufferedReader, name: str, max_pixels: int = MAX_PIXELS
+    given: io.BytesIO | io.BufferedReader,
+    name: str,
+    formats: tuple[str, ...],
+    max_pixels: int = MAX_PIXELS,
+    page: int | None = None,
 ) -> UInt8[np.ndarray, "height width 3"]:
     scans = jpeg.num_scans(given)
     if scans > jpeg.MAX_SCANS:
@@ -176,7 +222,8 @@ def _from_stream(
             f"{name} has {scans:,} scans; at most {jpeg.MAX_SCANS} are read, so save it again"
         )
     file = png.without_metadata(given)
-    with _open(file, name) as image:
+    with _open(file, name, formats) as image:
+        _turn_to(image, page, name)
         pixels = image.width * image.height
         if pixels > max_pixels:
             _refuse_large(pixels, name, max_pixels)
@@ -191,27 +238,70 @@ def _from_stream(
         IncompleteImageWarning,
         stacklevel=2,
     )
-    with _open(whole[0], name) as image:
+    with _open(whole[0], name, formats) as image:
         return _from_image(image, name)
 
 
-def _open(file: io.BytesIO | io.BufferedReader, name: str) -> Image.Image:
-    """Read the header only; `_from_image` checks the size before it decodes."""
+def _turn_to(image: Image.Image, page: int | None, name: str) -> None:
+    """Turn to a page, counted from 1; None: the first, with a warning if a TIFF file has others."""
+    if page == 1 or (page is None and image.format != "TIFF"):
+        return
     try:
-        with _QUIET, warnings.catch_warnings():
-            # Pillow's own limit, lower than ours, would warn, or raise where warnings are errors.
-            # Other warnings are about damage that does not matter.
-            warnings.simplefilter("ignore")
-            return Image.open(file, formats=FORMATS)
+        with without_warnings():
+            image.seek(1 if page is None else page - 1)
+    except (*_DAMAGED, TypeError) as error:
+        if page is not None:
+            raise InputError(f"{name}: the file has no page {page} ({error})") from None
+        return
+    if page is None:
+        image.seek(0)
+        warnings.warn(
+            f"{name} has several pages, and the first is read; name others as {name}#2",
+            PagesWarning,
+            stacklevel=2,
+        )
+
+
+def _open(file: io.BytesIO | io.BufferedReader, name: str, formats: tuple[str, ...]) -> Image.Image:
+    """Read the header only; `_from_image` checks the size before it decodes."""
+    if "AVIF" in formats and _is_heic(file):
+        formats = _formats_with_heic(name)
+    try:
+        with without_warnings():
+            return Image.open(file, formats=formats)
     except Image.DecompressionBombError as error:
         # Beyond twice its limit Pillow opens nothing; the number of pixels is in its message.
         _refuse_large(int((re.findall(r"\d+", str(error)) or [MAX_PIXELS + 1])[0]), name)
     except UnidentifiedImageError:
         empty = file.seek(0, os.SEEK_END) == 0
-        what = "is an empty file" if empty else "is not a JPEG, PNG or WebP image"
+        what = "is an empty file" if empty else f"is not a {_listed(formats)} image"
         raise InputError(f"{name} {what}; give an image in one of these formats") from None
     except _DAMAGED as error:
         raise InputError(f"{name} is damaged ({error}); get a whole copy of it") from None
+
+
+def _listed(formats: tuple[str, ...]) -> str:
+    *others, last = ("WebP" if name == "WEBP" else name for name in formats)
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def _is_heic(file: io.BytesIO | io.BufferedReader) -> bool:
+    file.seek(0)
+    head = file.read(12)
+    file.seek(0)
+    return head[4:8] == b"ftyp" and head[8:] in _HEIC
+
+
+def _formats_with_heic(name: str) -> tuple[str, ...]:
+    try:
+        import pillow_heif  # which few have
+    except ImportError:
+        raise InputError(
+            f"{name} is a HEIC image; run 'pip install pillow-heif', which reads them, or save it "
+            "as JPEG"
+        ) from None
+    pillow_heif.register_heif_opener()
+    return (*FORMATS, "HEIF")
 
 
 def _from_image(image: Image.Image, name: str) -> UInt8[np.ndarray, "height width 3"]:
@@ -239,8 +329,7 @@ def _from_image(image: Image.Image, name: str) -> UInt8[np.ndarray, "height widt
 def _orientation(image: Image.Image) -> int:
     """EXIF orientation, 1 to 8; 1 where the EXIF block is damaged."""
     try:
-        with _QUIET, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with without_warnings():
             orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     except (*_DAMAGED, TypeError):
         return 1
@@ -253,10 +342,11 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
         return _from_16_bit(image)
     if not image.has_transparency_data:
-        return image.convert("RGB")
+        return icc.to_rgb(image)
     rgba = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
     white = Image.new("RGB", image.size, "white")
-    white.paste(rgba, mask=rgba.getchannel("A"))
+    opaque = rgba.convert("L" if image.mode in ("1", "L", "LA", "La") else "RGB")
+    white.paste(icc.to_rgb(opaque), mask=rgba.getchannel("A"))
     return white
 
 
@@ -266,7 +356,9 @@ def _from_16_bit(image: Image.Image) -> Image.Image:
     transparent = image.info.get("transparency")
     if transparent is not None:
         gray[values == transparent] = 255
-    return Image.fromarray(gray).convert("RGB")
+    eight = Image.fromarray(gray)
+    eight.info["icc_profile"] = image.info.get("icc_profile")
+    return icc.to_rgb(eight)
 
 
 def _check_size(height: int, width: int, name: str) -> None:

@@ -12,11 +12,11 @@ _KEPT_TEXTS = (b"XML:com.adobe.xmp\0", b"Raw profile type exif\0", b"Raw profile
 
 
 def without_metadata(file: io.BytesIO | io.BufferedReader) -> io.BytesIO | io.BufferedReader:
-    """The file, or a copy without color profile and texts if it is a PNG that has some.
+    """The file, or a copy without texts and a large color profile if it is a PNG that has some.
 
-    Color profiles are ignored anyway; of the texts those are kept that may hold the orientation,
-    unless they are too large. Pillow calls an image damaged whose profile or text has more than
-    1 MB. Other files come back as they are, at their beginning.
+    Of the texts those are kept that may hold the orientation, unless they are too large. Pillow
+    calls an image damaged whose profile or text has more than 1 MB. Other files come back as they
+    are, at their beginning.
     """
     file.seek(0)
     parts = [file.read(len(SIGNATURE))]
@@ -36,7 +36,7 @@ def without_metadata(file: io.BytesIO | io.BufferedReader) -> io.BytesIO | io.Bu
 
 def _is_dropped(kind: bytes, body: bytes) -> bool:
     if kind == b"iCCP":
-        return True
+        return _is_large(kind, body)
     if kind not in (b"tEXt", b"zTXt", b"iTXt"):
         return False
     return not body.startswith(_KEPT_TEXTS) or _is_large(kind, body)
@@ -49,7 +49,7 @@ def _is_large(kind: bytes, body: bytes) -> bool:
     if kind == b"iTXt" and body[start - 1 : start] == b"\1":
         # Compression flag and method, language, and translated keyword stand before the text.
         start = body.find(b"\0", body.find(b"\0", start + 1) + 1) + 1
-    elif kind != b"zTXt":
+    elif kind not in (b"zTXt", b"iCCP"):
         return False
     decompressor = zlib.decompressobj()
     try:

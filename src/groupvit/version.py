@@ -1,3 +1,3 @@
-"""Version of the package."""
+"""Version of the package, which pyproject.toml reads here."""
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"

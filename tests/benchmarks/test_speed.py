@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from benchmarks.contest import Contest, compare, in_turn, markdown
 from benchmarks.learning import plain_loss
-from benchmarks.page import PAGE, put
+from benchmarks.page import PAGE, put, put_without_amx
 from groupvit.training.losses import contrastive, multi_label
 
 
@@ -32,6 +32,23 @@ def test_tables_go_to_their_places_and_nowhere_else():
     assert put(page, "two", table).startswith(page[:30])
     with pytest.raises(SystemExit, match="0 places for 'three'"):
         put(page, "three", table)
+
+
+def test_tables_of_different_processors_stand_apart():
+    page = "a\n<!-- one -->\nold\n<!-- end -->\nb\n"
+    both = put_without_amx(page, "one", "first")
+    assert both.startswith(page[:-2])
+    again = put_without_amx(both, "one", "second")
+    assert again == both.replace("first", "second")
+    assert put(again, "one", "new").count("second") == 1
+    with pytest.raises(SystemExit, match="0 places for 'three, without AMX'"):
+        put_without_amx(page, "three", "x")
+
+
+def test_the_ratio_comes_first():
+    table = markdown(("", "ours", "theirs", "ratio", "more"), [["x", "1", "2", "3", "4"]])
+    assert table.splitlines()[0] == "|  | ratio | ours | theirs | more |"
+    assert table.splitlines()[2] == "| x | 3 | 1 | 2 | 4 |"
 
 
 def test_no_place_of_the_page_is_empty():

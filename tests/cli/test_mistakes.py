@@ -73,7 +73,7 @@ def test_no_file(run, model):
 
 def test_empty_folder(mistake, tmp_path):
     (tmp_path / "empty").mkdir()
-    assert "no JPEG, PNG or WebP images in" in mistake(tmp_path / "empty")
+    assert "no images in" in mistake(tmp_path / "empty")
 
 
 def test_pattern_without_match(mistake, photos):
@@ -82,7 +82,9 @@ def test_pattern_without_match(mistake, photos):
 
 def test_text_file_named_jpg(mistake, photos):
     (photos / "letter.jpg").write_text("Dear reader,")
-    assert "letter.jpg is not a JPEG, PNG or WebP image" in mistake(photos / "letter.jpg")
+    assert "letter.jpg is not a JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF image" in mistake(
+        photos / "letter.jpg"
+    )
 
 
 def test_truncated_jpeg(mistake, photos):

@@ -68,7 +68,7 @@ def test_a_broken_image_does_not_stop_the_others(segment, photos, tmp_path):
     assert code == 1
     assert files(tmp_path / "out") == {"dog.png", "cat.png", "trip/boat.png"}
     assert complaints.count("\n") == 1
-    assert "broken.jpg is not a JPEG, PNG or WebP image" in complaints
+    assert "broken.jpg is not a JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF image" in complaints
 
 
 def test_a_image_that_the_protocol_refuses_does_not_stop_the_others(segment, photos, tmp_path):
@@ -174,10 +174,10 @@ def test_thresholds_and_quoted_labels_follow_the_same_rule(run, model, photos, t
 
 
 def test_skipped_files_are_counted_and_named(run, model, photos, tmp_path):
-    (photos / "IMG_1.HEIC").touch()
-    (photos / "scan.tif").touch()
+    (photos / "IMG_1.CR2").touch()
+    (photos / "scan.jxl").touch()
     code, _, complaint = run(
         "segment", photos, "--labels", "dog", "--model", model, "--out", tmp_path / "o"
     )
-    expected = "groupvit: skipped 2 files that are no JPEG, PNG or WebP: IMG_1.HEIC, scan.tif\n"
+    expected = "groupvit: skipped 2 files in formats that are not read: IMG_1.CR2, scan.jxl\n"
     assert (code, complaint) == (0, expected)

@@ -236,6 +236,15 @@ def test_fewer_samples_than_a_batch_are_refused(config):
         batches(settings(*config.shards, batch_size=12), world_size=2)
 
 
+def test_the_reason_of_few_samples_is_reported(tmp_path):
+    path = write_tar(tmp_path / "a.tar", [("a.0001.jpg", b"image"), ("a.txt", "a dog")])
+    sentence = (
+        "hold 0 samples.*; left out: foreign suffix 1, no image 1 .suffixes begin at the first"
+    )
+    with pytest.raises(InputError, match=sentence):
+        batches(settings(str(path)))
+
+
 def test_indexing_is_reported_and_logged(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     calls = []

@@ -1,3 +1,4 @@
+import io
 import random
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from groupvit import imaging
-from groupvit.data import packing
+from groupvit.data import packing, patterns
 from groupvit.data.packing import PackingConfig, pack
 from groupvit.data.shards import Shards
 from groupvit.data.sources import Pair
@@ -79,6 +80,20 @@ def test_large_images_are_reduced_and_others_stay(tmp_path, limit, size):
     assert (data == one.image.read_bytes()) == (size == (32, 24))
     (tmp_path / "x").write_bytes(data)
     assert imaging.read(tmp_path / "x").shape[:2] == size[::-1]
+
+
+@pytest.mark.parametrize("limit", [0, 4, 512])
+@pytest.mark.parametrize("kind", ["TIFF", "BMP", "GIF", "AVIF"])
+def test_images_of_other_formats_become_jpeg(tmp_path, kind, limit):
+    gray = Image.new("RGB", (12, 8), (90, 90, 90))
+    file = io.BytesIO()
+    gray.save(file, kind)
+    result = packed([pair(tmp_path, 0, file.getvalue())], tmp_path / "out", image_size=limit)
+    [data] = contents(result).values()
+    assert data.startswith(b"\xff\xd8\xff")
+    pixels = imaging.decode(data, name="packed")
+    assert pixels.shape[:2] == ((4, 6) if limit == 4 else (8, 12))
+    assert np.abs(pixels.astype(int) - 90).max() < 6
 
 
 def test_reduced_images_are_upright_and_alike(tmp_path):
@@ -177,3 +192,15 @@ def test_a_folder_that_cannot_be_written_is_reported(pairs, tmp_path):
 def test_settings_out_of_range_are_refused(settings, sentence):
     with pytest.raises(InputError, match=sentence):
         PackingConfig(**settings)
+
+
+def test_shards_of_which_some_are_old_are_refused_and_completed(pairs, tmp_path, monkeypatch):
+    packed(pairs, tmp_path / "out")
+    monkeypatch.setattr("groupvit.files.complete", lambda *_: None)  # as if killed before
+    packed(pairs, tmp_path / "out", overwrite=True)
+    monkeypatch.undo()
+    with pytest.raises(InputError, match="holds old and new files of 'train'"):
+        patterns.expand([str(tmp_path / "out" / "train-000000.tar")])
+    result = packed(pairs, tmp_path / "out", overwrite=True)
+    patterns.expand([str(result.shards[0].path)])
+    assert not list((tmp_path / "out").glob(".*"))

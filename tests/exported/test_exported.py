@@ -15,6 +15,7 @@ from groupvit.errors import InputError
 from groupvit.evaluation.measurement import fingerprint
 from groupvit.exported import graphs, writing
 from groupvit.exported.network import ExportedNetwork
+from groupvit.segmentation import loading
 from groupvit.segmentation.protocol import OURS
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.text.tokenizer import Tokenizer
@@ -36,7 +37,7 @@ def normal(*shape):
 
 
 def test_pixels_go_to_the_same_words(folder):
-    found = Segmenter.load(folder)(IMAGE, LABELS)
+    found = Segmenter.load(folder, runtime="onnxruntime")(IMAGE, LABELS)
     wanted = Segmenter.load("storybook")(IMAGE, LABELS)
     assert len(np.unique(wanted.label_map)) > 1
     assert (found.label_map == wanted.label_map).mean() > 0.9999
@@ -45,7 +46,8 @@ def test_pixels_go_to_the_same_words(folder):
 def test_parts_have_the_same_labels(folder):
     protocol = replace(OURS, naming="parts", other_sides=(128,), scale=20.0)
     found, wanted = (
-        Segmenter.load(name, protocol=protocol)(IMAGE, LABELS) for name in (folder, "storybook")
+        Segmenter.load(name, protocol=protocol, runtime=runtime)(IMAGE, LABELS)
+        for name, runtime in ((folder, "onnxruntime"), ("storybook", "torch"))
     )
     assert found.groups.windows[0].naming_grids == wanted.groups.windows[0].naming_grids
     assert (found.label_map == wanted.label_map).mean() > 0.9999
@@ -135,7 +137,8 @@ def test_it_is_evaluated(folder, capsys):
     ("options", "message"),
     [
         (["--device", "meta"], "runs on the CPU"),
-        (["--dtype", "bfloat16"], "--runtime openvino"),
+        (["--dtype", "bfloat16", "--runtime", "onnxruntime"], "--runtime openvino"),
+        (["--runtime", "torch"], "which PyTorch cannot run"),
     ],
 )
 def test_what_it_cannot_do_is_told(folder, options, message, tmp_path, capsys):
@@ -144,9 +147,32 @@ def test_what_it_cannot_do_is_told(folder, options, message, tmp_path, capsys):
     assert message in capsys.readouterr().err
 
 
-def test_a_model_of_torch_has_no_runtime():
+def test_a_model_of_torch_has_no_graph_for_onnxruntime():
     with pytest.raises(InputError, match="is no exported model"):
-        Segmenter.load("storybook", runtime="openvino")
+        Segmenter.load("storybook", runtime="onnxruntime")
+    with pytest.raises(InputError, match="known are auto, torch"):
+        Segmenter.load("storybook", runtime="onnx")
+
+
+def test_the_runtime_of_an_export_is_chosen(folder, exports, monkeypatch):
+    chosen = []
+
+    class StoppedError(Exception):
+        pass
+
+    def network(_folder, *, runtime, dtype):
+        chosen.append((runtime, dtype))
+        raise StoppedError
+
+    monkeypatch.setattr(loading, "ExportedNetwork", network)
+    for name in (folder, exports / "int8"):
+        with pytest.raises(StoppedError):
+            Segmenter.load(name)
+    monkeypatch.setattr(loading, "has_openvino", lambda: False)
+    with pytest.raises(StoppedError):
+        Segmenter.load(folder)
+    runtimes = [runtime for runtime, _ in chosen]
+    assert runtimes == ["openvino", "onnxruntime", "onnxruntime"]
 
 
 def test_it_is_no_model_to_convert_or_train(folder, tmp_path, capsys):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from groupvit import Background, InputError, Segmenter
+from groupvit import Background, InputError, Segmenter, image_files
 from groupvit.segmentation.folder import Outputs, segment_files
 
 LABELS = ("dog|hound", "cat", "grass")
@@ -51,7 +51,9 @@ def test_a_broken_image_is_reported_and_no_other_is_lost(segmenter, photos, tmp_
     report = segment_files(segmenter, outputs, LABELS, on_progress=lambda *done: told.append(done))
     assert report.num_done == 3
     assert set(report.failed) == {photos / "b.jpg", photos / "e.png"}
-    assert "is not a JPEG, PNG or WebP image" in report.failed[photos / "b.jpg"]
+    assert (
+        "is not a JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF image" in report.failed[photos / "b.jpg"]
+    )
     assert names(tmp_path / "out") == ["a.png", "c.png", "trip/d.png"]
     assert told[-1] == (5, 5)
 
@@ -153,3 +155,12 @@ def test_results_in_the_folder_of_the_images_are_not_segmented_again(segmenter, 
         ]
         segment_files(segmenter, outputs, LABELS)
     assert "files written by groupvit: " in outputs.skipped
+
+
+def test_leftovers_of_a_killed_run_are_removed_but_not_those_of_others(photos, tmp_path):
+    (tmp_path / "out").mkdir()
+    first = image_files.search([photos]).images[0].name.with_suffix("").name
+    for name in (f"{first}.overlay.png", "coco.json", "other.png"):
+        (tmp_path / "out" / f".partial-0123abcd-{name}").touch()
+    Outputs([photos], tmp_path / "out")
+    assert names(tmp_path / "out") == [".partial-0123abcd-other.png"]

@@ -72,18 +72,19 @@ def test_normalized_colors_have_the_statistics_of_imagenet():
 def opencv(image, size):
     """Bilinear resizing in 11 bits a side, pixel by pixel, after OpenCV's description."""
 
-    def axis(position, length, source):
+    def axis(position, length, source, inside):
         at = np.float32((position + 0.5) * (source / length) - 0.5)
-        at = np.float32(min(max(at, 0), source - 1))
-        first = int(at)
+        if inside:  # across, positions stay inside; down, the outermost row is mixed with itself
+            at = np.float32(min(max(at, 0), source - 1))
+        first = int(np.floor(at))
         share = np.float32(at - first)
         weights = (int(np.rint((np.float32(1) - share) * 2048)), int(np.rint(share * 2048)))
-        return (first, min(first + 1, source - 1)), weights
+        return [min(max(one, 0), source - 1) for one in (first, first + 1)], weights
 
     result = np.zeros((*size, 3), dtype=np.uint8)
     for y, x, channel in np.ndindex(result.shape):
-        rows, down = axis(y, size[0], image.shape[0])
-        columns, across = axis(x, size[1], image.shape[1])
+        rows, down = axis(y, size[0], image.shape[0], inside=False)
+        columns, across = axis(x, size[1], image.shape[1], inside=True)
         mixed = [
             sum(int(image[row, c, channel]) * w for c, w in zip(columns, across, strict=True)) >> 4
             for row in rows
@@ -99,3 +100,18 @@ def test_images_are_resized_in_whole_numbers_of_11_bits(size):
     assert np.array_equal(
         resize(image, size, antialias=False).permute(1, 2, 0), opencv(image, size)
     )
+
+
+SIZES = [(284, 178), (492, 166), (140, 270), (314, 227), (448, 597), (174, 125), (60, 61), (1, 900)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("kind", ["noise", "smooth"])
+def test_images_are_resized_as_by_opencv_itself(size, kind):
+    cv2 = pytest.importorskip("cv2")
+    image = np.random.default_rng(0).integers(0, 256, (349, 251, 3), dtype=np.uint8)
+    if kind == "smooth":
+        image = cv2.resize(image[:40, :30], image.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+    ours = resize(image, size, antialias=False).permute(1, 2, 0).numpy()
+    theirs = cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR)
+    assert (ours == theirs).mean() == 1

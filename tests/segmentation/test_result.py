@@ -53,6 +53,20 @@ def test_groups_of_several_windows_are_named_window_by_window(lively_model, stre
     assert result.group_map().max() < 3 * 5
 
 
+def test_masks_cover_the_image_without_overlap(result):
+    masks = result.masks
+    assert tuple(masks) == result.labels
+    assert (sum(mask.astype(int) for mask in masks.values()) == 1).all()
+    assert masks["dog"].sum() == (result.label_map == result.labels.index("dog")).sum()
+
+
+def test_it_is_shown_in_the_viewer_of_the_machine(result, monkeypatch):
+    shown = []
+    monkeypatch.setattr(Image.Image, "show", lambda image: shown.append(image))
+    result.show()
+    np.testing.assert_array_equal(np.asarray(shown[0]), np.asarray(result.to_overlay()))
+
+
 def test_the_index_image_holds_the_label_map(result, tmp_path):
     result.save(tmp_path / "dog.png")
     assert np.array_equal(np.asarray(Image.open(tmp_path / "dog.png")), result.label_map)

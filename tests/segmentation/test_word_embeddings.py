@@ -1,3 +1,4 @@
+import copy
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
 
@@ -84,3 +85,42 @@ def test_a_word_that_is_given_twice_is_encoded_once(embeddings, lively_model, mo
     found = embeddings.embed(["dog", "dog"], TEMPLATES)
     assert torch.equal(found[0], found[1])
     assert len(encoded) == len(TEMPLATES)
+
+
+def test_first_words_are_kept_for_the_next_run(lively_model, monkeypatch, tmp_path):
+    monkeypatch.setenv("GROUPVIT_CACHE", str(tmp_path))
+    words = [f"thing {letter}" for letter in "abcdefgh"]
+    with torch.inference_mode():
+        first = WordEmbeddings(lively_model).embed(words, TEMPLATES)
+        (kept,) = tmp_path.iterdir()
+        encode = lively_model.encode_text
+
+        def refuse(_tokens):
+            raise RecursionError
+
+        monkeypatch.setattr(lively_model, "encode_text", refuse)
+        again = WordEmbeddings(lively_model)
+        assert torch.equal(again.embed(words, TEMPLATES), first)
+        with pytest.raises(RecursionError):  # other templates
+            WordEmbeddings(lively_model).embed(words, ("{}", "a {}"))
+        with pytest.raises(RecursionError):  # another set of words
+            WordEmbeddings(lively_model).embed(words[::-1], TEMPLATES)
+        with pytest.raises(RecursionError):  # too few to keep
+            WordEmbeddings(lively_model).embed(words[:2], TEMPLATES)
+        monkeypatch.setattr(lively_model, "encode_text", encode)
+        again.embed(["later", *words], TEMPLATES)
+        assert list(tmp_path.iterdir()) == [kept]
+        kept.write_bytes(b"damaged")
+        assert torch.equal(WordEmbeddings(lively_model).embed(words, TEMPLATES), first)
+        assert kept.read_bytes() != b"damaged"
+
+
+def test_other_weights_have_words_of_their_own(lively_model, monkeypatch, tmp_path):
+    monkeypatch.setenv("GROUPVIT_CACHE", str(tmp_path))
+    words = [f"thing {letter}" for letter in "abcdefgh"]
+    with torch.inference_mode():
+        first = WordEmbeddings(lively_model).embed(words, TEMPLATES)
+        changed = copy.deepcopy(lively_model)
+        changed.text_projector.fc1.weight.mul_(-1)
+        assert not torch.allclose(WordEmbeddings(changed).embed(words, TEMPLATES), first, atol=1e-3)
+    assert len(list(tmp_path.iterdir())) == 2

@@ -144,3 +144,21 @@ def test_an_unwritable_place_is_a_mistake(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot be written"):
         write(tmp_path / "file/below", BOOK, workers=1)
+
+
+def test_unnamed_things_are_drawn_and_never_named(tmp_path):
+    unnamed = ("tree", "house", "sun", "moon", "car", "cloud")
+    write(tmp_path / "plain", Storybook(num=40, size=32, num_test=0), workers=1)
+    write(tmp_path / "unnamed", Storybook(num=40, size=32, num_test=0, unnamed=unnamed), workers=1)
+    images, captions = [], []
+    for name in ("plain", "unnamed"):
+        with tarfile.open(tmp_path / name / "pairs/storybook-000000.tar") as tar:
+            files = {one.name: tar.extractfile(one).read() for one in tar}
+        images.append({name: data for name, data in files.items() if name.endswith(".jpg")})
+        captions.append(b"\n".join(files[name] for name in files if name.endswith(".txt")).lower())
+    assert images[0] == images[1]
+    for name in unnamed:
+        assert name.encode() in captions[0]
+        assert name.encode() not in captions[1]
+    with pytest.raises(InputError, match=r"unnamed has 'trees', which is no thing; .* mean 'tree'"):
+        Storybook(unnamed=("trees",))

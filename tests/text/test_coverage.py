@@ -2,7 +2,7 @@ import pytest
 
 from groupvit.errors import InputError
 from groupvit.text.coverage import MAX_WORDS, Coverage, most_frequent
-from groupvit.text.nouns import head_noun, merged_plurals, number_forms
+from groupvit.text.nouns import head_noun, merged_plurals, number_forms, singulars
 
 COVERAGE = Coverage(
     domain="parks",
@@ -71,6 +71,15 @@ def test_a_plural_is_counted_with_its_singular_if_that_occurs():
     counts = {"dog": 2, "dogs": 3, "cats": 4, "grass": 5}
     assert merged_plurals(counts) == {"dog": 5, "cats": 4, "grass": 5}
     assert merged_plurals({"grass": 5, "gras": 1}) == {"grass": 5, "gras": 1}
+
+
+def test_plurals_of_the_vocabulary_and_of_training_follow_one_rule_with_two_limits():
+    counts = {"bus": 438, "buss": 3, "glasses": 213, "glassess": 1, "pear": 1, "pears": 1}
+    counts |= {"dog": 9, "dogs": 4, "grass": 7}
+    of_vocabulary, of_training = singulars(counts), singulars(counts, least=2, with_ss=True)
+    assert of_vocabulary == {"pears": "pear", "dogs": "dog"}
+    assert of_training == {"buss": "bus", "glassess": "glasses", "dogs": "dog"}
+    assert merged_plurals(counts)["pear"] == 2
 
 
 def test_the_most_frequent_nouns_are_kept_in_order():

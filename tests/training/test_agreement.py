@@ -39,5 +39,7 @@ def test_ranks_with_other_checkpoints_are_refused(view):
 def test_ranks_with_other_settings_or_shards_are_refused(view, config):
     with pytest.raises(InputError, match="seed is 3 on rank 0 and 9 on rank 1; give one"):
         compare([view, view._replace(config=replace(config, seed=9))])
-    with pytest.raises(InputError, match="rank 1 reads other shards than rank 0"):
+    with pytest.raises(
+        InputError, match="rank 1 reads other shards or folders with masks than rank 0"
+    ):
         compare([view, view._replace(sizes=((4, 8), (3, 6)))])

@@ -33,7 +33,14 @@ def test_the_settings_of_a_config_are_those_of_its_measurements(path):
 
 @pytest.mark.parametrize(
     ("name", "lines"),
-    [("flickr8k", 5), ("storybook-quick", 16), ("storybook", 21), ("paper", 15), ("photos", 12)],
+    [
+        ("flickr8k", 5),
+        ("storybook-quick", 16),
+        ("storybook", 21),
+        ("paper", 15),
+        ("photos", 12),
+        ("lseg", 15),
+    ],
 )
 def test_a_config_lists_only_what_differs(name, lines):
     text = (CONFIGS / f"{name}.toml").read_text("utf-8")

@@ -4,11 +4,13 @@ import pytest
 import torch
 
 from groupvit import distributed
-from groupvit.data.batch import Batch
+from groupvit.data.batch import Batch, Masks
 from groupvit.distributed import Ranks
+from groupvit.model.config import SpatialConfig
 from groupvit.model.groupvit import GroupViT
 from groupvit.training import batch_norm, optim
 from groupvit.training.config import ObjectiveConfig
+from groupvit.training.pixels import PixelLoss
 from groupvit.training.step import forward_backward, passes_of
 from tests.lively import LIVELY, without_noise
 from tests.ranks import WORLD_SIZE
@@ -32,6 +34,7 @@ class Case:
     stem: str = "patches"
     trunk: bool = False
     without_nouns: bool = False
+    pixels: PixelLoss | None = None
 
 
 PAPER = ObjectiveConfig(form="paper", multi_label_weight=0.5)
@@ -49,6 +52,14 @@ NOUNS_ALONE = ObjectiveConfig(
     caption_weight=0.0, multi_label_weight=0.0, segment_nouns_weight=1.0, partial_label_weight=0.4
 )
 PATCHES = ObjectiveConfig(multi_label_weight=0.0, caption_weight=0.5, patch_nouns_weight=1.0)
+SPATIAL = SpatialConfig(kind="bottleneck", depth=2, activation="leaky_relu")
+
+
+def masks(naming, *, scale=1 / 0.07, spatial=None, **changes):
+    pixels = PixelLoss(naming=naming, scale=scale, spatial=spatial)
+    return Case(pixels=pixels, frozen=("text",), **changes)
+
+
 CASES = {
     "plain": Case(),
     "plain, the paper's form": Case(PAPER),
@@ -68,6 +79,11 @@ CASES = {
     "captions alone": Case(ObjectiveConfig(multi_label_weight=0.0)),
     "frozen texts": Case(frozen=("text",), chunk=3),
     "behind a trunk": Case(PATCHES, trunk=True),
+    "masks and segments": masks("segments"),
+    "masks and levels": masks("levels", ours=True, stem="convolutions", pooling="embeddings"),
+    "masks and levels, in pieces": masks("levels", ours=True, chunk=3, scale=0.0),
+    "masks, spatial, in pieces": masks("levels", ours=True, chunk=3, spatial=SPATIAL),
+    "masks behind a trunk": masks("parts", trunk=True, spatial=SPATIAL),
     "frozen heads": Case(
         frozen=("image_projector", "text_projector", "log_scale", "multi_label_log_scale"), chunk=3
     ),
@@ -76,8 +92,9 @@ CASES = {
 
 def build(case):
     """A small model with nothing random in training, the same on every rank."""
+    spatial = case.pixels and case.pixels.spatial
     if case.trunk:
-        return trunk_model().double().train()
+        return trunk_model(spatial=spatial).double().train()
     image = replace(
         LIVELY.image,
         drop_path=0.0,
@@ -88,7 +105,7 @@ def build(case):
     text = replace(LIVELY.text, vocabulary_size=60)
     torch.manual_seed(3)
     ours = dict.fromkeys(("centered", "patch_projector", "background_layer"), case.ours)
-    config = replace(LIVELY, image=image, text=text, **ours)
+    config = replace(LIVELY, image=image, text=text, spatial=spatial, **ours)
     model = without_noise(GroupViT(config).train())
     with torch.no_grad():
         for parameter in model.image_encoder.parameters():
@@ -113,6 +130,12 @@ def joint_batch(case):
     batch = Batch(
         torch.zeros(SIZE, 3, 32, 32).byte(), tokens, nouns[:, : case.num_prompts], nouns, 0
     )
+    if case.pixels:
+        # Ranks have other numbers of pixels that count.
+        targets = torch.randint(0, 2, (SIZE, 32, 32), generator=generator).byte()
+        targets[: SIZE // 2, :20] = 255
+        owners = torch.tensor([0, 1, 1]).expand(SIZE, -1)
+        batch = batch._replace(masks=Masks(targets, owners, 2))
     return images, batch
 
 
@@ -121,14 +144,16 @@ def train(case, ranks):
     model = build(case)
     batch_norm.synchronize(model, ranks)
     optim.freeze_unused_scales(model, case.config, num_prompts=case.num_prompts)
-    passes = passes_of(model, ranks, case.config, chunk=case.chunk)
+    passes = passes_of(model, ranks, case.config, chunk=case.chunk, pixels=case.pixels)
     images, batch = joint_batch(case)
     share = SIZE // ranks.world_size
     rows = slice(ranks.rank * share, (ranks.rank + 1) * share)
-    mine = Batch(*(part[rows] for part in batch[:4]), 0)
+    mine = batch.rows(torch.arange(SIZE)[rows])
     for _ in range(STEPS):
         model.zero_grad()
-        result = forward_backward(passes, images[rows], mine, case.config, ranks, autocast=None)
+        result = forward_backward(
+            passes, images[rows], mine, case.config, ranks, autocast=None, pixels=case.pixels
+        )
         with torch.no_grad():
             for parameter in model.parameters():
                 if parameter.grad is not None:

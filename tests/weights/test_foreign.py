@@ -264,3 +264,23 @@ def test_unknown_heads_of_an_original_file_are_requested(original):
     with pytest.raises(InputError, match="give their number: groupvit convert --heads"):
         foreign.load_file(original())
     assert foreign.load_file(original(), heads=2).model.config.image.num_heads == 2
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_settings_that_omegaconf_pickled_are_read(tmp_path, wide, zipped):
+    omegaconf = pytest.importorskip("omegaconf")
+    encoder = {"type": "GroupViT", "num_heads": [4, 4, 4], "hard_assignment": True}
+
+    def write(**others):
+        settings = {"model": {"img_encoder": encoder | others, "contrast_temperature": 0.07}}
+        content = {"model": ORIGINAL.from_ours(wide.state_dict()), "epoch": 29}
+        content["config"] = omegaconf.OmegaConf.create(settings)
+        path = tmp_path / "model.pth"
+        torch.save(content, path, _use_new_zipfile_serialization=zipped)
+        return path
+
+    assert foreign.load_file(write(qk_scale=None)).model.config.image.num_heads == 4
+    with pytest.raises(InputError, match=r"img_encoder.qk_scale is 0.5; this network has None"):
+        foreign.load_file(write(qk_scale=0.5))
+    with pytest.raises(InputError, match=r"img_encoder.hard_assignment is False"):
+        foreign.load_file(write(hard_assignment=False))

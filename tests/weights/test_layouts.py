@@ -7,7 +7,14 @@ import torch
 from groupvit.errors import InputError
 from groupvit.model.config import GroupViTConfig, StageConfig
 from groupvit.weights.architecture import blank
-from groupvit.weights.layouts import HUGGING_FACE, ORIGINAL, Place, _pattern, _table
+from groupvit.weights.layouts import (
+    HUGGING_FACE,
+    ORIGINAL,
+    Place,
+    _pattern,
+    _table,
+    check_names,
+)
 
 LAYOUTS = pytest.mark.parametrize("layout", [ORIGINAL, HUGGING_FACE], ids=["original", "hf"])
 ONE_GROUPING = (StageConfig(depth=2, num_group_tokens=6, num_groups=2), StageConfig(depth=1))
@@ -159,3 +166,10 @@ def test_position_ids_of_old_files_are_ignored(tensors, tower):
 @pytest.mark.parametrize("name", ["logit_scale2", "module.logit_scale", "x", "", "log_scale"])
 def test_names_are_matched_whole(layout, name):
     assert layout.place(name) is None
+
+
+def test_long_lists_of_tensors_stay_one_sentence():
+    names = [f"tensor{number:03d}" for number in range(300)]
+    with pytest.raises(InputError, match=r"missing: tensor000, .*tensor007 and 292 more$") as error:
+        check_names(names, [])
+    assert len(str(error.value)) < 300

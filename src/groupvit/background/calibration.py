@@ -22,9 +22,10 @@ from groupvit.evaluation.measurement import prescribed_labels
 from groupvit.evaluation.scores import IGNORED
 from groupvit.progress import OnProgress
 from groupvit.segmentation.groups import GroupedImage
+from groupvit.segmentation.image_input import ImageInput
 from groupvit.segmentation.labels import Labels
 from groupvit.segmentation.score_map import assemble
-from groupvit.segmentation.segmenter import ImageInput, Segmenter
+from groupvit.segmentation.segmenter import Segmenter
 from groupvit.segmentation.tables import margins
 
 NUM_BINS = 400

@@ -26,6 +26,7 @@ from groupvit.version import VERSION
 GROUPS = {
     "Segment": {
         "segment": "label every pixel of images, by words",
+        "masks": "convert results of shards to COCO, PNG or YOLO",
         "groups": "show the segments of every stage beside the image",
         "concepts": "show the regions that belong together across images",
         "demo": "segment photographs and drawn scenes, as a page",
@@ -40,9 +41,9 @@ GROUPS = {
     "Evaluate": {
         "evaluate": "measure mIoU on a benchmark with masks",
         "compare": "compare saved evaluations",
+        "benchmark": "compare the runtimes of a model on this machine",
         "calibrate": "find background thresholds",
-        "retrieve": "measure retrieval of images and captions",
-        "classify": "measure zero-shot classification",
+        "retrieve classify": "measure retrieval; zero-shot classification",
     },
     "Data": {
         "pack": "write images and captions to tar shards",
@@ -50,14 +51,16 @@ GROUPS = {
         "storybook": "draw captioned scenes, and a benchmark with masks",
     },
     "Models": {
-        "info": "show architecture, number of parameters and origin",
-        "convert": "convert weights to another layout",
-        "export": "export to ONNX",
+        "info verify": "show a model, its words and digest; check its files",
+        "convert export": "convert weights to another layout; to ONNX",
         "push": "upload a model and its card to Hugging Face",
+        "doctor": "show versions, processor, GPU, caches and extras",
     },
 }
-"""The commands with their summaries, as `groupvit --help` shows them."""
-COMMANDS = tuple(name for commands in GROUPS.values() for name in commands)
+"""The commands with their summaries, as `groupvit --help` shows them; some lines hold two."""
+COMMANDS = tuple(name for lines in GROUPS.values() for line in lines for name in line.split())
+_FOLDS = {"--folds", "--held-out", "--held_out"}
+"""Options that make an evaluation one of held-out classes."""
 MISTAKE = 2
 """Exit code of mistakes that the user can correct: a wrong argument, an unreadable file."""
 INTERRUPTED, TERMINATED = 130, 143
@@ -139,8 +142,8 @@ def _termination_raised() -> Iterator[None]:
 
 
 def overview() -> str:
-    """The help page of the program: one line for each command; it fits a screen of 24 x 80."""
-    lines = ["usage: groupvit COMMAND [OPTIONS]       options: groupvit COMMAND --help", ""]
+    """The help page of the program: lines of one or two commands; it fits a screen of 24 x 80."""
+    lines = ["usage: groupvit COMMAND [OPTIONS]       options: groupvit COMMAND --help"]
     for group, commands in GROUPS.items():
         titles = [group] + [""] * (len(commands) - 1)
         for title, (name, summary) in zip(titles, commands.items(), strict=True):
@@ -173,6 +176,8 @@ def _function(command: str, options: Sequence[str]) -> Callable[..., int]:
     function: Callable[..., int]
     if command == "evaluate" and "--list" in options:
         function = _module("benchmarks").show_benchmarks
+    elif command == "evaluate" and _FOLDS.intersection(one.partition("=")[0] for one in options):
+        function = _module("folds").evaluate_folds
     elif command in ("train", "plan"):
         function = _module(name).command(options)
     else:

@@ -61,7 +61,7 @@ def calibrate(
         root: Folder of published benchmarks.
         mask_values: Classes of the values in the masks of a folder, where they are not line
             numbers: 0=background 255=tree, ranges such as 1-20=cat (the classes from cat on),
-            colors such as ff0000=tree, voc (the colors of PASCAL VOC), and 0=ignored.
+            colors such as ff0000=tree, voc or ade (the colors of PASCAL VOC, ADE20K), 0=ignored.
         mask_orientation: Orientation of the masks of a folder whose images have an EXIF
             orientation, where their size does not show it: upright, as drawn on the image as seen,
             or file, as drawn on the pixels as stored.

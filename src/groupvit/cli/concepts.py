@@ -191,6 +191,6 @@ def _table(found: "list[Concept]") -> Table:
     for column in ("stage", "group", "nearest words", "patches"):
         table.add_column(column)
     for one in found:
-        nearest = ", ".join(word for word, _ in one.words)
+        nearest = ", ".join(word for word, _ in one.words) or "none with a positive cosine"
         table.add_row(str(one.stage + 1), str(one.group), nearest, f"{one.area:.1%}")
     return table

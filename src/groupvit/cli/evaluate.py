@@ -52,7 +52,8 @@ def evaluate(
     the labels, and the score may exceed the oracle. Floors are the same scores without use of the
     meaning of an image: one class everywhere, and the oracles of a blind grid and of clusters
     of color and place with as many parts as the groups in use. Under torchrun the processes share
-    the images. With --out, an interrupted evaluation resumes.
+    the images. With --out, an interrupted evaluation resumes. With --folds or --held-out, classes
+    that a model was not trained on are scored: see groupvit evaluate --folds --help.
 
     Args:
         benchmark: A published benchmark (see --list), storybook or storybook-things (drawn scenes),
@@ -66,7 +67,7 @@ def evaluate(
         classes: File with the names of the classes.
         mask_values: Classes of the values in the masks of a folder, where they are not line
             numbers: 0=background 255=tree, ranges such as 1-20=cat (the classes from cat on),
-            colors such as ff0000=tree, voc (the colors of PASCAL VOC), and 0=ignored.
+            colors such as ff0000=tree, voc or ade (the colors of PASCAL VOC, ADE20K), 0=ignored.
         mask_orientation: Orientation of the masks of a folder whose images have an EXIF
             orientation, where their size does not show it: upright, as drawn on the image as seen,
             or file, as drawn on the pixels as stored.

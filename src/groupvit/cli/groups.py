@@ -16,6 +16,7 @@ def groups(
     *,
     labels: Words = (),
     out: Path = Path("out"),
+    allow_url: Flag = False,
     overwrite: Flag = False,
 ) -> int:
     """Show the groups of each stage beside the image, and their labels.
@@ -25,6 +26,7 @@ def groups(
         options: Model and image settings.
         labels: Labels for the groups; without any, only the groups are shown.
         out: Output folder.
+        allow_url: Download images whose web address is given.
         overwrite: Replace existing files.
     """
     from groupvit.cli.images import segment_images
@@ -40,5 +42,6 @@ def groups(
         top_labels=None,
         out=out,
         formats=("groups",),
+        allow_url=allow_url,
         overwrite=overwrite,
     )

@@ -36,9 +36,12 @@ def info(
             such as nvidia/groupvit-gcc-yfcc.
         revision: Branch, tag or commit of a model on the hub.
     """
-    from groupvit.weights import catalogue
+    from groupvit.weights import catalogue, digests
 
-    Console(highlight=False).print(_table(catalogue.load(model, revision=revision)))
+    console = Console(highlight=False)
+    console.print(_table(catalogue.load(model, revision=revision)))
+    for file in digests.of_model(model, revision=revision):
+        console.print(f"  SHA-256  {file.digest}  {file.name}", markup=False, soft_wrap=True)
     return 0
 
 
@@ -82,6 +85,8 @@ def _table(loaded: "LoadedModel") -> Table:
     table.add_row("embedding", f"{model.config.embedding_dim} numbers")
     if model.background_layer is not None:
         table.add_row("background", "learned layer: a threshold for each part")
+    if spatial := model.config.spatial:
+        table.add_row("spatial block", f"{spatial.kind}, depth {spatial.depth}")
     if background is not None:
         own = f"{len(background.thresholds)} labels have their own" if background.thresholds else ""
         known = background.threshold is not None

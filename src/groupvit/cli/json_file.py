@@ -22,6 +22,7 @@ def check(path: Path | None, *, overwrite: bool) -> None:
         raise InputError(f"{path} would be overwritten; choose another --out or pass --overwrite")
     if not path.absolute().parent.is_dir():
         raise InputError(f"--out {path} lies in a folder that does not exist; make it first")
+    files.remove_leftovers(path.absolute().parent, path.name)
 
 
 def write(path: Path, values: dict[str, Any]) -> None:

@@ -60,8 +60,9 @@ class ModelOptions:
     """bfloat16 is faster on hardware that supports it."""
     batch_size: int = 8
     """Number of windows in a batch."""
-    runtime: Literal["onnxruntime", "openvino"] | None = None
-    """Runtime of an exported model; default: onnxruntime."""
+    runtime: Literal["auto", "torch", "onnxruntime", "openvino"] = "auto"
+    """Runtime of the encoders. auto: OpenVINO where it is installed and computes the same, which it
+    compiles once for each model; else PyTorch. onnxruntime: for exported models."""
 
     def segmenter(self, *, benchmark: str = "", device: str | None = None) -> "Segmenter":
         """Load the model.

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from groupvit.cli.plan_segment import plan_segment
 from groupvit.cli.settings import RecipeName, SettingsFile, given, page
 from groupvit.errors import InputError
 from groupvit.training.accelerators import ACCELERATORS, EFFICIENCY, LINK
@@ -24,6 +25,7 @@ Estimate how long a training run takes, and what memory and data rate it needs.
 A few pairs go through a real step on this machine. Nothing is written."""
 COUNTED = ("data.shards", "steps", "data.batch_size", "image_size", "precision", "device")
 OWN = {
+    "--segment": "estimate segmentation instead (--segment --help)",
     "--devices INT": "number of accelerators (default: 1)",
     "--kind KIND": "here (timed), v100, a100, h100, h200, l4, l40s, rtx4090",
     "--efficiency FLOAT": f"share of its peak FLOP/s (default: {EFFICIENCY})",
@@ -40,6 +42,8 @@ def command(arguments: Sequence[str]) -> Callable[..., int]:
     Raises:
         InputError: The recipe is unknown, or the settings file cannot be read or does not fit.
     """
+    if "--segment" in arguments:
+        return plan_segment
     found = given(arguments)
     if {"-h", "--help"} & set(arguments):
         sys.stdout.write(page("plan", SUMMARY, found, settings=COUNTED, own=OWN))

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from groupvit.cli.options import Flag
+from groupvit.cli.options import Flag, Words
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,6 +19,7 @@ def storybook(
     test: int = 500,
     shard_size: int = 5000,
     patterned: Flag = False,
+    unnamed: Words = (),
     workers: int | None = None,
     overwrite: Flag = False,
 ) -> int:
@@ -34,6 +35,8 @@ def storybook(
         shard_size: Images in a tar file.
         patterned: Give every class a pattern of its own in colors that all classes share, so that
             color does not tell them apart.
+        unnamed: Things that no caption names, although they are drawn: words that a model cannot
+            learn from the captions.
         workers: Processes that draw; default: one for each core. They do not change the files.
         overwrite: Replace the files of an earlier run.
     """
@@ -42,9 +45,16 @@ def storybook(
     from groupvit.progress import counted
     from groupvit.storybook.workers import write
     from groupvit.storybook.writing import Storybook
+    from groupvit.text.prompts import split_words
 
     book = Storybook(
-        num=num, size=size, seed=seed, num_test=test, shard_size=shard_size, patterned=patterned
+        num=num,
+        size=size,
+        seed=seed,
+        num_test=test,
+        shard_size=shard_size,
+        unnamed=split_words(unnamed),
+        patterned=patterned,
     )
     start = time.perf_counter()
     with counted("images") as progress:

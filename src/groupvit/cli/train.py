@@ -12,8 +12,8 @@ from groupvit.config import shown_default
 from groupvit.training.config import TrainingConfig
 
 SUMMARY = """\
-Train a model on images with captions. The same command resumes an interrupted
-run. On several GPUs: torchrun --nproc-per-node 8 -m groupvit train ..."""
+Train a model on images with captions or masks (--data.masks). The same
+command resumes a run. GPUs: torchrun --nproc-per-node 8 -m groupvit train ..."""
 Names = Annotated[
     tuple[str, ...], tyro.conf.arg(metavar="NAME ...", help_behavior_hint=shown_default)
 ]
@@ -47,7 +47,7 @@ def command(arguments: Sequence[str]) -> Callable[..., int]:
         changed: Names = (),
         fresh: Flag = False,
     ) -> int:
-        """Train a model on images with captions.
+        """Train a model on images with captions or masks.
 
         The same command resumes an interrupted run. On several GPUs, put
         torchrun --nproc-per-node 8 -m in front of it. Paths, those in the file too, are relative

@@ -33,15 +33,26 @@ class ClassPrompts(NamedTuple):
     """Name of each of the most probable classes, `TrunkFeatures.class_ids`, at each place."""
 
 
+class Masks(NamedTuple):
+    """Masks of images, and the words that compete for their pixels: the texts of each image."""
+
+    targets: UInt8[Tensor, "batch height width"]
+    """Number of the label of every pixel; pixels of 255 do not count."""
+    owners: Int[Tensor, "batch word"]
+    """Number of the label that each word belongs to; `num_labels` for padding."""
+    num_labels: int
+    """Labels of an image."""
+
+
 class Batch(NamedTuple):
-    """Images with captions and noun prompts of one rank."""
+    """Images of one rank, with captions and noun prompts or with masks."""
 
     images: UInt8[Tensor, "batch 3 height width"]
     """RGB, 0 to 255, cropped and resized to the training size; without pixels (height and width 0)
     if the batch has features."""
     tokens: Int[Tensor, "batch text position"]
     """Token ids: text 0 is the caption, the others are prompts of its nouns, then of
-    class names; zeros after END."""
+    class names; or all are prompts of the words of labels. Zeros after END."""
     prompt_nouns: Int[Tensor, "batch prompt"]
     """Id of each prompt's noun; id of the caption where the caption replaces a missing prompt."""
     caption_nouns: Int[Tensor, "batch noun"]
@@ -56,6 +67,8 @@ class Batch(NamedTuple):
     """Stored features in place of images, see `DataConfig.cached_crops`."""
     class_prompts: ClassPrompts | None = None
     """Class names whose prompts follow those of the nouns, see `DataConfig.class_prompts`."""
+    masks: Masks | None = None
+    """Masks in place of captions and nouns, see `DataConfig.masks`."""
 
     def to(self, device: torch.device) -> "Batch":
         """The batch on a device; copies from pinned memory do not wait."""

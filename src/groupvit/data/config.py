@@ -1,4 +1,4 @@
-"""Settings of the training data: shards, batches, crops, prompts and augmentation."""
+"""Settings of the training data: shards, masks, batches, crops, prompts and augmentation."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
@@ -43,8 +43,28 @@ class DataConfig:
 
     shards: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint=shown_default)] = ()
     """Tar shards; ranges and lists in braces are expanded: "pairs/train-{000000..000006}.tar"."""
+    masks: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint=shown_default)] = ()
+    """Folders of images with masks, each with images/, masks/ and classes.txt of its own; a batch
+    comes from one of them."""
+    mask_share: float = 1.0
+    """Share of the batches that have masks, if there are masks, (0, 1]; the others have captions.
+    With 1.0 the settings of captions, and of losses on captions, have no effect."""
+    mask_labels: Literal["classes", "others", "pairs"] = "classes"
+    """Labels that compete for the pixels of an image: the classes of its folder, and pixels without
+    a class are ignored; these and «others», which such pixels get; or, as published, «others» and
+    one class of the image, so that pixels of other classes are «others» too."""
+    mask_values: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint=shown_default)] = ()
+    """Classes of the values or colors of masks, if they are not line numbers of classes.txt, for
+    all folders: 0=background 255=tree 808080=ignored."""
+    mask_orientation: Literal["refuse", "upright", "file"] = "refuse"
+    """Orientation of masks of images with an EXIF orientation, if their size does not show it: as
+    seen, or as stored in the file."""
+    held_out: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint=shown_default)] = ()
+    """Names of classes that masks do not teach: their pixels have no class."""
+    held_out_images: Literal["keep", "leave"] = "keep"
+    """Images whose masks show a held-out class: kept, or left out."""
     batch_size: int = 256
-    """Image-caption pairs of one rank in a step."""
+    """Images, with captions or masks, of one rank in a step."""
     num_prompts: int = 3
     """Nouns of a caption used as prompts (K); 0 trains without the multi-label loss."""
     nouns: Nouns = "pattern"
@@ -83,6 +103,11 @@ class DataConfig:
             value = getattr(self, name)
             if value < least:
                 raise InputError(f"{name} is {value}; give at least {least}")
+        if not 0 < self.mask_share <= 1:
+            raise InputError(
+                f"data.mask_share is {self.mask_share}; give a share above 0 and at most 1, or "
+                "leave out data.masks to train without masks"
+            )
         if self.cache and not self.cached_crops:
             raise InputError(
                 f"data.cache is {self.cache!r}, but data.cached_crops is 0, so that no features "

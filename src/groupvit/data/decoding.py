@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 
-from groupvit import jpeg, png
+from groupvit import icc, jpeg, png
 from groupvit.data.config import DataConfig
-from groupvit.imaging import FORMATS, MAX_PIXELS, TRUNCATED, read
+from groupvit.imaging import MAX_PIXELS, TRUNCATED, WEB_FORMATS, read
 
 TRIES = 10
 """Boxes drawn for a crop; if none fits, it is in the center, as in torchvision."""
@@ -65,10 +65,12 @@ def opened(data: bytes) -> Iterator[Image.Image]:
             file = png.without_metadata(io.BytesIO(data))
             if jpeg.num_scans(file) > jpeg.MAX_SCANS:
                 raise DamagedError("too many scans")
-            with Image.open(file, formats=FORMATS) as image:
+            with Image.open(file, formats=WEB_FORMATS) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise DamagedError(f"{image.width} x {image.height} pixels are too many")
                 yield image
+    except UnidentifiedImageError as error:  # its own message names an object in memory
+        raise DamagedError("no JPEG, PNG or WebP image") from error
     except _DAMAGED as error:
         raise DamagedError(str(error)) from error
 
@@ -126,7 +128,7 @@ def _crop(
 ) -> UInt8[np.ndarray, "height width 3"]:
     with opened(data) as image:
         plain = image.mode in ("RGB", "L") and not image.has_transparency_data
-        plain = plain and _is_upright(image)
+        plain = plain and _is_upright(image) and not icc.changes_colors(image)
         # Rare kinds are read as at inference.
         source = image if plain else Image.fromarray(read(image))
         box = draw_box(*source.size, config, generator)

@@ -15,6 +15,7 @@ that does not match its tar file is rebuilt.
 import json
 import logging
 import stat
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -28,6 +29,7 @@ from safetensors.numpy import save_file
 from groupvit import files
 from groupvit.data import tar_samples
 from groupvit.data.config import Nouns
+from groupvit.data.tar_samples import FOREIGN_SUFFIX
 from groupvit.errors import InputError
 from groupvit.progress import OnProgress
 from groupvit.text.nouns import NounFinder
@@ -61,6 +63,16 @@ class Shard:
 def index_path(path: Path) -> Path:
     """Path of the index of a tar file."""
     return path.with_name(path.name + SUFFIX)
+
+
+def describe_damage(shards: Sequence[Shard]) -> str:
+    """Numbers of what shards hold and is left out, such as `; left out: foreign suffix 80`."""
+    total = sum((Counter(shard.damage) for shard in shards), Counter[str]())
+    if not total:
+        return ""
+    counted = ", ".join(f"{kind} {number:,}" for kind, number in sorted(total.items()))
+    hint = " (suffixes begin at the first dot of a name)" if FOREIGN_SUFFIX in total else ""
+    return f"; left out: {counted}{hint}"
 
 
 def prepare(
@@ -209,6 +221,7 @@ def _joined(name: str, texts: Sequence[str]) -> dict[str, np.ndarray]:
 
 def _write(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> str | None:
     """Write the index, which other processes may write too; returns the reason if that fails."""
+    files.remove_leftovers(path.parent, path.name)  # another process may write it again
     try:
         with files.new_file(path) as beside:
             save_file(tensors, beside, metadata=metadata)

@@ -18,6 +18,7 @@ from groupvit.data.class_prompts import ClassNames, DrawnNames
 from groupvit.data.config import DataConfig
 from groupvit.data.decoding import DamagedError, decode
 from groupvit.data.features import FeatureCache, features_of
+from groupvit.data.mixture import Source
 from groupvit.data.noun_counts import LEAST, NounCounts, count
 from groupvit.data.order import Order
 from groupvit.data.shards import Shards
@@ -96,7 +97,8 @@ class Batches:
             raise InputError(
                 f"the shards hold {self.num_samples:,} samples, less than one batch of "
                 f"{config.batch_size * world_size:,} ({config.batch_size} for each of {world_size} "
-                "ranks); give more shards or a smaller batch_size"
+                f"ranks){index.describe_damage(self.shards)}; give more shards or a smaller "
+                "batch_size"
             )
         self._of_image = config.nouns_of == "image"
         self._counts: NounCounts | None = None
@@ -226,7 +228,7 @@ class Batches:
 
 
 def stream(
-    batches: Batches, *, start: int, stop: int, num_workers: int
+    batches: Source, *, start: int, stop: int, num_workers: int
 ) -> Generator[Batch, None, None]:
     """Batches of the steps from `start` to before `stop`, each prepared by one worker.
 
@@ -240,7 +242,7 @@ def stream(
         num_workers: Processes; with 0, a batch is made when the iterator reaches it.
 
     Raises:
-        InputError: As `Batches` does.
+        InputError: As the batches do.
     """
     loader: DataLoader[Any] = DataLoader(
         range(start, stop),  # type: ignore[arg-type]
@@ -284,7 +286,7 @@ def _end_workers(iterator: Any, others: set[Any]) -> None:
                 worker.kill()  # they ignore SIGTERM
 
 
-def _prepare(batches: Batches, step: int) -> Batch | InputError:
+def _prepare(batches: Source, step: int) -> Batch | InputError:
     """The batch of a step, or its error: torch would hide an exception inside a traceback."""
     try:
         return batches[step]

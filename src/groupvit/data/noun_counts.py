@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from groupvit.data.index import Shard
 from groupvit.data.shards import Reader, count_nouns
-from groupvit.text.nouns import singular
+from groupvit.text.nouns import singular, singulars
 
 LEAST = 2
 """Occurrences of a singular as a noun, from which on its plural is taken for it."""
@@ -48,19 +48,14 @@ def count(shards: Sequence[Shard], *, merge_plurals: bool) -> NounCounts:
     Raises:
         InputError: A shard cannot be read, or TextBlob is not installed.
     """
-    singulars = None
+    merged = None
     if merge_plurals:
-        occurrences = count_nouns(shards)
-        singulars = {
-            noun: singular(noun)
-            for noun in occurrences
-            if singular(noun) != noun and occurrences[singular(noun)] >= LEAST
-        }
+        merged = singulars(count_nouns(shards), least=LEAST, with_ss=True)
     named: Counter[str] = Counter()
-    names = NounCounts(0, {}, singulars)
+    names = NounCounts(0, {}, merged)
     for nouns in _samples(shards):
         named.update(set(map(names.key, nouns)))
-    return NounCounts(sum(shard.num_samples for shard in shards), dict(named), singulars)
+    return NounCounts(sum(shard.num_samples for shard in shards), dict(named), merged)
 
 
 def _samples(shards: Sequence[Shard]) -> Iterator[list[str]]:

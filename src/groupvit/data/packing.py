@@ -7,7 +7,6 @@ import re
 import tarfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -25,7 +24,7 @@ from groupvit.progress import OnProgress
 from groupvit.text.nouns import NounFinder
 
 _SIGNS = {b"\xff\xd8\xff": "jpg", b"\x89PNG": "png", b"RIFF": "webp"}
-"""First bytes of the formats that `imaging.read` reads."""
+"""First bytes of the formats of images in shards, which are `imaging.WEB_FORMATS`."""
 
 _TOO_LONG, _TOO_LARGE = "its captions are too long", "its image file is too large"
 _UNREADABLE, _MISSING = "its image cannot be read", "its image file is missing"
@@ -43,9 +42,10 @@ class PackingConfig:
     shard_size: int = 10_000
     """Samples in a shard."""
     image_size: int = 512
-    """Largest shorter side, to which larger images are reduced [pixels]; 0 keeps all files."""
+    """Largest shorter side, to which larger images are reduced [pixels]; 0 keeps all sizes."""
     quality: int = 95
-    """JPEG quality of reduced images, 1 to 100."""
+    """JPEG quality of reduced images, and of those in other formats than JPEG, PNG and WebP, 1 to
+    100."""
     shuffle_seed: int = 0
     """Seed of the order of the pairs; neighbors in a shard are also near each other in training."""
     nouns: Nouns = "pattern"
@@ -105,6 +105,7 @@ def pack(
             can be used, or the tagger is not installed.
     """
     NounFinder(config.nouns)  # fails now instead of after hours
+    files.complete(out, config.name)
     old = _existing(out, config.name)
     if old and not overwrite:
         raise InputError(f"{old[0]} exists already; choose another name or pass --overwrite")
@@ -115,8 +116,13 @@ def pack(
             reason = f"; the first: {_line(skipped[0], ': ')}" if skipped else ""
             raise InputError(f"none of the {len(pairs):,} pairs can be used{reason}")
         index.prepare(paths, config.nouns)
-        _replace(old, beside, out)
-    _list_skipped(skipped, out / f"{config.name}.skipped.txt")
+        listed = f"{config.name}.skipped.txt"
+        lines = [_line(one, "\t") + "\n" for one in skipped]
+        if lines:
+            (beside / listed).write_text("".join(lines), encoding="utf-8", errors="replace")
+        new = {path.name for path in beside.iterdir()}
+        obsolete = {listed, *(path.name for path in old)} - new
+        files.replace_all(beside, out, config.name, obsolete=sorted(obsolete))
     return Packed(index.prepare([out / path.name for path in paths], config.nouns), skipped)
 
 
@@ -184,7 +190,8 @@ def _prepare(pair: Pair, config: PackingConfig) -> _Members | LeftOut:
     except (InputError, OSError) as error:
         kind = _UNREADABLE if pair.image.exists() else _MISSING
         return LeftOut(str(pair.image), kind, str(error))
-    if 0 < config.image_size < min(pixels.shape[:2]):
+    is_large = 0 < config.image_size < min(pixels.shape[:2])
+    if is_large or not data.startswith(tuple(_SIGNS)):
         data = _reduced(Image.fromarray(pixels), config)
     if len(data) > LARGEST_IMAGE:
         return LeftOut(str(pair.image), _TOO_LARGE, f"it has {len(data):,} bytes")
@@ -193,31 +200,12 @@ def _prepare(pair: Pair, config: PackingConfig) -> _Members | LeftOut:
 
 
 def _reduced(image: Image.Image, config: PackingConfig) -> bytes:
-    scale = config.image_size / min(image.size)
+    scale = min(1, config.image_size / min(image.size)) if config.image_size else 1
     size = round(image.width * scale), round(image.height * scale)
     file = io.BytesIO()
     small = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
     small.save(file, "JPEG", quality=config.quality)
     return file.getvalue()
-
-
-def _replace(old: Sequence[Path], beside: Path, out: Path) -> None:
-    """Replace old shards by new ones."""
-    new = sorted(beside.iterdir())
-    names = {path.name for path in new}
-    for path in new:
-        files.replace(path, out / path.name)
-    for path in old:
-        if path.name not in names:
-            path.unlink()
-
-
-def _list_skipped(skipped: Sequence[LeftOut], path: Path) -> None:
-    with suppress(FileNotFoundError):
-        path.unlink()
-    if skipped:
-        lines = [_line(one, "\t") + "\n" for one in skipped]
-        files.write_text(path, "".join(lines), errors="replace")
 
 
 def _line(one: LeftOut, separator: str) -> str:

@@ -9,6 +9,8 @@ from groupvit import files
 from groupvit.errors import InputError
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
+_NUMBER = re.compile(r"-\d+$")
+"""Number of a shard, at the end of its name."""
 _RANGE = re.compile(r"(\d{1,18})\.\.(\d{1,18})")
 
 
@@ -19,12 +21,13 @@ def expand(patterns: Sequence[str]) -> tuple[Path, ...]:
     parts. "~" is the home folder.
 
     Raises:
-        InputError: There are no patterns, or a file is missing.
+        InputError: There are no patterns, a file is missing, or a command that was killed left some
+            of the shards old and some new.
     """
     if not patterns:
         raise InputError('no shards given; name tar files, such as "pairs/train-{000..011}.tar"')
     paths = []
-    for name in chain.from_iterable(map(_expand, patterns)):
+    for name in chain.from_iterable(map(expand_braces, patterns)):
         path = Path(name).expanduser()
         try:
             files.check_readable(path)
@@ -37,18 +40,21 @@ def expand(patterns: Sequence[str]) -> tuple[Path, ...]:
         if not path.exists():
             raise InputError(f"no shard {path}; check the path and the numbers in its braces")
         paths.append(path)
+    for folder, name in sorted({(path.parent, _NUMBER.sub("", path.stem)) for path in paths}):
+        files.check_whole(folder, name)  # of `groupvit pack`
+        files.check_whole(folder.parent, name)  # of `groupvit storybook`
     return tuple(paths)
 
 
-def _expand(pattern: str) -> Iterator[str]:
-    """Names one by one, so that a mistaken range ends at its first missing file."""
+def expand_braces(pattern: str) -> Iterator[str]:
+    """Names that the braces of a pattern stand for, one by one: a mistaken range may be endless."""
     found = _BRACES.search(pattern)
     if found is None:
         yield pattern
         return
     before, after = pattern[: found.start()], pattern[found.end() :]
     for part in _parts(found.group(1)):
-        yield from _expand(before + part + after)
+        yield from expand_braces(before + part + after)
 
 
 def _parts(inside: str) -> Iterable[str]:

@@ -16,7 +16,8 @@ from groupvit.data.index import Shard
 from groupvit.data.shards import Caption, Shards
 from groupvit.errors import InputError
 from groupvit.progress import OnProgress
-from groupvit.visualization.lettering import INK, PAPER, font, printable, wrap
+from groupvit.visualization.fonts import font
+from groupvit.visualization.lettering import INK, PAPER, printable, wrap
 
 _MEASURED: Final = 200
 """Images whose size is measured."""
@@ -179,10 +180,11 @@ def _draw(
     except DamagedError:
         draw.rectangle((left, top, left + _CELL - 1, top + _CELL - 1), outline=INK)
         draw.text((left + _GAP, top + _CELL // 2), "damaged", fill=INK, font=font(_TEXT))
-    face, lines = font(_TEXT), list[str]()
+    lines = list[str]()
     for caption in captions:
         if len(lines) < _LINES:
-            lines += wrap(printable(caption.text), _CELL, face, most=_LINES - len(lines))
+            text = printable(caption.text)
+            lines += wrap(text, _CELL, font(_TEXT, text), most=_LINES - len(lines))
     for number, line in enumerate(lines):
         y = top + _CELL + _GAP // 2 + round(1.3 * _TEXT * number)
-        draw.text((left, y), line, fill=INK, font=face)
+        draw.text((left, y), line, fill=INK, font=font(_TEXT, line))

@@ -26,6 +26,9 @@ LARGEST_IMAGE = 64 * 2**20
 LARGEST_TEXT = 2**20
 """Largest caption file; larger ones are left out [bytes]."""
 
+FOREIGN_SUFFIX = "foreign suffix"
+"""Kind of damage: members that are neither images nor captions by what follows their first dot."""
+
 _END = bytes(tarfile.BLOCKSIZE)
 
 LARGEST_HEADER = 2**18
@@ -109,6 +112,34 @@ def read(path: Path) -> TarSamples:
     return TarSamples(samples, damage)
 
 
+class TarImages(NamedTuple):
+    """Images of a tar file by the keys of their samples, and what was left out."""
+
+    images: dict[str, ByteRange]
+    damage: Counter[str]
+    """Number of omissions of each kind, as in `TarSamples`."""
+
+
+def images(path: Path) -> TarImages:
+    """Find the images of a tar file, with captions or without.
+
+    Raises:
+        InputError: The file cannot be read or is no uncompressed tar file.
+    """
+    damage: Counter[str] = Counter()
+    members: dict[str, dict[str, ByteRange]] = {}
+    try:
+        files.check_readable(path)
+        with path.open("rb") as file:
+            for member in _members(file, path, damage):
+                _add(member, members, damage)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    found = {key: parts["image"] for key, parts in members.items() if "image" in parts}
+    del damage["foreign suffix"]  # no image was lost
+    return TarImages(found, damage)
+
+
 def _members(file: BinaryIO, path: Path, damage: Counter[str]) -> Iterator[tarfile.TarInfo]:
     """Members that are complete."""
     size = os.fstat(file.fileno()).st_size
@@ -152,7 +183,7 @@ def _add(
     kind = "image" if suffix.lower() in IMAGES else suffix.lower()
     found = members.get(folder + slash + stem, {})
     if not stem or kind not in ("image", "txt", "json"):
-        damage["foreign suffix"] += 1
+        damage[FOREIGN_SUFFIX] += 1
     elif member.size > (LARGEST_IMAGE if kind == "image" else LARGEST_TEXT):
         damage["too large"] += 1
     elif kind in found:

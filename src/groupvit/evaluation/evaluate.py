@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.benchmark import Benchmark
 from groupvit.evaluation.benchmarks.mask_survey import checked
 from groupvit.evaluation.evaluation import Evaluation, summed
-from groupvit.evaluation.journal import Journal, data_of
+from groupvit.evaluation.journal import CountsJournal, Journal, data_of, opened
 from groupvit.evaluation.measurement import Measurement, class_names
 from groupvit.evaluation.per_image import ImageCounts, count
 from groupvit.evaluation.verdict import stage_floors
@@ -68,7 +68,8 @@ def evaluate(
     checked(benchmark)
     measurement = Measurement.of(segmenter, benchmark, background)
     [data, *_] = ranks.gather_objects(data_of(benchmark) if folder else "")
-    with _journal(folder, measurement, data, prepare, ranks) as journal:
+    make = partial(Journal, folder, measurement, data) if folder else None
+    with opened(make, ranks, prepare) as journal:
         return _resumed(
             segmenter,
             benchmark,
@@ -81,32 +82,11 @@ def evaluate(
         )
 
 
-@contextmanager
-def _journal(
-    folder: Path | None,
-    measurement: Measurement,
-    data: str,
-    prepare: Callable[[], object] | None,
-    ranks: Ranks,
-) -> Iterator[Journal | None]:
-    """Journal of this rank, which it opens after rank 0; None without a folder."""
-    if folder is None:
-        yield None
-        return
-    if not ranks.is_main:
-        ranks.barrier()
-        prepare = None
-    with Journal(folder, measurement, data, rank=ranks.rank, prepare=prepare) as journal:
-        if ranks.is_main:
-            ranks.barrier()
-        yield journal
-
-
 def _resumed(
     segmenter: Segmenter,
     benchmark: Benchmark,
     measurement: Measurement,
-    journal: Journal | None,
+    journal: CountsJournal[ImageCounts] | None,
     *,
     limit: int | None,
     ranks: Ranks,

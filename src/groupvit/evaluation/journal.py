@@ -4,12 +4,14 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from groupvit import files
+from groupvit.distributed import Ranks
 from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.benchmark import Benchmark
 from groupvit.evaluation.measurement import Measurement
@@ -52,8 +54,26 @@ def data_of(benchmark: Benchmark) -> str:
     return digest.hexdigest()[:16]
 
 
-class Journal:
-    """Files of JSON lines: the measurement first, then the counts of one image in each line.
+@runtime_checkable
+class Counts(Protocol):
+    """Counts of one image."""
+
+    @property
+    def index(self) -> int:
+        """Index of the image in the benchmark."""
+        ...
+
+    def to_values(self) -> dict[str, Any]:
+        """Values for JSON."""
+        ...
+
+
+OfImage = TypeVar("OfImage", bound=Counts)
+Prepare = Callable[[], object]
+
+
+class CountsJournal(Generic[OfImage]):
+    """Files of JSON lines: the conditions first, then the counts of one image in each line.
 
     A killed process leaves at worst half a line, which is removed when the evaluation resumes.
     All files of the folder are read, so that the number of processes may change in between. Until
@@ -61,39 +81,40 @@ class Journal:
 
     Args:
         folder: Folder of the files; created if it does not exist.
-        measurement: Conditions of the counts.
-        data: Digest of the data; see `data_of`.
+        conditions: Conditions of the counts, as JSON holds them.
+        parse: Function that makes counts of the values of a line, and checks them.
         rank: Rank of the process that writes.
         prepare: Called before files are read, when the folder is this evaluation's own.
 
     Raises:
-        InputError: The folder holds the journal of another measurement or of other data, is used by
-            another process, or cannot be written, or a line of the journal is damaged.
+        InputError: The folder holds a journal of other conditions, is used by another process, or
+            cannot be written, or a line of the journal is damaged.
     """
 
     def __init__(
         self,
         folder: Path,
-        measurement: Measurement,
-        data: str,
+        conditions: Mapping[str, Any],
+        parse: Callable[[Any], OfImage],
         *,
         rank: int = 0,
-        prepare: Callable[[], object] | None = None,
+        prepare: Prepare | None = None,
     ) -> None:
         self._file = folder / f"{NAME}-{rank}.jsonl"
         self._lock: int | None = None
-        self._done: dict[int, ImageCounts] = {}
-        conditions = measurement.to_values() | {"data": data}
+        self._done: dict[int, OfImage] = {}
+        self._parse = parse
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if rank == 0:
                 self._lock = _locked(folder)
+                files.remove_leftovers(folder)  # of an evaluation that was killed
             if prepare is not None:
                 prepare()
             for file in sorted(folder.glob(f"{NAME}-*.jsonl")):
                 self._read(file, conditions)
             # The first line, or all lines but a half last one.
-            whole = "".join(_whole_lines(self._file)) or json.dumps(conditions) + "\n"
+            whole = "".join(_whole_lines(self._file)) or json.dumps(dict(conditions)) + "\n"
             if not self._file.exists() or self._file.read_bytes() != whole.encode():
                 files.write_text(self._file, whole)
         except OSError as error:
@@ -106,11 +127,11 @@ class Journal:
             raise
 
     @property
-    def done(self) -> list[ImageCounts]:
+    def done(self) -> list[OfImage]:
         """Counts that were in the folder before, each image once."""
         return list(self._done.values())
 
-    def add(self, counts: ImageCounts) -> None:
+    def add(self, counts: OfImage) -> None:
         """Append the counts of an image.
 
         Raises:
@@ -128,7 +149,7 @@ class Journal:
             os.close(self._lock)
             self._lock = None
 
-    def __enter__(self) -> "Journal":
+    def __enter__(self) -> "CountsJournal[OfImage]":
         return self
 
     def __exit__(
@@ -143,14 +164,12 @@ class Journal:
         """Close it where nothing else did."""
         self.close()
 
-    def _read(self, file: Path, conditions: dict[str, Any]) -> None:
-        num_classes = len(conditions["labels"]) + (conditions["certainty"] is not None)
+    def _read(self, file: Path, conditions: Mapping[str, Any]) -> None:
         for number, line in enumerate(_whole_lines(file), start=1):
             try:
                 values = parse_json(line)
                 if number > 1:
-                    counts = ImageCounts.from_values(values)
-                    counts.check(num_classes=num_classes)
+                    counts = self._parse(values)
                     self._done.setdefault(counts.index, counts)
                     continue
                 other = [name for name, value in conditions.items() if values.get(name) != value]
@@ -169,6 +188,60 @@ class Journal:
                     f"{file} is of an evaluation with another {other[0].replace('_', ' ')}; choose "
                     "another --out, or pass --overwrite to begin anew"
                 )
+
+
+class Journal(CountsJournal[ImageCounts]):
+    """Journal of an evaluation on a benchmark.
+
+    Args:
+        folder: Folder of the files; created if it does not exist.
+        measurement: Conditions of the counts.
+        data: Digest of the data; see `data_of`.
+        rank: Rank of the process that writes.
+        prepare: Called before files are read, when the folder is this evaluation's own.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        measurement: Measurement,
+        data: str,
+        *,
+        rank: int = 0,
+        prepare: Prepare | None = None,
+    ) -> None:
+        num_classes = len(measurement.labels) + (measurement.certainty is not None)
+
+        def parse(values: Any) -> ImageCounts:
+            counts = ImageCounts.from_values(values)
+            counts.check(num_classes=num_classes)
+            return counts
+
+        conditions = measurement.to_values() | {"data": data}
+        super().__init__(folder, conditions, parse, rank=rank, prepare=prepare)
+
+
+@contextmanager
+def opened(
+    make: Callable[..., CountsJournal[OfImage]] | None, ranks: Ranks, prepare: Prepare | None
+) -> Iterator[CountsJournal[OfImage] | None]:
+    """Journal of this rank, which it opens after rank 0.
+
+    Args:
+        make: Function that opens it, of the arguments `rank` and `prepare`; None: no journal.
+        ranks: Processes that share the images.
+        prepare: Called on rank 0 before files are read.
+    """
+    if make is None:
+        yield None
+        return
+    if not ranks.is_main:
+        ranks.barrier()
+        prepare = None
+    with make(rank=ranks.rank, prepare=prepare) as journal:
+        if ranks.is_main:
+            ranks.barrier()
+        yield journal
 
 
 def _locked(folder: Path) -> int | None:

@@ -1,21 +1,16 @@
 """Measurement: everything that the scores of a model on a benchmark depend on."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from typing import Any, NamedTuple
 
-import torch
-
 from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.benchmark import Benchmark
-from groupvit.exported.network import ExportedNetwork
-from groupvit.model.groupvit import GroupViT
 from groupvit.model.inference import DEFAULT_INFERENCE, InferenceConfig
 from groupvit.probes.clusters import ClusteringSegmenter
 from groupvit.segmentation.labels import Labels, parse
-from groupvit.segmentation.network import Network
+from groupvit.segmentation.network import fingerprint
 from groupvit.segmentation.protocol import OURS, PROTOCOLS, Protocol
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.text.background import Background
@@ -78,9 +73,31 @@ class Measurement:
         Raises:
             InputError: A background is given, but the benchmark has none.
         """
-        protocol = segmenter.protocol
-        labels = prescribed_labels(benchmark, protocol)
+        labels = prescribed_labels(benchmark, segmenter.protocol)
         used = _background(segmenter, benchmark, labels, background)
+        expansions = segmenter.parse(labels, used).expansions()
+        return cls.under(segmenter, benchmark, labels, expansions=expansions, background=used)
+
+    @classmethod
+    def under(
+        cls,
+        segmenter: Segmenter,
+        benchmark: Benchmark,
+        labels: tuple[str, ...],
+        *,
+        expansions: Mapping[str, tuple[str, ...]],
+        background: Background | None,
+    ) -> "Measurement":
+        """Measurement with these labels and this background.
+
+        Args:
+            segmenter: Model and protocol.
+            benchmark: Images with masks.
+            labels: Labels as the model gets them.
+            expansions: Words of the labels that the lexicon expanded.
+            background: Background that the labels compete with; None: every pixel has a label.
+        """
+        protocol = segmenter.protocol
         clustering = segmenter.clustering if isinstance(segmenter, ClusteringSegmenter) else None
         return cls(
             weights=segmenter.origin.source if segmenter.origin else None,
@@ -91,9 +108,9 @@ class Measurement:
             naming=segmenter.naming,
             clusters=str(clustering) if clustering else None,
             labels=labels,
-            expansions=segmenter.parse(labels, used).expansions(),
-            background=used,
-            certainty=segmenter.certainty if used else None,
+            expansions=expansions,
+            background=background,
+            certainty=segmenter.certainty if background else None,
             dtype=str(segmenter.dtype).removeprefix("torch."),
         )
 
@@ -198,18 +215,6 @@ def deviations(
         for name in (field.name for field in fields(Protocol))
         if (value := getattr(protocol, name)) != (other := getattr(original, name))
     )
-
-
-def fingerprint(network: Network) -> str:
-    """Digest of architecture and weights: 16 hexadecimal digits."""
-    if isinstance(network, ExportedNetwork):
-        return network.fingerprint()
-    assert isinstance(network, GroupViT)
-    digest = hashlib.sha256(repr(network.config).encode())
-    for name, values in sorted(network.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(values.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    return digest.hexdigest()[:16]
 
 
 def _background(

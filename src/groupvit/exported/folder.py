@@ -13,6 +13,7 @@ from groupvit.errors import InputError
 from groupvit.model.config import GroupViTConfig
 from groupvit.model.groupvit import GroupViT, patch_projector
 from groupvit.model.inference import InferenceConfig
+from groupvit.model.spatial import SpatialBlock
 from groupvit.text.background import Background
 from groupvit.text.coverage import Coverage
 from groupvit.weights import checkpoint, hugging_face
@@ -48,8 +49,8 @@ class Exported:
 class Remainder(nn.Module):
     """Parameters that are used outside of the graphs.
 
-    These are the temperature, the background layer and, where groups are found inside each image,
-    the projector of patches, which projects segments too.
+    These are the temperature, the background layer, the spatial block and, where groups are found
+    inside each image, the projector of patches, which projects segments too.
     """
 
     def __init__(self, config: GroupViTConfig) -> None:
@@ -58,6 +59,7 @@ class Remainder(nn.Module):
         self.background_layer = (
             nn.Linear(config.embedding_dim, 1) if config.background_layer else None
         )
+        self.spatial_block = SpatialBlock(config.spatial) if config.spatial else None
         self.patch_projector = (
             patch_projector(config) if config.image.grouping == "rounds" else None
         )
@@ -109,10 +111,11 @@ def write_beside_graphs(folder: Path, settings: Exported, model: GroupViT) -> No
     }
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
-    save_file(_kept(model), folder / WEIGHTS_FILE, metadata={"format": "pt"})
+    save_file(remaining(model), folder / WEIGHTS_FILE, metadata={"format": "pt"})
     (folder / WEIGHTS_FILE).chmod(0o644)
 
 
-def _kept(model: GroupViT) -> dict[str, Tensor]:
+def remaining(model: GroupViT) -> dict[str, Tensor]:
+    """Values of the parameters of `Remainder`."""
     values = model.state_dict()
     return {name: values[name].contiguous() for name in Remainder(model.config).state_dict()}

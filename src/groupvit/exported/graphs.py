@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.export import Dim
 
 from groupvit.errors import InputError
 from groupvit.exported.folder import IMAGE_FILE, TEXT_FILE, Precision
-from groupvit.model.config import GroupViTConfig
+from groupvit.model.config import GroupViTConfig, ImageEncoderConfig, TextEncoderConfig
 from groupvit.model.cues import Reduced
 from groupvit.model.features import Features
 from groupvit.model.groupvit import GroupViT
@@ -26,6 +26,8 @@ MOST_PATCHES = 1024
 """Largest number of patches along a side of an image."""
 CUES = tuple(f"{name}_cue" for name in Reduced._fields)
 """Outputs for the cues, behind a trunk."""
+TRUNK_EXAMPLE = torch.zeros(2, 3, 72, 104)
+"""Input that `TrunkGraph` is traced with; its lengths hold for no other input."""
 QUANTIZED = ("MatMul", "Gather")
 """Operators that int8 quantizes: products with weights, and tables; convolutions get slower."""
 
@@ -96,7 +98,7 @@ def write(folder: Path, model: GroupViT, precision: Precision) -> None:
     check_packages()
     with TemporaryDirectory() as temporary:
         exact = folder if precision == "float32" else Path(temporary)
-        with torch.no_grad(), _quiet():
+        with torch.no_grad(), quiet():
             if model.config.image.grouping == "rounds":
                 _write_trunk(exact / IMAGE_FILE, model)
             else:
@@ -132,21 +134,44 @@ def output_names(config: GroupViTConfig) -> list[str]:
     ]
 
 
-def _write_image(file: Path, model: GroupViT) -> None:
-    config = model.config.image
+class Example(NamedTuple):
+    """Example of an input that a graph is made with."""
+
+    tensor: Tensor
+    axes: dict[int, Any]
+    """Axes that may have any length, within bounds."""
+
+
+def example_image(config: ImageEncoderConfig) -> Example:
+    """Example for `ImageGraph`."""
+    from torch.export import Dim  # 0.2 s, for which no other use of this module should wait
+
     patch = config.patch_size
+    rows, columns = (patch * Dim(name, max=MOST_PATCHES) for name in ("rows", "columns"))
     # A grid that is not square, so that it is not the one of training.
     example = torch.zeros(2, 3, 3 * patch, 4 * patch)
-    sides = [patch * Dim(name, max=MOST_PATCHES) for name in ("rows", "columns")]
+    return Example(example, {0: Dim("batch"), 2: rows, 3: columns})
+
+
+def example_text(config: TextEncoderConfig) -> Example:
+    """Example for `TextGraph`."""
+    from torch.export import Dim
+
+    tokens = torch.zeros(3, min(10, config.context_length - 1), dtype=torch.long)
+    return Example(tokens, {0: Dim("batch"), 1: Dim("length", max=config.context_length)})
+
+
+def _write_image(file: Path, model: GroupViT) -> None:
+    example = example_image(model.config.image)
     torch.onnx.export(
         ImageGraph(model).eval(),
-        (example,),
+        (example.tensor,),
         file,
         dynamo=True,
         verbose=False,
         opset_version=OPSET,
         external_data=False,
-        dynamic_shapes=({0: Dim("batch"), 2: sides[0], 3: sides[1]},),
+        dynamic_shapes=(example.axes,),
         input_names=["pixels"],
         output_names=output_names(model.config),
     )
@@ -157,7 +182,7 @@ def _write_trunk(file: Path, model: GroupViT) -> None:
     # lengths that torch.export then works with grow from layer to layer. No branch depends on them.
     torch.onnx.export(
         TrunkGraph(model).eval(),
-        (torch.zeros(2, 3, 72, 104),),
+        (TRUNK_EXAMPLE,),
         file,
         dynamo=False,
         opset_version=OPSET,
@@ -168,16 +193,16 @@ def _write_trunk(file: Path, model: GroupViT) -> None:
 
 
 def _write_text(file: Path, model: GroupViT) -> None:
-    config = model.config.text
+    example = example_text(model.config.text)
     torch.onnx.export(
         TextGraph(model).eval(),
-        (torch.zeros(3, min(10, config.context_length - 1), dtype=torch.long),),
+        (example.tensor,),
         file,
         dynamo=True,
         verbose=False,
         opset_version=OPSET,
         external_data=False,
-        dynamic_shapes=({0: Dim("batch"), 1: Dim("length", max=config.context_length)},),
+        dynamic_shapes=(example.axes,),
         input_names=["tokens"],
         output_names=["embeddings"],
     )
@@ -190,8 +215,8 @@ def _quantize(exact: Path, file: Path) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Suppress log messages and warnings of the exporter."""
+def quiet() -> Iterator[None]:
+    """Context without log messages and warnings of the exporter."""
     loggers = [
         logging.getLogger("torch.onnx._internal.exporter._registration"),
         logging.getLogger(),

@@ -1,4 +1,4 @@
-"""Exported model as the network of a segmenter: the encoders run without torch."""
+"""Networks of a segmenter whose encoders are graphs that run without PyTorch."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,8 +9,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from groupvit.exported import folder as folders
+from groupvit.exported.folder import Remainder
 from groupvit.exported.graphs import CUES, output_names
-from groupvit.exported.runtimes import Runtime, ready
+from groupvit.exported.runtimes import Compute, Runtime, ready
 from groupvit.model.config import GroupViTConfig
 from groupvit.model.cues import Reduced
 from groupvit.model.efficientnet import cell_colors
@@ -27,37 +28,33 @@ def _last(segments: Sequence[Tensor], num_stages: int | None) -> tuple[Tensor, .
     return tuple(segments[0 if num_stages is None else max(0, len(segments) - num_stages) :])
 
 
-class ExportedNetwork:
-    """Network of a segmenter whose encoders are the graphs of a folder, on the CPU."""
+class GraphNetwork:
+    """Network of a segmenter whose encoders are two graphs, on the CPU.
+
+    Args:
+        config: Architecture.
+        remainder: Parameters that are used outside of the graphs.
+        image: Computes the outputs of the graph of images, in the order of
+            `groupvit.exported.graphs.output_names`.
+        text: Computes the graph of texts.
+    """
 
     device = torch.device("cpu")
 
     def __init__(
-        self, folder: Path, *, runtime: Runtime = "onnxruntime", dtype: str = "float32"
+        self, config: GroupViTConfig, remainder: Remainder, *, image: Compute, text: Compute
     ) -> None:
-        """Read the folder and load both graphs.
-
-        Args:
-            folder: Folder that `groupvit export` wrote.
-            runtime: Runtime of the graphs.
-            dtype: Precision of OpenVINO, `float32` or `bfloat16`.
-
-        Raises:
-            InputError: A file is missing or damaged, or the runtime is not installed.
-        """
-        self.settings = folders.read(folder)
-        self.runtime = runtime
-        remainder = folders.read_remainder(folder, self.config)
+        self._config = config
         self.background_layer = remainder.background_layer
+        self.spatial_block = remainder.spatial_block
         self._patch_projector = remainder.patch_projector
         self.logit_scale = bounded_scale(remainder.log_scale)
-        self._files = [folder / folders.IMAGE_FILE, folder / folders.TEXT_FILE]
-        self._image, self._text = (ready(runtime, file, dtype=dtype) for file in self._files)
+        self._image, self._text = image, text
 
     @property
     def config(self) -> GroupViTConfig:
         """The architecture."""
-        return self.settings.model
+        return self._config
 
     def patch_grid(self, height: int, width: int) -> tuple[int, int]:
         """See `GroupViT.patch_grid`."""
@@ -84,9 +81,9 @@ class ExportedNetwork:
         self, images: Float[Tensor, "batch 3 height width"]
     ) -> Float[Tensor, "batch patch embedding"]:
         """Embed the patches of normalized images alone; needs a model that has them."""
-        patches = self.embed_image(images, num_stages=1).patches
-        assert patches is not None
-        return patches
+        if self._patch_projector is None:
+            images = in_whole_patches(images, self.config.image.patch_size)
+        return self._outputs(images)["patches"]
 
     @torch.no_grad()
     def _embed_by_rounds(
@@ -121,6 +118,30 @@ class ExportedNetwork:
         """See `GroupViT.encode_text`."""
         (embeddings,) = self._text(trim(tokens).contiguous().numpy())
         return torch.from_numpy(embeddings)
+
+
+class ExportedNetwork(GraphNetwork):
+    """Exported model: its graphs are files of a folder."""
+
+    def __init__(
+        self, folder: Path, *, runtime: Runtime = "onnxruntime", dtype: str = "float32"
+    ) -> None:
+        """Read the folder and load both graphs.
+
+        Args:
+            folder: Folder that `groupvit export` wrote.
+            runtime: Runtime of the graphs.
+            dtype: Precision of OpenVINO, `float32` or `bfloat16`.
+
+        Raises:
+            InputError: A file is missing or damaged, or the runtime is not installed.
+        """
+        self.settings = folders.read(folder)
+        self.runtime = runtime
+        self._files = [folder / folders.IMAGE_FILE, folder / folders.TEXT_FILE]
+        remainder = folders.read_remainder(folder, self.settings.model)
+        image, text = (ready(runtime, file, dtype=dtype) for file in self._files)
+        super().__init__(self.settings.model, remainder, image=image, text=text)
 
     def fingerprint(self) -> str:
         """Digest of the graphs: 16 hexadecimal digits."""

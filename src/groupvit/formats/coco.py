@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from groupvit.formats.label_maps import LabelMap, category, check
+from groupvit.formats.run_lengths import box, run_lengths
 from groupvit.version import VERSION
 
 
@@ -88,14 +89,8 @@ def coco_annotations(
 
 
 def _mask_fields(mask: Bool[np.ndarray, "height width"]) -> dict[str, Any]:
-    flat = mask.ravel(order="F")
-    # Runs of zeros and ones alternate; the first is of zeros and may have length 0.
-    changes = np.flatnonzero(np.diff(flat, prepend=False, append=not flat[-1]))
-    counts = np.diff(changes, prepend=0).tolist()
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    top, left = int(rows[0]), int(columns[0])
     return {
-        "segmentation": {"size": list(mask.shape), "counts": counts},
-        "bbox": [left, top, int(columns[-1]) + 1 - left, int(rows[-1]) + 1 - top],
+        "segmentation": {"size": list(mask.shape), "counts": run_lengths(mask).tolist()},
+        "bbox": list(box(mask)),
         "area": int(mask.sum()),
     }

@@ -9,6 +9,7 @@ MAX_STAGES, MAX_DEPTH = 16, 512
 MAX_SIZE = 2**20
 """Largest width, and largest number of tokens, ids or pixels along a side."""
 MAX_MLP_RATIO = 1024
+MAX_SPATIAL_DEPTH = 8
 MAX_PARAMETERS = 2**33
 """Largest network; the weights of this one take 32 GB."""
 Stem = Literal[
@@ -264,6 +265,23 @@ class TextEncoderConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpatialConfig:
+    """Spatial regularization of the similarities to labels; see `groupvit.model.spatial`."""
+
+    kind: Literal["depthwise", "bottleneck"] = "bottleneck"
+    """Convolution alone, or with the maximum over the labels added."""
+    depth: int = 1
+    """Number of times that the convolution is repeated, 1 to 8, with the same weights."""
+    activation: Literal["relu", "leaky_relu", "tanh"] = "relu"
+    """Activation between repetitions."""
+
+    def __post_init__(self) -> None:
+        """Check the depth."""
+        if not 1 <= self.depth <= MAX_SPATIAL_DEPTH:
+            raise ValueError(f"depth is {self.depth}; give 1 to {MAX_SPATIAL_DEPTH}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GroupViTConfig:
     """The whole model. `GroupViTConfig()` is the released architecture."""
 
@@ -283,6 +301,9 @@ class GroupViTConfig:
     """Project patches, too, into the space shared with text."""
     background_layer: bool = False
     """Carry a learned background layer: the cosine that a label must exceed, for each part."""
+    spatial: SpatialConfig | None = None
+    """Regularize the similarities of patches to labels by a convolution that masks train; None: not
+    at all."""
 
     def __post_init__(self) -> None:
         """Check that the widths are positive."""

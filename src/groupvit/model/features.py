@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from groupvit.model.inference import Naming
+
 
 class Features(NamedTuple):
     """Patches, segments and assignments of images, before any projection.
@@ -50,6 +52,23 @@ class Embedded(NamedTuple):
     """As in `Features`."""
     occupied: tuple[Bool[Tensor, "batch _"], ...]
     """As in `Features`."""
+
+    def named(self, naming: Naming) -> Float[Tensor, "batch token embedding"]:
+        """Embedding of each patch that is compared with labels, in training; not normalized.
+
+        A patch has that of its segments of the last stage in the shares that they hold of it, or
+        that of `patch_embeddings`, or its own.
+        """
+        if naming == "levels":
+            return self.patch_embeddings()
+        if naming == "parts":
+            assert self.patches is not None
+            return self.patches
+        shares: Tensor | None = None  # (batch, group, patch): chained over the stages
+        for assignment in self.assignments:
+            shares = assignment if shares is None else assignment @ shares
+        last = self.segments[-1]
+        return last if shares is None else shares.mT.to(last.dtype) @ last
 
     def patch_embeddings(self) -> Float[Tensor, "batch token embedding"]:
         """Mean embedding of each patch and of its segments at every stage, not normalized.

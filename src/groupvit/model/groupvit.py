@@ -15,6 +15,7 @@ from groupvit.model.features import Embedded, Features
 from groupvit.model.image_encoder import ImageEncoder, MakeGrouping, grouping_block
 from groupvit.model.initialization import INITIAL_LOG_SCALE, init_weights
 from groupvit.model.part_encoder import PartEncoder
+from groupvit.model.spatial import SpatialBlock
 from groupvit.model.text_encoder import TextEncoder
 
 MAX_LOGIT_SCALE = 100.0
@@ -33,6 +34,8 @@ class EmbeddedPairs(NamedTuple):
     """Inverse temperature of the losses on nouns; `logit_scale` in a model without its own."""
     background: Float[Tensor, " embedding_and_bias"] | None
     """Weight and bias of the background layer; None in a model without one."""
+    spatial: Float[Tensor, " kernel_and_bias"] | None = None
+    """Weight of the spatial block; None in a model without one."""
 
 
 class Projector(nn.Module):
@@ -120,6 +123,7 @@ class GroupViT(nn.Module):
         if config.patch_projector:
             self.patch_projector = patch_projector(config)
         self.background_layer = nn.Linear(out_dim, 1) if config.background_layer else None
+        self.spatial_block = SpatialBlock(config.spatial) if config.spatial else None
         self.log_scale = nn.Parameter(torch.tensor(INITIAL_LOG_SCALE))
         self.multi_label_log_scale: nn.Parameter | None = None
         if config.multi_label:
@@ -211,6 +215,7 @@ class GroupViT(nn.Module):
             scale,
             scale if own is None else bounded_scale(own),
             None if layer is None else torch.cat([layer.weight[0], layer.bias]),
+            None if self.spatial_block is None else self.spatial_block.weight.clone(),
         )
 
     def embed_features(self, features: Features, *, num_stages: int | None = None) -> Embedded:

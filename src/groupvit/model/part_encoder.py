@@ -92,7 +92,10 @@ class PartEncoder(nn.Module):
         self.norm = nn.BatchNorm2d(config.dim)
         dims = self.trunk.fine_dim, self.trunk.middle_dim, self.trunk.coarse_dim
         for name, dim, num_axes in zip(Bases._fields, dims, AXES, strict=True):
-            self.register_buffer(f"basis_{name}", torch.eye(dim, num_axes))
+            # Not torch.eye, which on the meta device imports torch's compiler: a second.
+            first = torch.zeros(dim, num_axes)
+            first.diagonal().fill_(1)
+            self.register_buffer(f"basis_{name}", first)
 
     def train(self, mode: bool = True) -> "PartEncoder":  # noqa: FBT001, FBT002 - as in torch
         """Set the mode of training; outside of it the trunk has the stride of the settings."""

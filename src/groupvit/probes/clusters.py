@@ -16,7 +16,8 @@ from torch.nn import functional as F
 
 from groupvit.errors import InputError
 from groupvit.segmentation.groups import GroupedImage, GroupedWindow
-from groupvit.segmentation.segmenter import ImageInput, Segmenter
+from groupvit.segmentation.image_input import ImageInput
+from groupvit.segmentation.segmenter import Segmenter
 
 Method = Literal["pixels", "kmeans", "mean-shift", "spectral"]
 RESTARTS = 4

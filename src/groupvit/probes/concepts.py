@@ -57,8 +57,8 @@ class Concept:
     examples: tuple[Example, ...]
     """Most certain regions, in this order."""
     words: tuple[tuple[str, float], ...]
-    """Words nearest to the examples, or to all parts of a cluster: the first, and others above 0,
-    with their cosines."""
+    """Words nearest to the examples, or to all parts of a cluster, with their cosines above 0; none
+    where every word has a negative one."""
     used: float
     """Fraction of the windows in which it has patches, [0, 1]."""
     area: float
@@ -187,7 +187,7 @@ def nearest_words(
     words: Sequence[str],
     vocabulary: Float[Tensor, "word embedding"],
 ) -> tuple[tuple[str, float], ...]:
-    """Words nearest to an embedding and their cosines: the first, and up to two others above 0.
+    """Words nearest to an embedding, at most three, with their cosines, all above 0.
 
     Args:
         embedding: L2-normalized.
@@ -195,6 +195,5 @@ def nearest_words(
         vocabulary: Their embeddings, L2-normalized.
     """
     cosines = vocabulary @ embedding
-    first, *others = cosines.topk(min(NUM_WORDS, len(words))).indices.tolist()
-    kept = [first, *(index for index in others if cosines[index] > 0)]
-    return tuple((words[index], float(cosines[index])) for index in kept)
+    nearest = cosines.topk(min(NUM_WORDS, len(words))).indices.tolist()
+    return tuple((words[index], float(cosines[index])) for index in nearest if cosines[index] > 0)

@@ -1,8 +1,10 @@
 """Retrieval: captions of an image, and the image of a caption, by cosine similarity."""
 
 import random
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -53,7 +55,7 @@ class Retrieval:
     """Number of images that could not be decoded; they and their captions are skipped."""
 
 
-class _Batch(NamedTuple):
+class PairBatch(NamedTuple):
     """Some images and their captions."""
 
     images: UInt8[np.ndarray, "image 3 height width"]
@@ -66,10 +68,11 @@ def retrieval(
     model: GroupViT,
     shards: Sequence[Shard],
     *,
+    limit: int | None = None,
     device: torch.device | str = "cpu",
     on_progress: OnProgress | None = None,
 ) -> Retrieval:
-    """Measure recall over all images and captions of shards.
+    """Measure recall over the images and captions of shards.
 
     The largest square in the center of an image is resized to the training size. Captions longer
     than the context length are cut.
@@ -77,20 +80,21 @@ def retrieval(
     Args:
         model: Network, on the device and in evaluation mode.
         shards: Shards of pairs, from `groupvit.data.index.prepare`.
+        limit: Maximum number of pairs, spread evenly over the shards; None: all.
         device: Device of the computation.
         on_progress: Called after every batch.
 
     Raises:
         InputError: There are no images that can be decoded.
     """
-    total = sum(shard.num_samples for shard in shards)
+    total = len(_numbers(shards, limit))
     images: list[Tensor] = []
     texts: list[Tensor] = []
     owners: list[int] = []
     num_images = 0
     tokenizer = Tokenizer(model.config.text.vocabulary_size)
     with torch.inference_mode():
-        for batch in _batches(model, shards):
+        for batch in pair_batches(model, shards, limit=limit):
             owners += [num_images + owner for owner in batch.owners]
             images.append(_embed_images(model, batch, device))
             texts.append(_embed_texts(model, tokenizer, batch, device))
@@ -130,19 +134,31 @@ def recall(
     return Recall(at=found, median_rank=ranks.float().quantile(0.5).item())
 
 
-def _batches(model: GroupViT, shards: Sequence[Shard]) -> Iterator[_Batch]:
+def pair_batches(
+    model: GroupViT, shards: Sequence[Shard], *, limit: int | None = None
+) -> Iterator[PairBatch]:
+    """Images at the training size with their captions; those that are damaged are left out.
+
+    Args:
+        model: Network, for its image size.
+        shards: Shards of pairs.
+        limit: Maximum number of pairs, spread evenly over the shards; None: all.
+    """
     side = model.config.image.image_size
     whole = dict.fromkeys(
         ("crop_scale_min", "crop_scale_max", "crop_ratio_min", "crop_ratio_max"), 1.0
     )
     config = DataConfig(**whole)  # type: ignore[arg-type]
     opened = Shards(shards)
-    sites = [(number, i) for number, shard in enumerate(shards) for i in range(shard.num_samples)]
-    for start in range(0, len(sites), BATCH):
+    ends = list(accumulate(shard.num_samples for shard in shards))
+    numbers = _numbers(shards, limit)
+    for start in range(0, len(numbers), BATCH):
         images: list[np.ndarray] = []
         captions: list[str] = []
         owners: list[int] = []
-        for shard, sample in sites[start : start + BATCH]:
+        for number in numbers[start : start + BATCH]:
+            shard = bisect_right(ends, number)
+            sample = number - ends[shard] + shards[shard].num_samples
             reader = opened.reader(shard)
             try:
                 image = decode(
@@ -155,18 +171,26 @@ def _batches(model: GroupViT, shards: Sequence[Shard]) -> Iterator[_Batch]:
             owners += [len(images)] * len(texts)
             images.append(image.transpose(2, 0, 1))
         if images:
-            yield _Batch(np.stack(images), captions, owners)
+            yield PairBatch(np.stack(images), captions, owners)
+
+
+def _numbers(shards: Sequence[Shard], limit: int | None) -> Sequence[int]:
+    """Numbers of the chosen pairs, counted through all shards."""
+    total = sum(shard.num_samples for shard in shards)
+    if limit is None or limit >= total:
+        return range(total)
+    return [number * total // limit for number in range(limit)]
 
 
 def _embed_images(
-    model: GroupViT, batch: _Batch, device: torch.device | str
+    model: GroupViT, batch: PairBatch, device: torch.device | str
 ) -> Float[Tensor, "image embedding"]:
     pixels = torch.from_numpy(batch.images).to(device)
     return model.embed_image(normalize(pixels), num_stages=1).image.float()
 
 
 def _embed_texts(
-    model: GroupViT, tokenizer: Tokenizer, batch: _Batch, device: torch.device | str
+    model: GroupViT, tokenizer: Tokenizer, batch: PairBatch, device: torch.device | str
 ) -> Float[Tensor, "caption embedding"]:
     tokens: Int[Tensor, "caption position"] = tokenizer(
         batch.captions, context_length=model.config.text.context_length

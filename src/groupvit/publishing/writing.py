@@ -8,8 +8,8 @@ from groupvit import files
 from groupvit.errors import InputError
 from groupvit.evaluation import compare
 from groupvit.evaluation.compare import StoredEvaluation
-from groupvit.evaluation.measurement import fingerprint
 from groupvit.publishing.card import Facts, card
+from groupvit.segmentation.network import fingerprint
 from groupvit.training.config import TrainingConfig
 from groupvit.training.run_folder import RunFolder
 from groupvit.weights import checkpoint, hugging_face

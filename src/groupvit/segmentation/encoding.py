@@ -51,9 +51,16 @@ def check_naming(network: Network, naming: Naming) -> None:
     """Check that a model has the embeddings that a way of naming needs.
 
     Raises:
-        InputError: It embeds no patches, and the scores of patches are requested; or naming by
-            levels of a model whose patches are on another grid than its groups.
+        InputError: It embeds no patches, and the scores of patches are requested; naming by
+            levels of a model whose patches are on another grid than its groups; or naming by
+            segments of a model with a spatial block.
     """
+    if naming == "segments" and network.config.spatial is not None:
+        raise InputError(
+            "naming by segments has no maps of patches, which the spatial block of this model "
+            "(model.spatial) regularizes; take naming 'levels' or 'parts', or a protocol that "
+            "leaves the naming to the model, such as 'ours'"
+        )
     if naming == "levels" and network.config.image.grouping == "rounds":
         raise InputError(
             "naming by levels needs groups that were learned, but this model finds its groups "

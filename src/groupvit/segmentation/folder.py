@@ -8,18 +8,20 @@ report = segment_files(segmenter, outputs, ["dog", "grass", "sky"])
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from os.path import normcase
 from pathlib import Path
 from typing import Literal, get_args
 
-from groupvit import image_files
+from groupvit import image_files, imaging
 from groupvit.errors import InputError
-from groupvit.files import make_folder, new_file, write_text
-from groupvit.formats import Format
+from groupvit.files import make_folder, new_file, remove_leftovers, write_text
+from groupvit.formats import Format, georeference
 from groupvit.formats.coco import CocoDataset
 from groupvit.image_files import ImageFile
+from groupvit.segmentation.each import Labeling, segment_each
 from groupvit.segmentation.groups import GroupedImage
 from groupvit.segmentation.labels import Labels
 from groupvit.segmentation.result import Segmentation
@@ -43,7 +45,7 @@ class Report:
     """Outcome of the images of a run."""
 
     num_done: int = 0
-    """Number of images whose files were written."""
+    """Number of images whose files were written, by this run or the one that it resumes."""
     failed: dict[Path, str] = field(default_factory=dict)
     """Error message of each image that was left out."""
     last: Segmentation | None = None
@@ -58,6 +60,7 @@ class Outputs:
         folder: Folder for the files; a folder below an input folder stays below it.
         formats: Kinds of files: those of `Format`.
         overwrite: Replace files that exist.
+        begun: Names of the images of the same run, which was interrupted; their files are kept.
 
     Raises:
         InputError: An image does not exist, a file exists already or is one of the images, or the
@@ -71,6 +74,7 @@ class Outputs:
         *,
         formats: Sequence[str] = ("overlay", "index"),
         overwrite: bool = False,
+        begun: Collection[str] = (),
     ) -> None:
         for name in formats:
             if name not in get_args(Format):
@@ -86,16 +90,27 @@ class Outputs:
         self._paths = _plan(self.images, folder, formats)
         self._coco_file = folder / COCO_FILE if "coco" in formats else None
         self._coco: CocoDataset | None = None
+        self._begun = frozenset(begun)
         self._refuse_replacing(overwrite=overwrite)
         make_folder(folder)  # refused now rather than after the first image
+        self._remove_leftovers()
+        self.remaining = [image for image in self.images if not self._is_done(image)]
+        """Images whose files are not all there yet."""
+
+    def _is_done(self, image: ImageFile) -> bool:
+        """True if an interrupted run wrote all files of an image; the COCO file needs all again."""
+        if self._coco_file is not None or image.name.as_posix() not in self._begun:
+            return False
+        return all(path.exists() for path in self._paths[image].values())
 
     def _refuse_replacing(self, *, overwrite: bool) -> None:
         planned: list[Path] = []
         inputs = set()
         for image, paths in self._paths.items():
             inputs.add(image.path.resolve())
-            planned += paths.values()
-        if self._coco_file is not None:
+            if image.name.as_posix() not in self._begun:
+                planned += paths.values()
+        if self._coco_file is not None and not self._begun:
             planned.append(self._coco_file)
         existing = []
         for path in planned:
@@ -109,6 +124,15 @@ class Outputs:
                 f"{existing[0]}{others} would be overwritten; choose another folder or pass "
                 "--overwrite"
             )
+
+    def _remove_leftovers(self) -> None:
+        """Delete temporary files of a run with the same files that was killed."""
+        names: dict[Path, list[str]] = {self.folder: [COCO_FILE]}
+        for paths in self._paths.values():
+            for path in paths.values():
+                names.setdefault(path.parent, []).append(path.name)
+        for folder, some in names.items():
+            remove_leftovers(folder, *some)
 
     def write(self, image: ImageFile, grouped: GroupedImage, result: Segmentation | None) -> None:
         """Write the files of one image.
@@ -135,6 +159,9 @@ class Outputs:
                     result.to_overlay().save(beside, pnginfo=mark)
                 elif kind == "index":
                     result.to_index_image().save(beside, pnginfo=mark)
+                elif kind == "geojson" and (place := georeference.read(image.path)) is not None:
+                    values = place.applied(result.to_geojson())
+                    beside.write_text(json.dumps(values, ensure_ascii=False), encoding="utf-8")
                 else:
                     result.save(beside)
             self.written.append(path)
@@ -156,7 +183,7 @@ class Outputs:
 def segment_files(
     segmenter: Segmenter,
     outputs: Outputs,
-    labels: Sequence[str] | Labels,
+    labels: Sequence[str] | Labels | Mapping[ImageFile, Sequence[str]],
     *,
     background: Background | None = None,
     top_labels: int | Literal["all"] | None = None,
@@ -167,8 +194,10 @@ def segment_files(
     Args:
         segmenter: Model.
         outputs: Images, and the files to write.
-        labels: See `Segmenter.__call__`; without any, only groups are written.
+        labels: See `Segmenter.__call__`; without any, only groups are written. Or those of each of
+            `outputs.images`.
         background: Thresholds and words of the background; None: every pixel has a label.
+            Thresholds of labels that an image does not have are left out for it.
         top_labels: Number of labels that may be used in a window, or `all`; None: as the protocol
             is set.
         on_progress: Called after each image with the number of images done and of all.
@@ -176,16 +205,19 @@ def segment_files(
     Raises:
         InputError: A label is wrong, or a file cannot be written; files that are complete stay.
     """
-    parsed = segmenter.parse(labels, background) if labels else None
-    report = Report()
+    labelings = _labelings(segmenter, outputs.images, labels, background)
+    report = Report(num_done=len(outputs.images) - len(outputs.remaining))
+    images = ((image, partial(imaging.read, image.path)) for image in outputs.remaining)
     try:
-        for image, grouped in _grouped(segmenter, outputs.images, report):
-            if parsed is not None:
-                report.last = segmenter.label(
-                    grouped, parsed, background=background, top_labels=top_labels
-                )
-            outputs.write(image, grouped, report.last)
-            report.num_done += 1
+        for image, grouped, result, error in segment_each(
+            segmenter, images, labelings.get, top_labels=top_labels
+        ):
+            if grouped is None:
+                report.failed[image.path] = error
+            else:
+                outputs.write(image, grouped, result)
+                report.last = result
+                report.num_done += 1
             if on_progress is not None:
                 on_progress(report.num_done + len(report.failed), len(outputs.images))
     finally:  # after an error or an interrupt, too
@@ -193,22 +225,24 @@ def segment_files(
     return report
 
 
-def _grouped(
-    segmenter: Segmenter, images: Sequence[ImageFile], report: Report
-) -> Iterator[tuple[ImageFile, GroupedImage]]:
-    """Images that can be read, with their groups; the others are noted in the report."""
-    for start in range(0, len(images), segmenter.batch_size):
-        batch = images[start : start + segmenter.batch_size]
-        try:
-            grouped = segmenter.group([image.path for image in batch])
-        except InputError:  # of one image: each of them by itself
-            for image in batch:
-                try:
-                    yield image, segmenter.group([image.path])[0]
-                except InputError as error:
-                    report.failed[image.path] = str(error)
-        else:
-            yield from zip(batch, grouped, strict=True)
+def _labelings(
+    segmenter: Segmenter,
+    images: Sequence[ImageFile],
+    labels: Sequence[str] | Labels | Mapping[ImageFile, Sequence[str]],
+    background: Background | None,
+) -> dict[ImageFile, Labeling]:
+    """Parsed labels of every image; none without labels."""
+    if isinstance(labels, Mapping):
+        found = {}
+        for image in images:
+            own = background
+            if background is not None:
+                own = background.among(segmenter.parse(labels[image]).names)
+            found[image] = Labeling(segmenter.parse(labels[image], own), own)
+        return found
+    if not labels:
+        return {}
+    return dict.fromkeys(images, Labeling(segmenter.parse(labels, background), background))
 
 
 def _plan(

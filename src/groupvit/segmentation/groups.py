@@ -1,6 +1,6 @@
 """Groups of patches that the network finds in an image, independent of any label."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, floor
 
@@ -140,6 +140,20 @@ class GroupedWindow:
     def part_means(self, values: Float[Tensor, "row value"]) -> Float[Tensor, "part value"]:
         """Means of values of the rows in each part; the values, where every row is a part."""
         return self.means(values, self.naming_stage) if self.naming == "parts" else values
+
+    def on_maps(
+        self,
+        function: Callable[[Tensor], Tensor],
+        values: Float[Tensor, "row value"],
+    ) -> Float[Tensor, "row value"]:
+        """Values of the patches of `naming_embeddings`, changed as maps, each grid by itself."""
+        grids = self.naming_grids or (self.grid,)
+        sizes = [rows * columns for rows, columns in grids]
+        changed = []
+        for some, (rows, _) in zip(torch.split(values, sizes), grids, strict=True):
+            maps = rearrange(some, "(row column) value -> 1 value row column", row=rows)
+            changed.append(rearrange(function(maps), "1 value row column -> (row column) value"))
+        return torch.cat(changed)
 
     def naming_map(self, size: tuple[int, int]) -> Int[Tensor, "height width"]:
         """Index of the part that takes a label at every pixel of a map of this size."""

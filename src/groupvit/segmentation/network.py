@@ -1,13 +1,16 @@
 """Interface of the models that a segmenter uses, in PyTorch or exported."""
 
+import hashlib
 import typing
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from groupvit.exported.network import ExportedNetwork
 from groupvit.model.config import GroupViTConfig
 from groupvit.model.features import Embedded
+from groupvit.model.groupvit import GroupViT
 
 
 @typing.runtime_checkable
@@ -34,6 +37,11 @@ class Network(typing.Protocol):
         """Layer that gives the cosine threshold of a part; None: it was not learned."""
         ...
 
+    @property
+    def spatial_block(self) -> nn.Module | None:
+        """Convolution of the similarities to labels; None: the model has none."""
+        ...
+
     def patch_grid(self, height: int, width: int) -> tuple[int, int]:
         """Rows and columns of the embedded patches of an image of this size [pixels]."""
         ...
@@ -58,3 +66,15 @@ class Network(typing.Protocol):
     def encode_text(self, tokens: Int[Tensor, "text position"]) -> Float[Tensor, "text embedding"]:
         """Embed texts in the shared space; not normalized."""
         ...
+
+
+def fingerprint(network: Network) -> str:
+    """Digest of architecture and weights: 16 hexadecimal digits."""
+    if isinstance(network, ExportedNetwork):
+        return network.fingerprint()
+    assert isinstance(network, GroupViT)
+    digest = hashlib.sha256(repr(network.config).encode())
+    for name, values in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(values.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()[:16]

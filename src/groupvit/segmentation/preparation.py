@@ -103,9 +103,9 @@ class _Mixing(NamedTuple):
 def _resize_in_whole_numbers(
     pixels: UInt8[Tensor, "3 height width"], size: tuple[int, int]
 ) -> UInt8[Tensor, "3 new_height new_width"]:
-    down, across = (
-        _mixing(length, source) for length, source in zip(size, pixels.shape[1:], strict=True)
-    )
+    height, width = pixels.shape[1:]
+    # Beyond the first and last rows OpenCV mixes one row with itself, which is rounded twice.
+    down, across = _mixing(size[0], height, twice=True), _mixing(size[1], width, twice=False)
     values = pixels.int()
     rows = values[..., across.before] * across.weight_before
     rows += values[..., across.after] * across.weight_after  # (3, height, new_width), 19 bits
@@ -115,16 +115,22 @@ def _resize_in_whole_numbers(
     return ((upper + lower + 2) >> 2).to(torch.uint8)
 
 
-def _mixing(length: int, source: int) -> _Mixing:
-    """Mixing of an axis that is resized from `source` to `length` positions."""
+def _mixing(length: int, source: int, *, twice: bool) -> _Mixing:
+    """Mixing of an axis that is resized from `source` to `length` positions.
+
+    Args:
+        length: New length.
+        source: Old length.
+        twice: Mix the first and the last position with themselves where nothing lies beyond.
+    """
     position = (torch.arange(length, dtype=torch.float64) + 0.5) * (source / length) - 0.5
-    position = position.float().clamp(0, source - 1)
+    position = position.float() if twice else position.float().clamp(0, source - 1)
     before = position.floor()
     weight = position - before
     first = before.long()
     return _Mixing(
-        first,
-        (first + 1).clamp(max=source - 1),
+        first.clamp(0, source - 1),
+        (first + 1).clamp(0, source - 1),
         ((1 - weight) * FIXED_POINT).round().int(),
         (weight * FIXED_POINT).round().int(),
     )

@@ -10,7 +10,7 @@ from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
-from jaxtyping import Float, Float32, UInt8, UInt16
+from jaxtyping import Bool, Float, Float32, UInt8, UInt16
 from PIL import Image
 from torch import Tensor
 
@@ -72,6 +72,15 @@ class Segmentation:
     def scores(self) -> Float32[np.ndarray, "label height width"]:
         """Score in [0, 1] of every label at every pixel; computed on each access."""
         return self.score_map.dense().cpu().numpy()
+
+    @property
+    def masks(self) -> dict[str, Bool[np.ndarray, "height width"]]:
+        """Pixels of each label; computed on each access."""
+        return {label: self.label_map == index for index, label in enumerate(self.labels)}
+
+    def show(self) -> None:
+        """Open the overlay in the image viewer of this machine; a notebook shows it by itself."""
+        self.to_overlay().show()
 
     def shares(self) -> dict[str, float]:
         """Fraction of the image that each label covers, in [0, 1]."""

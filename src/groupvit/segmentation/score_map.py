@@ -52,9 +52,12 @@ class ScoreMap:
 
     def planes(self) -> Iterator[Float[Tensor, "height width"]]:
         """Scores of one label after the other at every pixel of the image, as in `dense`."""
-        for scores in self.table.mT:
-            plane = scores[self.regions][None, None]
-            yield F.interpolate(plane, self.size, mode="bilinear", align_corners=False)[0, 0]
+        return map(self.plane, range(self.table.shape[1]))
+
+    def plane(self, label: int) -> Float[Tensor, "height width"]:
+        """Scores of the label of this index at every pixel of the image, as in `dense`."""
+        plane = self.table[:, label][self.regions][None, None]
+        return F.interpolate(plane, self.size, mode="bilinear", align_corners=False)[0, 0]
 
     def best(self, *, final_softmax: bool = False) -> Int[Tensor, "height width"]:
         """Label with the highest score at every pixel of the image: the argmax of `dense`.

@@ -19,6 +19,8 @@ from groupvit.text.background import Background, Certainty
 
 Reduction = Callable[[Float[Tensor, "row value"]], Float[Tensor, "part value"]]
 """Averages of the values of rows in each part."""
+Regularization = Callable[[Float[Tensor, "row label"]], Float[Tensor, "row label"]]
+"""Change of the similarities of rows to labels by those of the patches around them."""
 
 
 class Compared(NamedTuple):
@@ -46,6 +48,7 @@ def score(
     certainty: Certainty = "score",
     learned_thresholds: Float[Tensor, " row"] | None = None,
     reduction: Reduction | None = None,
+    regularization: Regularization | None = None,
 ) -> Float[Tensor, "part label"]:
     """Score in [0, 1] of every label for every part; with a background, it comes first.
 
@@ -63,8 +66,17 @@ def score(
         certainty: Value that thresholds are compared with.
         learned_thresholds: Cosine threshold of every row, for margins; None: 0.
         reduction: Average of the rows of each part; None: every row is a part.
+        regularization: Spatial block on the rows; None: none.
     """
-    compared = compare(rows, window, words, labels, logit_scale=logit_scale, protocol=protocol)
+    compared = compare(
+        rows,
+        window,
+        words,
+        labels,
+        logit_scale=logit_scale,
+        protocol=protocol,
+        regularization=regularization,
+    )
     if reduction is not None:
         compared = compared.reduced(reduction)
         if learned_thresholds is not None:
@@ -87,6 +99,7 @@ def compare(
     *,
     logit_scale: Float[Tensor, ""],
     protocol: Protocol,
+    regularization: Regularization | None = None,
 ) -> Compared:
     """Compare rows with all labels; see `score` for the arguments.
 
@@ -95,7 +108,8 @@ def compare(
         score_l = softmax of logit_l over the labels
 
     With "sum" the score is the sum over the words of a label of their softmax over all words. All
-    words of the background then are one label; with "max" each of its labels is one.
+    words of the background then are one label; with "max" each of its labels is one. A
+    regularization changes logit_l / scale.
     """
     scale = protocol.scale if isinstance(protocol.scale, (int, float)) else logit_scale
     cosines = rows @ words.mT
@@ -107,6 +121,8 @@ def compare(
     else:
         logits = sum_over_synonyms(scale * cosines, labels)
         of_labels = sum_over_synonyms(of_window, labels)[0]
+    if regularization is not None:
+        logits = scale * regularization(logits / scale)
     kept = top_labels(of_labels, protocol.top_labels)
     scores = logits.masked_fill(~kept, float("-inf")).softmax(dim=-1)
     if protocol.scoring == "product":

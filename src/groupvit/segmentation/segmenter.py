@@ -11,20 +11,20 @@ from typing import Literal, overload
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from PIL import Image
 from torch import Tensor
 
-from groupvit import imaging
 from groupvit.devices import usable
 from groupvit.errors import InputError
-from groupvit.exported.runtimes import Runtime
+from groupvit.exported.compiling import CompiledNetwork
+from groupvit.exported.runtimes import Choice
 from groupvit.model.groupvit import GroupViT
 from groupvit.model.inference import DEFAULT_INFERENCE, InferenceConfig, Naming
 from groupvit.model.precision import with_matrices_in
-from groupvit.segmentation import encoding, loading
+from groupvit.segmentation import encoding, image_input, loading
 from groupvit.segmentation import protocol as protocols
 from groupvit.segmentation.expansion import LabelParser
 from groupvit.segmentation.groups import GroupedImage
+from groupvit.segmentation.image_input import ImageInput
 from groupvit.segmentation.known_words import KnownWords, UnknownWordWarning
 from groupvit.segmentation.labels import Labels, held, without_labels
 from groupvit.segmentation.network import Network
@@ -41,8 +41,6 @@ from groupvit.text.prompts import BACKGROUND, list_of_texts
 from groupvit.weights.checkpoint import Origin
 from groupvit.weights.packaged import DEFAULT
 
-ImageInput = str | Path | Image.Image | np.ndarray
-"""A file, a Pillow image, or an array of uint8 "height width 3" or "height width"."""
 BackgroundInput = Background | float | Literal["auto"] | None
 """Settings of the background, a threshold, or `auto` for those of the model."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -74,7 +72,8 @@ class Segmenter:
         """Make a segmenter of a model.
 
         Args:
-            network: Model, which is moved to the device and to evaluation mode, or an exported one.
+            network: Model, which is moved to the device and to evaluation mode; or one with
+                compiled encoders, or an exported one.
             origin: Source of its weights.
             inference: Settings that suit the model, used where the protocol leaves them open.
             background: Background thresholds that the model was calibrated to, if it was.
@@ -96,7 +95,8 @@ class Segmenter:
         self.device = usable(device)
         if isinstance(network, GroupViT):
             network = network.to(self.device).eval()
-        self.network = self._network = network
+        self._network = network
+        self.network = network.model if isinstance(network, CompiledNetwork) else network
         self.origin = origin
         self.calibrated = background
         self.inference = inference
@@ -135,7 +135,7 @@ class Segmenter:
         device: str | torch.device = "cpu",
         dtype: str = "float32",
         batch_size: int = 8,
-        runtime: Runtime | None = None,
+        runtime: Choice = "auto",
     ) -> "Segmenter":
         """Load a model by name: bundled, a folder, a file, or a hub id.
 
@@ -149,7 +149,11 @@ class Segmenter:
             device: Device to compute on.
             dtype: `float32` or `bfloat16`.
             batch_size: Number of windows in a batch.
-            runtime: Runtime of an exported model, `onnxruntime` or `openvino`; None: the first.
+            runtime: Runtime of the encoders. `torch`; `openvino`: compiled by OpenVINO, on the
+                CPU, the first time in some seconds (see `groupvit.exported.compiling`);
+                `onnxruntime`: for exported models. `auto`: OpenVINO where it is installed, a cache
+                folder can be written and its outputs are those of PyTorch but for rounding; else
+                `torch`, or `onnxruntime` for an exported model.
         """
         found = loading.load(name, revision=revision, device=device, dtype=dtype, runtime=runtime)
         return cls(
@@ -249,8 +253,8 @@ class Segmenter:
         1e-6; label maps are the same but where two scores are equal to within that.
 
         Args:
-            images: A file, a Pillow image, a uint8 array "height width 3" (RGB, 0 to 255) or
-                "height width" (gray); or a list or tuple of them, of any sizes.
+            images: A file or its bytes, a Pillow image, an array or a tensor (see `ImageInput`); or
+                a list or tuple of them, of any sizes.
             labels: Free text. Synonyms share a label: `car|automobile|taxi`. Commas separate labels
                 within a text; quotation marks keep one: `"salt, pepper"`.
             background: Thresholds and words of the background; a number: a threshold; `auto`: that
@@ -285,7 +289,7 @@ class Segmenter:
         """
         arrays, sizes, crops, counts = [], [], [], []
         for image in images:
-            array = imaging.read(image)
+            array = image_input.read(image)
             size, of_image = encoding.cut(array, self.protocol, self.network.config.image)
             arrays.append(array)
             sizes.append(size)
@@ -344,14 +348,14 @@ class Segmenter:
                 background=background,
                 certainty=self.certainty,
                 learned_thresholds=self.learned_thresholds,
+                spatial_block=self.network.spatial_block,
             )
         with torch.inference_mode():
             tables, group_tables = zip(*map(scorer.of_both, grouped.windows), strict=True)
             scores = assemble(grouped, tables, resized=protocol.resized)
             if self.refinement is not None:
                 scores = refined(scores, grouped, self.refinement)
-            best = scores.best(final_softmax=protocol.final_softmax)
-            label_map = best.cpu().numpy()
+            label_map = scores.best(final_softmax=protocol.final_softmax).cpu().numpy()
         return Segmentation(
             labels=parsed.names if background is None else (BACKGROUND, *parsed.names),
             label_map=label_map.astype(np.uint8 if label_map.max() < 256 else np.uint16),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from groupvit.segmentation.groups import GroupedWindow
 from groupvit.segmentation.labels import Labels
@@ -35,6 +35,8 @@ class Scorer:
     """Value that thresholds are compared with."""
     learned_thresholds: LearnedThresholds
     """Thresholds that margins are taken from."""
+    spatial_block: nn.Module | None = None
+    """Regularization of the similarities of patches to labels; None: none."""
 
     def of_parts(self, window: GroupedWindow) -> Float[Tensor, "part label"]:
         """Scores of the parts that take labels."""
@@ -60,6 +62,9 @@ class Scorer:
         rows: Float[Tensor, "row embedding"],
         reduction: Reduction | None,
     ) -> Float[Tensor, "part label"]:
+        regularization = None
+        if self.spatial_block is not None and rows is window.naming_embeddings:
+            regularization = partial(window.on_maps, self.spatial_block)
         return score(
             rows,
             window.embedding,
@@ -71,6 +76,7 @@ class Scorer:
             certainty=self.certainty,
             learned_thresholds=None if self.background is None else self.learned_thresholds(rows),
             reduction=reduction,
+            regularization=regularization,
         )
 
 

@@ -110,12 +110,14 @@ def _grid(x: Plane, y: Plane) -> Bool[np.ndarray, "side side"]:
 def _crosses(x: Plane, y: Plane) -> Bool[np.ndarray, "side side"]:
     """Plus signs."""
     x, y = np.abs(0.8 * x % 1 - 0.5), np.abs(0.8 * y % 1 - 0.5)
-    return ((x < 0.17) | (y < 0.17)) & (np.maximum(x, y) < 0.44)
+    plus: Bool[np.ndarray, "side side"] = ((x < 0.17) | (y < 0.17)) & (np.maximum(x, y) < 0.44)
+    return plus
 
 
 def _exes(x: Plane, y: Plane) -> Bool[np.ndarray, "side side"]:
     x, y = np.abs(0.8 * x % 1 - 0.5), np.abs(0.8 * y % 1 - 0.5)
-    return (np.abs(x - y) < 0.17) & (np.maximum(x, y) < 0.46)
+    strokes: Bool[np.ndarray, "side side"] = (np.abs(x - y) < 0.17) & (np.maximum(x, y) < 0.46)
+    return strokes
 
 
 def _triangles(x: Plane, y: Plane) -> Bool[np.ndarray, "side side"]:

@@ -1,6 +1,7 @@
 """One scene of the storybook: a drawn image with its mask and three captions."""
 
 import random
+from collections.abc import Collection
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -39,6 +40,7 @@ def scene(
     split: Split = "train",
     size: int = 80,
     patterned: bool = False,
+    unnamed: Collection[str] = (),
 ) -> Scene:
     """A scene; the same arguments always give the same one.
 
@@ -51,6 +53,7 @@ def scene(
         size: Height and width [pixels].
         patterned: Paint every class in a pattern of its own, in colors that all share: see
             `patterned`. Captions then have no adjectives, and no time of day but daytime.
+        unnamed: Classes that no caption names, although they are drawn.
     """
     name = f"storybook {split} {seed} {index}"
     rng = random.Random(name)
@@ -63,7 +66,9 @@ def scene(
     labels = np.asarray(mask)[
         SUPERSAMPLING // 2 :: SUPERSAMPLING, SUPERSAMPLING // 2 :: SUPERSAMPLING
     ].copy()
-    subjects = _visible_subjects(layout, labels, adjectives)
+    subjects = [
+        one for one in _visible_subjects(layout, labels, adjectives) if one.name not in unnamed
+    ]
     caption_rng = random.Random(f"{name} captions")
     captions = write_captions(subjects, light, caption_rng, NUM_CAPTIONS)
     return Scene(np.array(image.reduce(SUPERSAMPLING)), labels, captions)

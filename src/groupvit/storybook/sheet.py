@@ -3,7 +3,8 @@
 from PIL import Image, ImageDraw
 
 from groupvit.storybook.scene import scene
-from groupvit.visualization.lettering import INK, PAPER, font, wrap
+from groupvit.visualization.fonts import font
+from groupvit.visualization.lettering import INK, PAPER, wrap
 
 COLUMNS, ROWS = 8, 5
 SIDE = 160

@@ -3,7 +3,6 @@
 import itertools
 import multiprocessing
 import os
-import shutil
 import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
@@ -54,12 +53,13 @@ def write(
         if on_progress is not None:
             on_progress(done, book.num + book.num_test)
 
+    files.complete(out, NAME)
     _check_free(out, overwrite=overwrite)
-    with files.temporary_folder(out, "storybook") as beside:
+    with files.temporary_folder(out, NAME) as beside:
         (beside / PAIRS).mkdir()
         counts = _write_all(jobs(beside, book), workers, on_image)
         draw_sheet(book.seed, patterned=book.patterned).save(beside / SHEET)
-        _replace(out, beside)
+        files.replace_all(beside, out, NAME, obsolete=() if book.num_test else [TEST])
     return dict(zip(CLASSES, (counts / book.num).tolist(), strict=True))
 
 
@@ -79,15 +79,6 @@ def _is_ours(path: Path) -> bool:
     if path.name == TEST:
         return (path / "classes.txt").is_file()
     return path.is_dir() and all(file.name.startswith(NAME) for file in path.iterdir())
-
-
-def _replace(out: Path, beside: Path) -> None:
-    for name in (PAIRS, TEST, SHEET):
-        old, new = out / name, beside / name
-        if new.exists():
-            files.replace(new, old)
-        elif old.is_dir():
-            shutil.rmtree(old)
 
 
 def _write_all(work: Sequence[Job], workers: int, on_image: Callable[[int], object]) -> Counts:

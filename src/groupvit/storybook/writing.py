@@ -14,10 +14,11 @@ import numpy as np
 from jaxtyping import Int
 from PIL import Image
 
-from groupvit.errors import InputError
+from groupvit.errors import InputError, suggestion
 from groupvit.formats.index_png import index_png
 from groupvit.palette import colors
 from groupvit.storybook.scene import CLASSES, MIN_AREA, Scene, Split, scene
+from groupvit.storybook.things import THINGS
 
 SMALLEST, LARGEST = 16, 512
 """Range of image sizes [pixels]."""
@@ -48,6 +49,8 @@ class Storybook:
     """Number of images in a tar file."""
     patterned: bool = False
     """Classes differ in their patterns, not in their colors."""
+    unnamed: tuple[str, ...] = ()
+    """Things that no caption names, although they are drawn."""
 
     def __post_init__(self) -> None:
         if not SMALLEST <= self.size <= LARGEST:
@@ -57,10 +60,23 @@ class Storybook:
                 raise InputError(f"{name} is {getattr(self, name)}; give at least 1")
         if self.num_test < 0:
             raise InputError(f"num_test is {self.num_test}; give 0 or more")
+        for name in self.unnamed:
+            if name not in THINGS:
+                raise InputError(
+                    f"unnamed has {name!r}, which is no thing; the things are {', '.join(THINGS)}"
+                    + suggestion(name, THINGS)
+                )
 
     def scene(self, index: int, split: Split) -> Scene:
         """A scene of the book."""
-        return scene(index, seed=self.seed, split=split, size=self.size, patterned=self.patterned)
+        return scene(
+            index,
+            seed=self.seed,
+            split=split,
+            size=self.size,
+            patterned=self.patterned,
+            unnamed=self.unnamed,
+        )
 
 
 class Job(NamedTuple):

@@ -23,7 +23,7 @@ class Coverage:
     """Occurrences of the nouns in the captions, the most frequent first, in lower case. A plural
     whose singular occurs too counts as the singular."""
     distilled: tuple[str, ...] = ()
-    """Names that were learned from a classifier."""
+    """Names that were learned from a classifier or from masks."""
 
     def __post_init__(self) -> None:
         """Check sizes, counts and texts, which may come from a file."""

@@ -101,16 +101,35 @@ def singular(noun: str) -> str:
     return result
 
 
+def singulars(
+    counts: Mapping[str, int], *, least: int = 1, with_ss: bool = False
+) -> dict[str, str]:
+    """Singular of each noun that is taken for the plural of another one.
+
+    Args:
+        counts: Occurrences of all nouns.
+        least: Occurrences of a singular from which on it has plurals: "dogs" is one of "dog", but
+            "grass" stays, as "gras" does not occur.
+        with_ss: True to let a noun that ends in "ss" be a plural, which is most often an error
+            in a caption ("buss"), and "grass" where some caption has "gras".
+
+    Raises:
+        InputError: TextBlob is not installed.
+    """
+    candidates = (noun for noun in counts if with_ss or not noun.endswith("ss"))
+    pairs = ((noun, singular(noun)) for noun in candidates)
+    return {noun: one for noun, one in pairs if one != noun and counts.get(one, 0) >= least}
+
+
 def merged_plurals(counts: Mapping[str, int]) -> Counter[str]:
     """Counts in which a plural is added to its singular, if that occurs too.
 
     Raises:
         InputError: TextBlob is not installed.
     """
-    merged = Counter[str]()
+    of_plural, merged = singulars(counts), Counter[str]()
     for noun, count in counts.items():
-        one = noun if noun.endswith("ss") else singular(noun)  # "grass" is no plural of "gras"
-        merged[one if one in counts else noun] += count
+        merged[of_plural.get(noun, noun)] += count
     return merged
 
 

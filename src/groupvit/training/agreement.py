@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from groupvit.config import differences
-from groupvit.data.loader import Batches
 from groupvit.distributed import Ranks
 from groupvit.errors import InputError
 from groupvit.training import checkpoints
@@ -12,7 +11,9 @@ from groupvit.training.checkpoints import Progress
 from groupvit.training.config import TrainingConfig
 from groupvit.training.run_folder import RunFolder
 
-LOCAL = frozenset({"out", "device", "data.shards", "data.num_workers", "evaluate_folder"})
+LOCAL = frozenset(
+    {"out", "device", "data.shards", "data.masks", "data.num_workers", "evaluate_folder"}
+)
 """Settings that may differ between ranks."""
 
 
@@ -21,14 +22,16 @@ class View(NamedTuple):
 
     config: TrainingConfig
     sizes: tuple[tuple[int, int], ...]
-    """Samples and captions of each shard."""
+    """Samples and captions of each shard, then images and labels of each folder with masks."""
     checkpoint: str | None
     """Name of the checkpoint that the rank resumes from."""
     progress: Progress | None
     """Counters of that checkpoint."""
 
 
-def check(config: TrainingConfig, batches: Batches, run: RunFolder, ranks: Ranks) -> None:
+def check(
+    config: TrainingConfig, sizes: tuple[tuple[int, int], ...], run: RunFolder, ranks: Ranks
+) -> None:
     """Refuse ranks that would train apart, such as nodes whose run folders are not the same.
 
     All ranks must call it.
@@ -39,7 +42,7 @@ def check(config: TrainingConfig, batches: Batches, run: RunFolder, ranks: Ranks
     latest = run.latest()
     view = View(
         config,
-        tuple((shard.num_samples, shard.num_captions) for shard in batches.shards),
+        sizes,
         None if latest is None else latest.name,
         None if latest is None else checkpoints.read_progress(latest),
     )
@@ -55,7 +58,8 @@ def compare(views: Sequence[View]) -> None:
             raise InputError(f"{name} is {one!r} on rank 0 and {other!r} on rank {rank}; give one")
         if view.sizes != views[0].sizes:
             raise InputError(
-                f"rank {rank} reads other shards than rank 0; give all nodes the same data.shards"
+                f"rank {rank} reads other shards or folders with masks than rank 0; give all nodes "
+                "the same data.shards and data.masks"
             )
         if view[2:] != views[0][2:]:
             raise InputError(

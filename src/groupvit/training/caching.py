@@ -22,30 +22,31 @@ FOLDER = "features"
 
 
 class Cached(NamedTuple):
-    """The cache of a run, and the network that fills it."""
+    """The cache of a run, the network that fills it, and the batches that read from it."""
 
     cache: FeatureCache
     pretrained: Pretrained
+    batches: Batches
 
 
-def checked(config: TrainingConfig, batches: Batches, *, rebuild: bool) -> Cached | None:
+def checked(config: TrainingConfig, batches: Batches | None, *, rebuild: bool) -> Cached | None:
     """The cache of a run, of which nothing is written yet; None if it has none.
 
     Args:
         config: Settings of the run.
-        batches: Batches of the run.
+        batches: Batches with captions; None: there are none.
         rebuild: True to let features of other settings be replaced.
 
     Raises:
         InputError: The folder holds other features, or the weights of the trunk are not installed.
     """
-    if not config.data.cached_crops:
+    if batches is None or not config.data.cached_crops:
         return None
     pretrained = efficientnet.load(VARIANTS[config.model.image.stem])
     manifest = _manifest(config, features.digest(pretrained))
     cache = FeatureCache(folder(config), manifest, batches.shards)
     cache.check(rebuild=rebuild)
-    return Cached(cache, pretrained)
+    return Cached(cache, pretrained, batches)
 
 
 def folder(config: TrainingConfig) -> Path:
@@ -69,15 +70,13 @@ def _manifest(config: TrainingConfig, weights: str) -> Manifest:
     return Manifest.of(config.data, variant, weights, seed=0, image_size=config.image_size)
 
 
-def complete(
-    cached: Cached, config: TrainingConfig, batches: Batches, ranks: Ranks, console: Console
-) -> None:
+def complete(cached: Cached, config: TrainingConfig, ranks: Ranks, console: Console) -> None:
     """Write what is missing in the cache, and let the batches read from it.
 
     Raises:
         InputError: The disk is full, or a shard cannot be read.
     """
-    cache, pretrained = cached
+    cache, pretrained, batches = cached
     with bar("images", console) as progress:
         task = progress.add_task("storing features", total=None)
         feature_writing.write(

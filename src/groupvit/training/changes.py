@@ -10,7 +10,7 @@ from groupvit.training.config import TrainingConfig
 Difference = tuple[Any, Any]
 """Value of a setting before and after."""
 
-SHARDS, CACHE = "data.shards", "data.cache"
+SHARDS, MASKS, CACHE = "data.shards", "data.masks", "data.cache"
 
 CHANGEABLE = frozenset(
     {

@@ -56,6 +56,9 @@ class ObjectiveConfig:
     distillation_weight: float = 0.0
     """Weight of the distillation of the class names that the classifier of a pretrained trunk finds
     at each place; needs data.cached_crops and data.class_prompts."""
+    pixel_scale: float = 1 / 0.07
+    """Fixed inverse temperature of the loss on pixels, the only one of batches with masks; 0:
+    learned, that of the captions."""
     mutual_information_weight: float = 0.0
     """Weight of minus the mutual information of tokens and groups, in every stage."""
 
@@ -83,6 +86,7 @@ class ObjectiveConfig:
         if not 0 <= self.noun_prior <= 1:
             raise InputError(f"objective.noun_prior is {self.noun_prior}; give 0 to 1")
         _check("objective.noun_scale", self.noun_scale, least=0)
+        _check("objective.pixel_scale", self.pixel_scale, least=0)
         if self.segment_distillation_weight and not (self.patch_nouns_weight and self.of_segments):
             raise InputError(
                 "objective.segment_distillation_weight needs objective.patch_nouns_weight too, and "
@@ -209,7 +213,11 @@ class TrainingConfig:
     evaluate_folder: str = ""
     """Folder with images/, masks/ and classes.txt to evaluate on; empty: no evaluation."""
     evaluate_limit: int = 200
-    """Images of that folder that are used, the first ones; 0: all."""
+    """Images of that folder that are used, the first ones, and pairs of the retrieval at the end,
+    spread over their shards; 0: all."""
+    evaluate_shards: tuple[str, ...] = ()
+    """Tar files of pairs kept apart from training, for retrieval at the end of the run; empty:
+    pairs of data.shards, unless there is an evaluate_folder."""
     save_every: int = 1_000
     """Steps between checkpoints."""
     keep_last: int = 2

@@ -28,6 +28,9 @@ class Losses(NamedTuple):
     """Weighted sum of the terms."""
     parts: dict[str, Float[Tensor, ""]]
     """Each loss with a weight above 0, before weighting, by the name of its weight."""
+    accuracy: Float[Tensor, ""]
+    """Share of images whose own caption is nearest in the joint batch, or of pixels whose own label
+    is, [0, 1]."""
 
 
 def objective(pairs: EmbeddedPairs, batch: Batch, config: ObjectiveConfig, ranks: Ranks) -> Losses:
@@ -54,14 +57,17 @@ def objective(pairs: EmbeddedPairs, batch: Batch, config: ObjectiveConfig, ranks
     if config.distillation_weight:
         parts["distillation"] = _distillation(pairs, batch, config, ranks)
     weighted = [getattr(config, f"{name}_weight") * part for name, part in parts.items()]
-    total = torch.stack(weighted).sum() if weighted else _zero(pairs)
+    total = torch.stack(weighted).sum() if weighted else zero(pairs)
     if ranks.world_size > 1:
-        total = total + _zero(pairs)
-    return Losses(total, parts)
+        total = total + zero(pairs)
+    right = losses.accuracy(
+        pairs.image.image, pairs.text[:, 0], gather=ranks.gather, rank=ranks.rank
+    )
+    return Losses(total, parts, right)
 
 
-def _zero(pairs: EmbeddedPairs) -> Float[Tensor, ""]:
-    """0, with a gradient of 0 for all that is embedded.
+def zero(pairs: EmbeddedPairs) -> Float[Tensor, ""]:
+    """Zero, with a gradient of 0 for all that is embedded.
 
     Ranks wait for a gradient of every parameter, even in a step whose losses do not reach it.
     """
@@ -99,7 +105,8 @@ def _nouns(
     image, terms = pairs.image, {}
     scale = _noun_scale(pairs, config)
     # Embeddings "image part embedding" of each stage, then of the patches, and which are present.
-    parts = list(image.segments) if config.of_segments else []
+    parts = list(image.segments if config.every_stage else image.segments[-1:])
+    parts = parts if config.of_segments else []
     present = list(image.occupied[len(image.occupied) - len(parts) :])
     similar = [noun_losses.logits(embeddings, nouns, scale) for embeddings in parts]
     for name, loss in (

@@ -49,9 +49,11 @@ def freeze_trunk(model: GroupViT, config: OptimConfig) -> None:
         model.image_encoder.trunk.upper.requires_grad_(requires_grad=False)
 
 
-def freeze_unused_scales(model: GroupViT, losses: ObjectiveConfig, *, num_prompts: int) -> None:
+def freeze_unused_scales(
+    model: GroupViT, losses: ObjectiveConfig, *, num_prompts: int, of_pixels: bool = False
+) -> None:
     """Exclude the temperatures that no loss uses: they would decay where ranks train together."""
-    of_captions = losses.caption_weight > 0
+    of_captions = losses.caption_weight > 0 or of_pixels
     of_prompts = num_prompts > 0 and losses.of_multi_label_scale
     if model.multi_label_log_scale is None:
         of_captions = of_captions or of_prompts

@@ -27,7 +27,7 @@ from groupvit.distributed import Ranks
 from groupvit.errors import InputError
 from groupvit.model.groupvit import GroupViT
 from groupvit.text.tokenizer import Tokenizer
-from groupvit.training import caching
+from groupvit.training import caching, sources
 from groupvit.training.accelerators import GB, Accelerator
 from groupvit.training.config import TrainingConfig
 from groupvit.training.run_folder import RunFolder
@@ -144,7 +144,13 @@ def plan(
 
 
 def data_of(config: TrainingConfig) -> Data:
-    """The first batch of the run, or one of texts of usual lengths if there are no shards."""
+    """The first batch of the run, or one of texts of usual lengths if there are no shards.
+
+    Raises:
+        InputError: Masks are mixed with captions, so that steps differ, or cannot be used.
+    """
+    if config.data.masks:
+        return _of_masks(config)
     text = config.model.text
     try:
         batches = Batches(
@@ -165,6 +171,21 @@ def data_of(config: TrainingConfig) -> Data:
     _ = batches[1]  # the first one opened files and imported what it needs
     seconds = (time.perf_counter() - start) / config.data.batch_size
     return Data(batch, batches.num_samples, seconds, size, None, "")
+
+
+def _of_masks(config: TrainingConfig) -> Data:
+    """The first batch of a run on masks."""
+    if config.data.mask_share < 1:
+        raise InputError(
+            "batches with masks and with captions take other times, and a plan is for one kind; "
+            "set data.mask_share to 1 and leave out data.shards, or leave out data.masks"
+        )
+    data = sources.opened(config, Ranks())
+    batches = data.mixed()
+    batch, start = batches[0], time.perf_counter()
+    _ = batches[1]
+    seconds = (time.perf_counter() - start) / config.data.batch_size
+    return Data(batch, sum(map(len, data.masks)), seconds, None, None, "")
 
 
 def work_of(config: TrainingConfig, batch: Batch) -> Work:

@@ -6,8 +6,9 @@ every archive, and a text file can be moved into place in one step, and mended b
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from groupvit import files
@@ -99,15 +100,22 @@ class RunFolder:
             self._aside.rename(self.path.resolve())
             self._aside = None
 
-    def check_shards(self, paths: Sequence[Path], *, changed: Sequence[str] = ()) -> None:
-        """Check that no shard was replaced since the run began; write their fingerprints down.
+    def check_shards(
+        self,
+        paths: Sequence[Path],
+        folders: Mapping[str, Fingerprint] = MappingProxyType({}),
+        *,
+        changed: Sequence[str] = (),
+    ) -> None:
+        """Check that no data were replaced since the run began; write their fingerprints down.
 
         Args:
             paths: Shards of the run.
-            changed: See `prepare`; `data.shards` allows replaced ones.
+            folders: Folders with masks, and what they are now.
+            changed: See `prepare`; `data.shards` and `data.masks` allow replaced ones.
 
         Raises:
-            InputError: A shard was replaced, or cannot be read.
+            InputError: A shard or folder was replaced, or cannot be read.
         """
         before = self._fingerprints()
         kept = {
@@ -121,8 +129,14 @@ class RunFolder:
                 f"{replaced[0]} was replaced since the run {self.path} began; put the old file "
                 f"back, choose another --out, or pass --changed {changes.SHARDS}"
             )
+        for name, now in folders.items():
+            if before.get(name, now) != now and not changes.covers(changed, changes.MASKS):
+                raise InputError(
+                    f"{name} has other files than when the run {self.path} began; put the old ones "
+                    f"back, choose another --out, or pass --changed {changes.MASKS}"
+                )
         found = {str(path): kept.get(str(path)) or fingerprint(path) for path in paths}
-        values = {name: to_values(one) for name, one in found.items()}
+        values = {name: to_values(one) for name, one in (found | dict(folders)).items()}
         files.write_text(self.path / SHARDS_FILE, as_json(values))
 
     def settings(self) -> TrainingConfig:

@@ -25,6 +25,7 @@ from groupvit.evaluation.during_training import quick_scores
 from groupvit.model.efficientnet import Middle
 from groupvit.model.groupvit import GroupViT
 from groupvit.model.image_encoder import MakeGrouping, grouping_block
+from groupvit.segmentation.preparation import normalize
 from groupvit.text.coverage import Coverage, most_frequent
 from groupvit.text.nouns import merged_plurals
 from groupvit.training import batch_norm, checkpoints, optim
@@ -33,6 +34,7 @@ from groupvit.training.config import TrainingConfig
 from groupvit.training.ema import EMA
 from groupvit.training.group_usage import GroupUsage, summary
 from groupvit.training.log import Record
+from groupvit.training.pixels import PixelLoss
 from groupvit.training.pretrained import start_from_trunk
 from groupvit.training.run_folder import RunFolder
 from groupvit.training.signals import StopRequest
@@ -65,7 +67,7 @@ class TrainingState:
         run: Run folder; if it holds a checkpoint, the state starts from the latest.
         make_grouping: Maker of the grouping blocks, for blocks of your own.
         nouns: Occurrences of the nouns in all captions, which the main rank saves with the model.
-        distilled: Class names that are distilled, which it saves too.
+        distilled: Class names that are distilled or have masks, which it saves too.
         shards: Shards of the training, which a pretrained trunk begins with; None leaves it drawn
             at random, for estimates of time and memory.
 
@@ -93,7 +95,12 @@ class TrainingState:
         batch_norm.synchronize(model, ranks)
         optim.freeze(model, config.freeze)
         optim.freeze_trunk(model, config.optim)
-        optim.freeze_unused_scales(model, config.objective, num_prompts=config.data.num_prompts)
+        optim.freeze_unused_scales(
+            model,
+            config.objective,
+            num_prompts=config.data.num_prompts,
+            of_pixels=bool(config.data.masks) and not config.objective.pixel_scale,
+        )
         self.state = Snapshot(
             model,
             optim.optimizer_of(model, config.optim),
@@ -108,7 +115,10 @@ class TrainingState:
         if config.compile:
             model.image_encoder.compile()
             model.text_encoder.compile()
-        self._passes = passes_of(model, ranks, config.objective, chunk=config.chunk)
+        self._pixels = _pixel_loss(config) if config.data.masks else None
+        self._passes = passes_of(
+            model, ranks, config.objective, chunk=config.chunk, pixels=self._pixels
+        )
         self._generator = torch.Generator(ranks.device)
 
     @property
@@ -203,6 +213,8 @@ class TrainingState:
         """Input of the image encoder: augmented images, or stored maps as they are."""
         if batch.features is not None:
             return Middle(batch.features.middle.float())
+        if batch.masks is not None:  # they were flipped with their images
+            return normalize(batch.images)
         return augment(batch.images, self.config.data.augmentation, generator=self._generator)
 
     def _forward_backward(self, batch: Batch) -> StepResult:
@@ -214,6 +226,7 @@ class TrainingState:
             self.config.objective,
             self.ranks,
             autocast=torch.bfloat16 if self.config.precision == "bfloat16" else None,
+            pixels=self._pixels,
         )
 
 
@@ -245,6 +258,15 @@ def _first_model(
     values, notes = fitted(fresh.state_dict(), start.model.state_dict())
     model = checkpoint.fill(config.model, values, where=config.start)
     return _First(model, notes, start.coverage if start.origin.trained else None)
+
+
+def _pixel_loss(config: TrainingConfig) -> PixelLoss:
+    """Objective of batches with masks."""
+    return PixelLoss(
+        naming=config.inference.naming,
+        scale=config.objective.pixel_scale,
+        spatial=config.model.spatial,
+    )
 
 
 def _coverage(

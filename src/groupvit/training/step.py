@@ -17,8 +17,8 @@ from groupvit.model.features import Features
 from groupvit.model.groupvit import EmbeddedPairs, GroupViT
 from groupvit.training.config import ObjectiveConfig
 from groupvit.training.group_usage import GroupUsage, group_usage
-from groupvit.training.losses import accuracy
 from groupvit.training.objective import NOUN_LOSSES, objective
+from groupvit.training.pixels import PixelLoss
 
 
 class StepResult(NamedTuple):
@@ -27,7 +27,8 @@ class StepResult(NamedTuple):
     losses: dict[str, Float[Tensor, ""]]
     """Terms of the objective by name, and their weighted sum as total; without gradient."""
     accuracy: Float[Tensor, ""]
-    """Share of images whose own caption is nearest in the joint batch, [0, 1]."""
+    """Share of images whose own caption is nearest in the joint batch, or of pixels whose own label
+    is, [0, 1]."""
     group_usage: GroupUsage
     """Usage of the groups."""
 
@@ -130,11 +131,19 @@ Passes = WholeBatch | GradientCaching
 """Way through the model: forward and backward passes of a batch."""
 
 
-def passes_of(model: GroupViT, ranks: Ranks, objective: ObjectiveConfig, *, chunk: int) -> Passes:
+def passes_of(
+    model: GroupViT,
+    ranks: Ranks,
+    objective: ObjectiveConfig,
+    *,
+    chunk: int,
+    pixels: PixelLoss | None = None,
+) -> Passes:
     """Way through the model for this objective; `chunk` 0: the whole batch at once."""
     grouping = len(model.config.image.stages) - 1
-    num_stages = max(1, grouping) if objective.every_stage else int(objective.of_segments)
-    if model.config.image.pooling == "embeddings":
+    every_stage = objective.every_stage or (pixels is not None and pixels.naming == "levels")
+    num_stages = max(1, grouping) if every_stage else int(objective.of_segments)
+    if model.config.image.pooling == "embeddings" or (pixels and pixels.naming == "segments"):
         num_stages = max(1, num_stages)
     if chunk:
         return GradientCaching(model, ranks, num_stages=num_stages, chunk=chunk)
@@ -149,6 +158,7 @@ def forward_backward(
     ranks: Ranks,
     *,
     autocast: torch.dtype | None,
+    pixels: PixelLoss | None = None,
 ) -> StepResult:
     """Add the gradient of the joint batch to those of the parameters.
 
@@ -161,19 +171,23 @@ def forward_backward(
         ranks: Processes that hold the other rows of the joint batch.
         autocast: bfloat16, for encoders and projectors; None leaves them in their own precision.
             Normalization, similarities and losses stay in float32.
+        pixels: Objective of batches with masks, in a run that has any.
     """
 
     def backward(pairs: EmbeddedPairs) -> StepResult:
-        total, terms = objective(pairs, batch, config, ranks)
-        torch.autograd.backward(total)
+        if batch.masks is None or pixels is None:
+            found = objective(pairs, batch, config, ranks)
+        else:
+            found = pixels(pairs, batch.masks, ranks)
+        torch.autograd.backward(found.total)
         return StepResult(
-            {name: loss.detach() for name, loss in (terms | {"total": total}).items()},
-            accuracy(pairs.image.image, pairs.text[:, 0], gather=ranks.gather, rank=ranks.rank),
+            {name: loss.detach() for name, loss in (found.parts | {"total": found.total}).items()},
+            found.accuracy,
             group_usage(pairs.image.assignments),
         )
 
     result = passes(images, batch.tokens, backward, autocast)
-    if config.of_nouns and not NOUN_LOSSES & result.losses.keys():
+    if pixels or (config.of_nouns and not NOUN_LOSSES & result.losses.keys()):
         _remove_zero_gradients(passes.model)
     return result
 
@@ -211,6 +225,7 @@ class _Heads(nn.Module):
         self.image_projector, self.text_projector = model.image_projector, model.text_projector
         self.patch_projector, self.background_layer = model.patch_projector, model.background_layer
         self.log_scale, self.multi_label_log_scale = model.log_scale, model.multi_label_log_scale
+        self.spatial_block = model.spatial_block
         self._embed, self._num_stages = model.embed, num_stages
 
     def forward(

@@ -4,18 +4,22 @@ from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+import torch
 from rich.console import Console
 
 from groupvit import distributed
-from groupvit.data.loader import Batches, stream
+from groupvit.data import index, patterns
+from groupvit.data.index import Shard
+from groupvit.data.loader import stream
+from groupvit.data.mixture import Mixture
 from groupvit.data.shards import count_nouns
 from groupvit.distributed import Ranks
+from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.benchmark import Benchmark
 from groupvit.evaluation.benchmarks.folder import read_folder
 from groupvit.evaluation.benchmarks.mask_survey import checked
 from groupvit.model.image_encoder import MakeGrouping, grouping_block
-from groupvit.text.tokenizer import Tokenizer
-from groupvit.training import agreement, caching, changes
+from groupvit.training import agreement, caching, changes, outcome, sources
 from groupvit.training.config import TrainingConfig
 from groupvit.training.log import Log, Meter, Record
 from groupvit.training.run_folder import RunFolder
@@ -55,28 +59,30 @@ def train(
                 run.prepare(config, fresh=fresh, changed=changed)
             ranks.barrier()
             benchmark = _benchmark(config)
-            batches = _batches(config, ranks, console)
+            data = _opened(config, ranks, console)
+            kept_apart = _kept_apart(config, data.shards)
             if ranks.is_main:
-                run.check_shards([shard.path for shard in batches.shards], changed=changed)
-            agreement.check(config, batches, run, ranks)
-            nouns = count_nouns(batches.shards) if ranks.is_main else {}
+                paths = [shard.path for shard in data.shards]
+                run.check_shards(paths, data.fingerprints(), changed=changed)
+            agreement.check(config, data.sizes, run, ranks)
+            nouns = count_nouns(data.shards) if ranks.is_main else {}
             rebuild = changes.covers(changed, changes.CACHE)
-            cached = caching.checked(config, batches, rebuild=rebuild)
+            cached = caching.checked(config, data.captions, rebuild=rebuild)
             state = TrainingState(
                 config,
                 ranks,
                 run,
                 make_grouping=make_grouping,
                 nouns=nouns,
-                distilled=batches.class_names,
-                shards=batches.shards,
+                distilled=data.names,
+                shards=data.shards,
             )
             ranks.barrier()
             refused.pop_all()
         run.begin()
         if cached is not None:
             # An error from here on keeps the run folder, which holds what is stored so far.
-            caching.complete(cached, config, batches, ranks, console)
+            caching.complete(cached, config, ranks, console)
         start = state.progress.step
         if start:
             console.print(f"{run.path} resumes after step {start} of {config.steps}", markup=False)
@@ -89,14 +95,16 @@ def train(
             console=console,
             tensorboard=run.tensorboard if config.tensorboard else None,
         ) as log:
-            stopped = _loop(state, batches, benchmark, log, stop)
+            stopped = _loop(state, data.mixed(), benchmark, log, stop)
+        if not stopped:
+            _report(state, benchmark, data.shards, kept_apart, console)
         console.print(_last_words(run, state.progress.step, stopped=stopped), markup=False)
         return stop.exit_code if stopped else 0
 
 
 def _loop(
     state: TrainingState,
-    batches: Batches,
+    batches: Mixture,
     benchmark: Benchmark | None,
     log: Log,
     stop: StopRequest,
@@ -140,17 +148,60 @@ def _benchmark(config: TrainingConfig) -> Benchmark | None:
     return benchmark
 
 
-def _batches(config: TrainingConfig, ranks: Ranks, console: Console) -> Batches:
-    with console.status("reading the shards") as status:
-        return Batches(
-            config.data,
-            Tokenizer(config.model.text.vocabulary_size),
-            seed=config.seed,
-            rank=ranks.rank,
-            world_size=ranks.world_size,
-            image_size=config.image_size,
-            context_length=config.model.text.context_length,
-            on_progress=lambda done, total: status.update(f"reading the shards: {done} of {total}"),
+def _kept_apart(config: TrainingConfig, shards: Sequence[Shard]) -> list[Shard]:
+    """Shards of the retrieval at the end; mistakes are reported now."""
+    if not config.evaluate_shards:
+        return []
+    paths = patterns.expand(config.evaluate_shards)
+    trained = {shard.path.resolve() for shard in shards}
+    for path in paths:
+        if path.resolve() in trained:
+            raise InputError(
+                f"{path} is in evaluate_shards and in data.shards; leave it out of one of them"
+            )
+    return index.prepare(paths, None)
+
+
+def _report(
+    state: TrainingState,
+    benchmark: Benchmark | None,
+    shards: Sequence[Shard],
+    kept_apart: Sequence[Shard],
+    console: Console,
+) -> None:
+    """Print on the main rank what the run has reached."""
+    config, ranks, lines = state.config, state.ranks, list[str]()
+    if ranks.is_main:
+        with console.status("evaluating"), torch.compiler.set_stance("force_eager"):
+            model, limit = state.state.evaluated.eval(), config.evaluate_limit
+            if benchmark is not None:
+                lines += outcome.scores(
+                    model,
+                    benchmark,
+                    inference=config.inference,
+                    limit=limit,
+                    device=ranks.device,
+                )
+            # A run may have masks alone, and no captions.
+            if kept_apart or (shards and benchmark is None):
+                lines += outcome.recalls(
+                    model,
+                    kept_apart or shards,
+                    limit=limit,
+                    trained_on=not kept_apart,
+                    device=ranks.device,
+                )
+    ranks.barrier()
+    for line in lines:
+        console.print(line, markup=False)
+
+
+def _opened(config: TrainingConfig, ranks: Ranks, console: Console) -> sources.Sources:
+    with console.status("reading the data") as status:
+        return sources.opened(
+            config,
+            ranks,
+            on_progress=lambda done, total: status.update(f"reading the data: {done} of {total}"),
         )
 
 

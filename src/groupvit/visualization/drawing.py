@@ -8,8 +8,9 @@ from PIL import Image, ImageDraw
 
 from groupvit.errors import InputError
 from groupvit.palette import text_color
+from groupvit.visualization.fonts import font
 from groupvit.visualization.legend import draw_legend
-from groupvit.visualization.lettering import INK, PAPER, font, printable, text_size
+from groupvit.visualization.lettering import INK, PAPER, printable, text_size
 from groupvit.visualization.names import Name, place_names
 from groupvit.visualization.shapes import draw_borders, draw_rounded, enlarge
 
@@ -33,8 +34,9 @@ def overlay(
     Where the first label is "background", the image is darkened instead of colored and has no name.
     Every region that is large enough has the name of its label; names do not overlap. The legend
     lists the labels that occur with their shares of the image, the largest first and the background
-    last. Accents are dropped, and characters that the built-in font lacks become boxes. Images with
-    a longer side of 160 pixels or less are enlarged by a whole factor, to about 320; the legend may
+    last. Names that the built-in font lacks are drawn in a font of this machine, or without
+    accents; characters that no font has become boxes, with a `MissingGlyphWarning`. Images with a
+    longer side of 160 pixels or less are enlarged by a whole factor, to about 320; the legend may
     be wider than a narrow image.
 
     Args:
@@ -156,7 +158,7 @@ def _draw_name(canvas: Image.Image, name: Name, color: np.ndarray) -> None:
     draw_rounded(canvas, name.box, tuple(color.tolist()), radius=radius)
     center = ((left + right) / 2, (top + bottom) / 2)
     draw = ImageDraw.Draw(canvas)
-    draw.text(center, name.text, fill=ink, font=font(name.size), anchor="mm")
+    draw.text(center, name.text, fill=ink, font=font(name.size, name.text), anchor="mm")
 
 
 def _stack(upper: Image.Image, lower: Image.Image) -> Image.Image:

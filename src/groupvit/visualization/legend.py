@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import UInt8, UInt16
 from PIL import Image, ImageDraw
 
-from groupvit.visualization.lettering import INK, MUTED, PAPER, font, wrap
+from groupvit.visualization.fonts import font
+from groupvit.visualization.lettering import INK, MUTED, PAPER, wrap
 from groupvit.visualization.shapes import draw_rounded
 
 
@@ -78,7 +79,11 @@ def _entries(
         share = _per_cent(counts[index] / label_map.size)
         left = limit - math.ceil(font(em).getlength(share)) - em // 2
         entries.append(
-            _Entry(tuple(colors[index].tolist()), wrap(names[index], left, font(em)), share)
+            _Entry(
+                tuple(colors[index].tolist()),
+                wrap(names[index], left, font(em, names[index])),
+                share,
+            )
         )
     return entries
 
@@ -91,19 +96,19 @@ def _per_cent(share: float) -> str:
 
 def _length(entry: _Entry, em: int) -> int:
     """Length of the text [pixels]; the share follows the last line."""
-    face = font(em)
-    last = face.getlength(entry.lines[-1]) + em / 2 + face.getlength(entry.share)
-    return math.ceil(max(last, *(face.getlength(line) for line in entry.lines)))
+    lengths = [font(em, line).getlength(line) for line in entry.lines]
+    lengths[-1] += em / 2 + font(em).getlength(entry.share)
+    return math.ceil(max(lengths))
 
 
 def _draw_entry(
     strip: Image.Image, entry: _Entry, place: tuple[int, int], *, indent: int, line: int, em: int
 ) -> None:
-    (x, y), face, draw = place, font(em), ImageDraw.Draw(strip)
+    (x, y), draw = place, ImageDraw.Draw(strip)
     top = y + (line - em) // 2
     draw_rounded(strip, (x, top, x + em, top + em), entry.color, radius=em / 4)
     for number, text in enumerate(entry.lines):
         middle = y + number * line + line / 2
-        draw.text((x + indent, middle), text, fill=INK, font=face, anchor="lm")
-    end = x + indent + face.getlength(entry.lines[-1]) + em / 2
-    draw.text((end, middle), entry.share, fill=MUTED, font=face, anchor="lm")
+        draw.text((x + indent, middle), text, fill=INK, font=font(em, text), anchor="lm")
+    end = x + indent + font(em, text).getlength(text) + em / 2
+    draw.text((end, middle), entry.share, fill=MUTED, font=font(em), anchor="lm")

@@ -1,10 +1,9 @@
-"""Text on images: its size, its font, and shortening it to a width."""
+"""Text on images: its size, its characters, and shortening it to a width."""
 
 import math
 import unicodedata
-from functools import cache
 
-from PIL import ImageFont
+from groupvit.visualization.fonts import Font, can_draw, warn_of_boxes
 
 INK = (32, 33, 36)
 """Color of text, RGB."""
@@ -13,24 +12,29 @@ MUTED = (112, 115, 122)
 PAPER = (255, 255, 255)
 """Background of text, legends and panels."""
 
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
-
 
 def text_size(width: int, height: int) -> int:
     """Size of text that suits an image of this size [pixels]."""
     return min(max(round(math.sqrt(width * height) / 40), 12), 130)
 
 
-@cache
-def font(size: int) -> Font:
-    """The built-in font of Pillow, so that drawings are the same on every machine."""
-    return ImageFont.load_default(size)
-
-
 def printable(text: str) -> str:
-    """The text in one line, without the accents that the built-in font lacks."""
-    plain = unicodedata.normalize("NFKD", text.encode("utf-8", "replace").decode("utf-8"))
-    kept = (" " if c.isspace() else c for c in plain if not unicodedata.combining(c))
+    """The text in one line; without its accents where no font of this machine has them.
+
+    Characters that no font has give a `MissingGlyphWarning`.
+    """
+    whole = _in_one_line(unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode()))
+    if can_draw(whole):
+        return whole
+    letters = unicodedata.normalize("NFKD", whole)
+    plain = "".join(one for one in letters if not unicodedata.combining(one))
+    if not can_draw(plain):
+        warn_of_boxes(whole)
+    return plain
+
+
+def _in_one_line(text: str) -> str:
+    kept = (" " if c.isspace() else c for c in text)
     return " ".join("".join(c for c in kept if c.isprintable()).split()) or "?"
 
 

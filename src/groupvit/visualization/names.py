@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int, UInt8, UInt16
 
-from groupvit.visualization.lettering import font, shorten
+from groupvit.visualization.fonts import font
+from groupvit.visualization.lettering import shorten
 
 ENOUGH = 0.65
 """A name is left out where less than this share of its box lies in its region."""
@@ -73,7 +74,7 @@ def _place(
     height, width = label_map.shape
     best, best_share = None, ENOUGH
     for size in (em, max(10, round(0.85 * em)), max(10, round(0.7 * em))):
-        face = font(size)
+        face = font(size, text)
         short = shorten(text, min(width // 2, 14 * size), face)
         box_width, box_height, edge = (
             round(face.getlength(short) + size),

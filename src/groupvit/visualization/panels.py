@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from PIL import Image, ImageDraw
 
 from groupvit.errors import InputError
-from groupvit.visualization.lettering import INK, PAPER, font, printable, shorten, text_size
+from groupvit.visualization.fonts import font
+from groupvit.visualization.lettering import INK, PAPER, printable, shorten, text_size
 from groupvit.visualization.shapes import factor
 
 LARGEST = 1600
@@ -32,7 +33,7 @@ def side_by_side(panels: Sequence[tuple[str, Image.Image]], *, columns: int) -> 
     cell = _cell([image.size for _, image in panels])
     columns = min(columns, len(panels))
     size = text_size(*cell)
-    gap, above, face = round(1.2 * size), 2 * size, font(round(1.1 * size))
+    gap, above = round(1.2 * size), 2 * size
     images = [_fit(image.convert("RGB"), cell) for _, image in panels]
     heights = [
         above + max(image.height for image in images[first : first + columns]) + gap // 2
@@ -43,6 +44,7 @@ def side_by_side(panels: Sequence[tuple[str, Image.Image]], *, columns: int) -> 
     for number, (title, _) in enumerate(panels):
         row, column = divmod(number, columns)
         x, y = gap + column * (cell[0] + gap), gap // 2 + sum(heights[:row])
+        face = font(round(1.1 * size), printable(title))
         text = shorten(printable(title), cell[0], face)
         draw.text((x, y + above / 2), text, fill=INK, font=face, anchor="lm")
         sheet.paste(images[number], (x, y + above))

@@ -11,7 +11,7 @@ from groupvit.errors import InputError, suggestion
 from groupvit.model.config import GroupViTConfig
 from groupvit.model.groupvit import GroupViT
 from groupvit.text.coverage import Coverage
-from groupvit.weights import checkpoint, foreign, hub
+from groupvit.weights import checkpoint, foreign
 from groupvit.weights.checkpoint import LoadedModel, Origin
 from groupvit.weights.packaged import PACKAGED
 
@@ -42,6 +42,8 @@ def load(name: str | Path, *, revision: str | None = None, heads: int | None = N
         return load_folder(path)
     if path.is_file():
         return load_file(path, heads=heads)
+    from groupvit.weights import hub  # whose library no other model should wait for
+
     if not hub.is_hub_id(str(name)):
         raise InputError(
             f"there is no model {str(name)!r}; give a bundled name ({', '.join(BUNDLED)}), "

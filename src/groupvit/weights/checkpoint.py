@@ -13,7 +13,7 @@ from torch import Tensor
 
 from groupvit import files
 from groupvit.config import from_values, to_values
-from groupvit.errors import InputError
+from groupvit.errors import InputError, listed
 from groupvit.model.config import GroupViTConfig
 from groupvit.model.groupvit import GroupViT
 from groupvit.model.inference import DEFAULT_INFERENCE, InferenceConfig
@@ -259,7 +259,7 @@ def fill(
         if tensors[name].shape != wanted.shape
     ]
     if wrong:
-        raise InputError(f"{where}: tensors of the wrong shape: {'; '.join(wrong)}")
+        raise InputError(f"{where}: tensors of the wrong shape: {listed(wrong, separator='; ')}")
     values = {name: tensors[name].to(wanted.dtype) for name, wanted in expected.items()}
     check_finite(values, where=where)
     model.load_state_dict(values, assign=True)

@@ -81,6 +81,7 @@ def _refuse_ours(config: GroupViTConfig) -> None:
         "centered projectors": config.centered,
         "projector of patches": config.patch_projector,
         "learned background": config.background_layer,
+        "spatial block": config.spatial is not None,
         "stage without blocks": any(stage.depth == 0 for stage in image.stages),
     }
     for name, used in beyond.items():

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from groupvit.errors import InputError
+from groupvit.errors import InputError, listed
 
 _HOLES = re.compile(r"#|\*")
 
@@ -142,11 +142,11 @@ def _joined(parts: Mapping[int, Tensor]) -> Tensor:
 
 
 def check_names(missing: list[str], left_over: list[str]) -> None:
-    """Raise a message that lists both, unless both are empty."""
+    """Raise a message that lists both, or the first of many, unless both are empty."""
     if not missing and not left_over:
         return
     parts = [
-        f"{what}: {', '.join(sorted(names))}"
+        f"{what}: {listed(sorted(names))}"
         for what, names in (("missing", missing), ("left over", left_over))
         if names
     ]

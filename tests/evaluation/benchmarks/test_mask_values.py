@@ -163,3 +163,25 @@ def test_programs_refuse_binary_masks_as_commands_do(write, lively_model, use):
     binary = read_folder(write([[0] * 4 + [255]] * 5))
     with pytest.raises(InputError, match=r"pass --mask-values 0=background \"?255=tree"):
         use(Segmenter(lively_model), binary)
+
+
+ADE = tuple(f"class {number}" for number in range(150))
+
+
+def test_colors_of_ade_are_its_classes_in_their_order():
+    table = mask_table(["ade"], ADE)
+    classes = dict(zip(table.names, table.values.tolist(), strict=True))
+    assert classes["#787878"] == 0
+    assert (classes["#5c00ff"], classes["#ff0000"], classes["#000000"]) == (149, 66, 255)
+    assert sorted(set(range(150)) - set(classes.values())) == [6, 48]  # of one color
+    few = mask_table(["ade"], ADE[:3])
+    assert sorted(few.values.tolist()) == [0, 1, 2, 255]
+
+
+def test_the_color_that_two_classes_of_ade_share_is_refused_until_it_is_named(write):
+    folder = write([[0x8C, 0x78]], "\n".join(ADE) + "\n")
+    found = read_folder(folder, mask_values=["ade"])
+    with pytest.raises(InputError, match=r"has the color 8c8c8c, which .* add 8c8c8c=CLASS"):
+        found[0]
+    found = read_folder(folder, mask_values=["ade", "8c8c8c=class 48"])
+    np.testing.assert_array_equal(found[0].mask, [[48, 0]])

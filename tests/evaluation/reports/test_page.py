@@ -7,11 +7,14 @@ import pytest
 from groupvit.evaluation.benchmarks.scenes import Scenes
 from groupvit.evaluation.evaluate import evaluate
 from groupvit.evaluation.evaluation import ImageScore
+from groupvit.evaluation.reports import writing
 from groupvit.evaluation.reports.images import choose, draw
 from groupvit.evaluation.reports.page import mistakes, page
 from groupvit.evaluation.scores import scores_of
 from groupvit.segmentation.labels import parse
 from groupvit.segmentation.segmenter import Segmenter
+from groupvit.storybook.scene import CLASSES
+from groupvit.text.coverage import Coverage
 from tests.pages import CHECKS, Reader
 
 SCENES = Scenes(num=4, size=24, only_things=True)
@@ -101,3 +104,16 @@ def test_without_a_mistake_none_is_told(found):
     )
     assert "every pixel is right" in page(perfect, [], model=MODEL)
     assert "No class is more than 5 points below" in page(perfect, [], model=MODEL)
+
+
+@pytest.mark.parametrize("unknown", [(), ("tree", "car")])
+def test_words_of_no_caption_are_named_with_the_nearest_known_ones(
+    lively_model, found, tmp_path, unknown
+):
+    nouns = {name: 9 for name in CLASSES if name not in unknown}
+    segmenter = Segmenter(lively_model, coverage=Coverage(domain="drawn scenes", nouns=nouns))
+    writing.write(tmp_path, segmenter, SCENES, found, model=MODEL, num_shown=0)
+    text = (tmp_path / writing.PAGE).read_text("utf-8")
+    for name in CLASSES:
+        assert (f"<li>{name} is in no caption of this model" in text) == (name in unknown)
+    assert ("this model knows drawn scenes" in text) == bool(unknown)

@@ -8,6 +8,8 @@ from groupvit.errors import InputError
 from groupvit.evaluation.benchmarks.files import Files, Orientation, Pair, identity, read_mask
 from groupvit.evaluation.benchmarks.mask_values import MaskTable, mask_table
 from groupvit.evaluation.scores import IGNORED
+from groupvit.files import check_whole
+from groupvit.storybook.writing import NAME as STORYBOOK
 from groupvit.text.label_file import one_per_line, read_lines
 from groupvit.text.prompts import BACKGROUND, parse_labels
 
@@ -23,6 +25,7 @@ def read_folder(
 ) -> Files:
     """List the files of a folder that holds images/, masks/ and classes.txt; see `read_parts`."""
     path = Path(path)
+    check_whole(path.parent, STORYBOOK)  # of which the folder may be a part
     if not path.is_dir():
         raise InputError(f"no folder {path}; give one with {IMAGES}/, {MASKS}/ and {CLASSES}")
     for name in (IMAGES, MASKS):

@@ -1,8 +1,10 @@
 """Map from the values or colors of masks to classes: `0=background 255=tree 808080=ignored`."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
+from importlib.resources import files
 from typing import NamedTuple
 
 import numpy as np
@@ -20,8 +22,8 @@ from groupvit.evaluation.benchmarks.files import (
 from groupvit.evaluation.scores import IGNORED
 from groupvit.text.prompts import BACKGROUND, parse_label, split_words
 
-VOC = "voc"
-"""Name of the colors of PASCAL VOC, of which number i is class i."""
+VOC, ADE = "voc", "ade"
+"""Names of the colors of PASCAL VOC, of which number i is class i, and of ADE20K's 150 classes."""
 _BORDER = 0xE0E0C0
 """Color of the pixels of PASCAL VOC that do not count."""
 _COLOR_MODES = ("RGB", "RGBA", "P", "L")
@@ -46,9 +48,9 @@ def mask_table(texts: Sequence[str], classes: Sequence[str]) -> MaskTable:
     """Table of a map from values or colors to classes.
 
     Texts have the form VALUE=CLASS, FIRST-LAST=CLASS for values of consecutive classes,
-    RRGGBB=CLASS for colors, or `voc` for the colors of PASCAL VOC. CLASS is the name of a class,
-    one of its synonyms, or `ignored`. Values that no text names must not occur, except 255, which
-    is ignored.
+    RRGGBB=CLASS for colors, `voc` for the colors of PASCAL VOC, or `ade` for those of ADE20K. CLASS
+    is the name of a class, one of its synonyms, or `ignored`. Values that no text names must not
+    occur, except 255, which is ignored.
 
     Args:
         texts: Such as `0=background` and `255=tree`; commas may separate several in one text.
@@ -61,8 +63,9 @@ def mask_table(texts: Sequence[str], classes: Sequence[str]) -> MaskTable:
     colors: dict[int, int] = {}
     values: dict[int, int] = {}
     for text in split_words(texts):
-        if text.casefold() == VOC:
-            _add(colors, _voc_colors(len(classes)), text)
+        if text.casefold() in (VOC, ADE):
+            palette = _voc_colors if text.casefold() == VOC else _ade_colors
+            _add(colors, palette(len(classes)), text)
             continue
         value, _, name = text.partition("=")
         value, name = value.strip(), name.strip()
@@ -153,3 +156,14 @@ def _voc_colors(num_classes: int) -> dict[int, int]:
         ]
         colors[channels[0] << 16 | channels[1] << 8 | channels[2]] = number
     return colors
+
+
+def _ade_colors(num_classes: int) -> dict[int, int]:
+    """Colors of the classes in the order of ADE20K, without one that two classes share.
+
+    Black is ignored. The colors are those of the MIT scene parsing benchmark.
+    """
+    lines = files(__package__).joinpath("ade_colors.txt").read_text("utf-8").split()
+    named = Counter(lines)
+    colors = {int(line, 16): number for number, line in enumerate(lines) if named[line] == 1}
+    return {0: IGNORED} | {color: one for color, one in colors.items() if one < num_classes}

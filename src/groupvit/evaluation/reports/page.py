@@ -31,13 +31,16 @@ class Mistake(NamedTuple):
     """Fraction of all pixels, [0, 1]."""
 
 
-def page(evaluation: Evaluation, shown: Sequence[Shown], *, model: str) -> str:
+def page(
+    evaluation: Evaluation, shown: Sequence[Shown], *, model: str, warnings: Sequence[str] = ()
+) -> str:
     """HTML of the report.
 
     Args:
         evaluation: Scores and their conditions.
         shown: Images, from best to worst.
         model: Name of the model as the user gave it.
+        warnings: Sentences on labels that the model was not trained with.
     """
     return render(
         "evaluation/reports/page.html",
@@ -53,6 +56,7 @@ def page(evaluation: Evaluation, shown: Sequence[Shown], *, model: str) -> str:
         num_mistakes=NUM_MISTAKES,
         shown=shown,
         conditions=_conditions(evaluation),
+        warnings=warnings,
     )
 
 
