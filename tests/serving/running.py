@@ -31,6 +31,7 @@ class Running:
         self._thread = threading.Thread(target=self._server.run)
         self._thread.start()
         while not self._server.started:
+            assert self._thread.is_alive(), "the application could not be made, or not started"
             time.sleep(0.01)
         self.port = self._server.servers[0].sockets[0].getsockname()[1]
 

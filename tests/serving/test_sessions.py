@@ -275,6 +275,11 @@ def test_a_proxy_may_strip_its_path_or_not(serve, image, prefix):
     assert server.get(f"{prefix}/healthz").status == 200
     assert server.get(f"{prefix}/v1/models").status == 401
     assert server.get(f"{prefix}/v1/models", **headers).status == 200
+    assert (
+        server.get("/models/groupvit", **headers).headers["content-type"]
+        == "text/html; charset=utf-8"
+    )
+    assert server.get("/models/groupvitality", **headers).status == 404
     assert server.get(f"{prefix}/", **headers).headers["content-type"].startswith("text/html")
     assert server.get(f"{prefix}/static/app.js", **headers).status == 200
     assert server.post(f"{prefix}/v1/group", [("image", image)], **headers).status == 200

@@ -13,6 +13,7 @@ from groupvit.serving.guard import Guard
 from groupvit.serving.limits import RequestLimits
 from groupvit.serving.metrics import Metrics
 from groupvit.serving.page.site import Site
+from groupvit.serving.prefix import Prefix
 from groupvit.serving.routes import Routes
 from groupvit.serving.schema import schema
 from groupvit.serving.service import Service
@@ -49,7 +50,6 @@ def application(
         title="groupvit",
         version=VERSION,
         lifespan=service.lifespan,
-        root_path=root_path,
         docs_url=None,
         redoc_url=None,
     )
@@ -58,7 +58,9 @@ def application(
     SessionRoutes(service).add_to(app)
     app.add_exception_handler(InputError, _invalid_input)
     app.add_exception_handler(RequestValidationError, _invalid_form)
-    app.openapi = partial(schema, app, has_token=token is not None)  # type: ignore[method-assign]
+    app.openapi = partial(  # type: ignore[method-assign]
+        schema, app, has_token=token is not None, root_path=root_path
+    )
     if page:
         Site(service).add_to(app)
     app.add_middleware(
@@ -78,6 +80,8 @@ def application(
             allow_headers=["Authorization", "Content-Type"],
             expose_headers=["Retry-After"],
         )
+    if root_path:
+        app.add_middleware(Prefix, root_path=root_path)
     return app
 
 

@@ -61,15 +61,14 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
-        with self._metrics.request(scope["method"], path) as outcome:
+        with self._metrics.request(scope["method"], scope["path"]) as outcome:
 
             async def recording_send(message: Message) -> None:
                 if message["type"] == "http.response.start":
                     outcome.status = message["status"]
                 await send(message)
 
-            refusal = self._refusal(path, scope["method"], Headers(scope=scope))
+            refusal = self._refusal(scope["path"], scope["method"], Headers(scope=scope))
             if refusal is not None:
                 await refusal(scope, receive, recording_send)
                 return

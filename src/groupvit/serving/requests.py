@@ -78,7 +78,7 @@ class LabelSettings(Body):
         ),
     ] = None
     background_threshold: Annotated[
-        float | None, Field(description="Threshold in place of that of `auto`.")
+        float | None, Field(description="Threshold in place of that of `auto`, and only with it.")
     ] = None
     background_words: Words = []
     top_labels: Annotated[

@@ -8,19 +8,20 @@ from fastapi.openapi.utils import get_openapi
 from groupvit.serving.guard import PUBLIC_PATHS
 
 
-def schema(app: FastAPI, *, has_token: bool) -> dict[str, Any]:
+def schema(app: FastAPI, *, has_token: bool, root_path: str) -> dict[str, Any]:
     """OpenAPI description, in which a token is a security scheme.
 
     Args:
         app: Application.
         has_token: True if clients have to send a token.
+        root_path: Path under which a proxy serves the application.
     """
     if app.openapi_schema is None:
         found = get_openapi(
             title=app.title,
             version=app.version,
             routes=app.routes,
-            servers=[{"url": app.root_path}] if app.root_path else None,
+            servers=[{"url": root_path}] if root_path else None,
         )
         if has_token:
             _add_token(found)
