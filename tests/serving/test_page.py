@@ -58,7 +58,9 @@ class Counting(Segmenter):
 
 @pytest.fixture(scope="module")
 def segmenter():
-    return Counting.load("storybook", protocol=replace(OURS, refinement=Refinement()))
+    return Counting.load(
+        "storybook", runtime="torch", protocol=replace(OURS, refinement=Refinement())
+    )
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +73,9 @@ def server(segmenter):
 @pytest.fixture(scope="module")
 def photos():
     """A server of the bundled model for photographs."""
-    running = Running(partial(application, Segmenter.load("photos"), name="photos"))
+    running = Running(
+        partial(application, Segmenter.load("photos", runtime="torch"), name="photos")
+    )
     yield running
     running.close()
 
