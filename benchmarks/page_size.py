@@ -21,7 +21,8 @@ from groupvit.serving.service import Service
 
 def main() -> None:
     """Print both tables."""
-    service = Service(Segmenter.load("photos", runtime="torch"), "photos", RequestLimits(), Metrics())
+    segmenter = Segmenter.load("photos", runtime="torch")
+    service = Service(segmenter, "photos", RequestLimits(), Metrics())
     files = Site(service).files
     kinds = {
         "markup, styles and scripts": ("/static/", "/"),
