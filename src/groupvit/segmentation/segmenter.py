@@ -246,7 +246,7 @@ class Segmenter:
     ) -> Segmentation | list[Segmentation]:
         """Segment an image, or several in one batch, by labels.
 
-        Several threads may call it. Scores move by the rounding of float32 (at most about 1e-6) with
+        Several threads may call it. Scores move by the rounding of float32 (about 1e-6) with
         the words and images that were encoded together; labels differ only between equal scores.
 
         Args:
