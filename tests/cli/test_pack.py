@@ -87,10 +87,15 @@ def test_a_table_counts_what_was_read_packed_and_left_out(run, folder, tmp_path)
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "give either a folder or table, or --coco; one of them"),
+        ([], "give either a folder or table, or --coco, or --karpathy; one of them"),
         (["FOLDER", "--coco", "x.json"], "give either a folder or table, or --coco"),
         (["--coco", "x.json"], "--coco and --images belong together; give both"),
-        (["FOLDER", "--images", "x"], "--coco and --images belong together; give both"),
+        (["FOLDER", "--images", "x"], "--images has no effect on a folder; leave it out"),
+        (["--karpathy", "x.json"], "--karpathy and --images belong together; give both"),
+        (["FOLDER", "--split", "val"], "--split has no effect on a folder; leave it out"),
+        (["t.csv", "--delimiter", "||"], "--delimiter is '||'; give one character"),
+        (["t.jsonl", "--no-header"], "--no-header has no effect on JSON lines"),
+        (["t.csv", "--no-header", "--image-column", "x"], "t.csv cannot be read"),
         (["FOLDER/0.jpg"], "0.jpg is neither a folder nor a table; a table ends in .csv"),
         (["none.csv"], "none.csv cannot be read: No such file"),
         (["FOLDER", "--quality", "0"], "quality is 0; give 1 to 100"),

@@ -226,6 +226,8 @@ class TrainingConfig:
     """Consecutive steps whose loss or gradient may be non-finite; one more ends the run."""
     tensorboard: Switch = False
     """Also write TensorBoard files into the run folder."""
+    tracker: Literal["none", "wandb", "mlflow"] = "none"
+    """Tracker that gets the numbers of the log too, set up by its environment variables."""
 
     def __post_init__(self) -> None:
         """Check that the parts fit each other."""
