@@ -42,7 +42,7 @@ def pack(
             or captions.txt for all, or metadata.jsonl), a CSV, TSV or Parquet table, a folder of
             Parquet tables, JSON lines (.jsonl), or a token file of Flickr8k (.token.txt).
         out: Folder for the shards.
-        reading: What is read, and how.
+        reading: Settings of reading.
         name: Prefix of the names of the shards.
         shard_size: Samples in a shard.
         image_size: Largest shorter side, to which larger images are reduced [pixels]; 0 keeps all

@@ -1,8 +1,8 @@
 """Experiment trackers that get the numbers of the log: Weights & Biases, MLflow.
 
 Project, server and credentials are those of the libraries' environment variables, such as
-`WANDB_PROJECT` and `MLFLOW_TRACKING_URI`. A run that is resumed goes on in the same run of the
-tracker, whose id is kept in the run folder.
+`WANDB_PROJECT` and `MLFLOW_TRACKING_URI`. A resumed run continues the same run of the tracker,
+whose id is kept in the run folder.
 """
 
 import secrets
