@@ -1,7 +1,7 @@
 """The training loop: one function, in one process or, under torchrun, on all ranks alike."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import torch
@@ -111,17 +111,17 @@ def _opened_log(
     on_record: OnRecord | None,
 ) -> Iterator[Log]:
     """Log of a run and its tracker; on other ranks than the main one, where `run` is None, none."""
-    with trackers.opened(config) if run else nullcontext() as tracked:
+    with ExitStack() as opened:
+        tracked = opened.enter_context(trackers.opened(config)) if run else None
         log = Log(
-            run and run.log,
+            run.log if run else None,
             start=start,
             steps=config.steps,
             console=console,
             tensorboard=run.tensorboard if run and config.tensorboard else None,
             on_record=[call for call in (on_record, tracked) if call is not None],
         )
-        with log:
-            yield log
+        yield opened.enter_context(log)
 
 
 def _loop(

@@ -20,8 +20,13 @@ from groupvit.errors import InputError
 from groupvit.image_files import SUFFIXES
 
 Kind = Literal[
-    *("a folder", "a CSV or TSV table", "a Parquet table", "JSON lines", "a token file"),
-    *("captions of COCO", "captions of Karpathy"),
+    "a folder",
+    "a CSV or TSV table",
+    "a Parquet table",
+    "JSON lines",
+    "a token file",
+    "captions of COCO",
+    "captions of Karpathy",
 ]
 """Layout of what is read."""
 _TABLES: dict[str, Kind] = {
@@ -36,8 +41,12 @@ _USED: dict[str, set[Kind]] = {
     "coco": {"captions of COCO"},
     "karpathy": {"captions of Karpathy"},
     "images": {
-        *("captions of COCO", "captions of Karpathy", "a token file"),
-        *("a CSV or TSV table", "a Parquet table", "JSON lines"),
+        "captions of COCO",
+        "captions of Karpathy",
+        "a token file",
+        "a CSV or TSV table",
+        "a Parquet table",
+        "JSON lines",
     },
     "split": {"captions of Karpathy"},
     "image_column": {"a CSV or TSV table", "a Parquet table", "JSON lines"},
