@@ -264,6 +264,8 @@ def test_a_table_without_header_has_numbered_columns(folder):
         (["a.jpg,a dog"], {"image_column": "0"}, "column '0' of a table without header"),
         (["a.jpg,a dog"], {"image_column": "9" * 5000}, "of a table without header"),
         ([], {}, "has no column '1'"),
+        (["short"], {}, "has no column '2'; it has '1'"),
+        (["a.jpg,a dog"], {"image_column": "\u0661"}, "of a table without header"),
     ],
 )
 def test_wrong_numbers_of_columns_are_refused(folder, lines, columns, sentence):

@@ -122,8 +122,11 @@ def test_a_missing_or_foreign_table_is_reported(folder):
     named = {"image_column": "image", "caption_column": "caption"}
     with pytest.raises(InputError, match=r"none\.csv cannot be read: No such file"):
         from_table(folder / "none.csv", **named)
-    with pytest.raises(InputError, match=r"b\.jpg is not UTF-8 text"):
+    with pytest.raises(InputError, match=r"b\.jpg is neither a folder nor a table"):
         from_table(folder / "b.jpg", **named)
+    (folder / "b.jpg").rename(folder / "b.csv")
+    with pytest.raises(InputError, match=r"b\.csv is not UTF-8 text"):
+        from_table(folder / "b.csv", **named)
 
 
 def coco(folder, **values):

@@ -71,14 +71,14 @@ def test_wandb_gets_settings_and_numbers_and_goes_on_in_the_same_run(config, wan
 
 
 def test_mlflow_gets_settings_once_and_numbers(config, mlflow):
-    config = replace(config, tracker="mlflow", domain="x" * 600)
+    config = replace(config, tracker="mlflow", evaluate_folder="x" * 600)
     for step in (20, 40):
         with trackers.opened(config) as on_record:
             on_record(step, {"loss": 2.5})
     begin, settings, *rest = mlflow
     assert begin == ("start", None, "first")
     assert settings["optim.lr"] == str(config.optim.lr)
-    assert settings["domain"] == "x" * 500
+    assert settings["evaluate_folder"] == "x" * 500
     assert rest == [
         (20, {"loss": 2.5}),
         "end",

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from groupvit.data.pairs import LeftOut, Source, grouped
+from groupvit.data.pairs import LeftOut, Source, grouped, lies_in
 from groupvit.errors import InputError
 from groupvit.values import LARGEST_ANNOTATIONS, read_json
 
@@ -23,8 +23,8 @@ def from_coco(path: Path, folder: Path) -> Source:
             for image, _ in captions
             if image not in files
         ]
-        known = [one for one in captions if one[0] in files]
-        pairs = grouped((folder / files[image], [caption]) for image, caption in known)
+        known = [(folder / files[image], [text]) for image, text in captions if image in files]
+        pairs = grouped(known)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     except InputError:
@@ -34,9 +34,9 @@ def from_coco(path: Path, folder: Path) -> Source:
             f"{path} is no COCO caption file; it should have images with id and file_name, and "
             "annotations with image_id and caption"
         ) from error
-    for pair in pairs:
-        if not pair.image.resolve().is_relative_to(folder.resolve()):
-            raise InputError(f"{path} names {pair.image}, which is outside of {folder}")
+    for image_file in dict.fromkeys(image_file for image_file, _ in known):
+        if not lies_in(folder, image_file):
+            raise InputError(f"{path} names {image_file}, which is outside of {folder}")
     named = {image for image, _ in captions}
     left_out += [
         LeftOut(str(folder / name), "image without an annotation")

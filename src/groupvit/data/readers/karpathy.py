@@ -80,5 +80,5 @@ def _sentences(entry: Any) -> list[str] | None:
     sentences = entry.get("sentences")
     if not isinstance(sentences, list):
         return None
-    texts = [one.get("raw") if isinstance(one, dict) else one for one in sentences]
+    texts: list[Any] = [one.get("raw") if isinstance(one, dict) else one for one in sentences]
     return texts if all(isinstance(one, str) for one in texts) else None

@@ -1,5 +1,6 @@
 """CSV and TSV tables with a column of image files and one of captions."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -86,16 +87,18 @@ def _header(path: Path, found: Iterator[Row], layout: Layout) -> list[str]:
 
 
 def _numbers(path: Path, first: Sequence[Row], layout: Layout) -> list[str]:
-    """Numbers of the columns, as many as most of the first rows have."""
+    """Numbers of the columns, as many as most of the first rows have that are long enough."""
     for column in (layout.image_column, layout.caption_column):
-        if not (column.isdecimal() and 1 <= int(column[:9]) <= _MOST_COLUMNS):
+        if not (re.fullmatch(r"[1-9][0-9]{0,4}", column) and int(column) <= _MOST_COLUMNS):
             raise InputError(
                 f"column {column!r:.200} of a table without header; give its number, from 1, with "
                 "--image-column and --caption-column"
             )
     counts = Counter(len(row.cells) for row in first if row.cells != [""])
-    usual = max(counts, key=lambda number: (counts[number], -number), default=0)
-    numbers = [str(number) for number in range(1, usual + 1)]
+    least = max(int(layout.image_column), int(layout.caption_column))
+    enough = [number for number in counts if number >= least]
+    usual = min(enough, key=lambda number: (-counts[number], number), default=0)
+    numbers = [str(number) for number in range(1, (usual or max(counts, default=0)) + 1)]
     tables.check_columns(path, numbers, (layout.image_column, layout.caption_column))
     return numbers
 
