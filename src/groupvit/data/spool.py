@@ -24,6 +24,7 @@ class Spool:
     def __init__(self, folder: Path, name: str) -> None:
         self._folder, self._name = folder, f"{name}-images"
         self._stack = ExitStack()
+        self._path = folder  # of the file, once there is one
         self._file: FileIO | None = None
         self._stored: dict[bytes, StoredImage] = {}
 
@@ -59,9 +60,10 @@ class Spool:
     def _written(self, name: str, content: bytes) -> StoredImage:
         if self._file is None:
             folder = self._stack.enter_context(files.temporary_folder(self._folder, self._name))
-            self._file = self._stack.enter_context(FileIO(folder / "images", "w"))
+            self._path = folder / "images"
+            self._file = self._stack.enter_context(FileIO(self._path, "w"))
         offset = self._file.tell()
         rest = memoryview(content)
         while rest:  # without a buffer, a part may be written
             rest = rest[self._file.write(rest) :]
-        return StoredImage(name, Path(str(self._file.name)), offset, len(content))
+        return StoredImage(name, self._path, offset, len(content))
