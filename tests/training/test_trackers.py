@@ -52,15 +52,15 @@ def mlflow(monkeypatch):
     return calls
 
 
-def test_without_a_tracker_nothing_is_called(config):
-    with trackers.opened(config) as on_record:
+def test_without_a_tracker_nothing_is_called(config, tmp_path):
+    with trackers.opened(config, tmp_path / "first") as on_record:
         assert on_record is None
 
 
 def test_wandb_gets_settings_and_numbers_and_goes_on_in_the_same_run(config, wandb, tmp_path):
     config = replace(config, tracker="wandb")
     for step in (20, 40):
-        with trackers.opened(config) as on_record:
+        with trackers.opened(config, tmp_path / "first") as on_record:
             on_record(step, {"loss": 2.5})
     begin, numbers, end, again, *rest = wandb
     kept = (tmp_path / "first" / "wandb-id").read_text().strip()
@@ -70,10 +70,10 @@ def test_wandb_gets_settings_and_numbers_and_goes_on_in_the_same_run(config, wan
     assert [numbers, end, *rest] == [(20, {"loss": 2.5}), "end", (40, {"loss": 2.5}), "end"]
 
 
-def test_mlflow_gets_settings_once_and_numbers(config, mlflow):
+def test_mlflow_gets_settings_once_and_numbers(config, mlflow, tmp_path):
     config = replace(config, tracker="mlflow", evaluate_folder="x" * 600)
     for step in (20, 40):
-        with trackers.opened(config) as on_record:
+        with trackers.opened(config, tmp_path / "first") as on_record:
             on_record(step, {"loss": 2.5})
     begin, settings, *rest = mlflow
     assert begin == ("start", None, "first")
@@ -97,7 +97,7 @@ def test_a_tracker_that_is_not_installed_is_refused(config, monkeypatch, name):
 
 def test_a_damaged_id_is_named(config, wandb, tmp_path):
     (tmp_path / "first" / "wandb-id").write_text("x" * 500)
-    begun = trackers.opened(replace(config, tracker="wandb"))
+    begun = trackers.opened(replace(config, tracker="wandb"), tmp_path / "first")
     with pytest.raises(InputError, match="wandb-id cannot be read"), begun:
         pass
     assert wandb == []

@@ -19,6 +19,8 @@ _BRACES = re.compile(r"\{([^{}]*)\}")
 _NUMBER = re.compile(r"-\d+$")
 """Number of a shard, at the end of its name."""
 _RANGE = re.compile(r"(\d{1,18})\.\.(\d{1,18})")
+_STANDS_ALONE = re.compile(r"~|\w+://")
+"""Beginning of an entry of a list that is not relative to the folder of the list."""
 _LIST, _SHARD = ".txt", ".tar"
 """Suffixes of lists, and of the files that globs and folders give."""
 
@@ -71,7 +73,7 @@ def _lines(path: Path) -> list[str]:
         raise InputError(f"the list of shards {path} is empty; name one a line")
     if nested := next((line for line in lines if line.endswith(_LIST)), None):
         raise InputError(f"{path} names {nested!r:.200}; a list of shards cannot name other lists")
-    return [line if line.startswith("~") else str(path.parent / line) for line in lines]
+    return [line if _STANDS_ALONE.match(line) else str(path.parent / line) for line in lines]
 
 
 def _found(pattern: str) -> list[Path]:
@@ -84,7 +86,7 @@ def _found(pattern: str) -> list[Path]:
                 f"{pattern:.200} stands for more than {MOST_NAMES:,} names; check the numbers in "
                 "its braces"
             )
-        there = {name: some for name in names if (some := _at(Path(name).expanduser()))}
+        there = {name: some for name in names if (some := _at(name))}
         missing = [name for name in names if name not in there]
         if not there:
             raise InputError(f"no shard {missing[0]}; check the path and the numbers in its braces")
@@ -97,8 +99,9 @@ def _found(pattern: str) -> list[Path]:
     return paths
 
 
-def _at(path: Path) -> list[Path]:
+def _at(name: str) -> list[Path]:
     """Shards at a path without braces; none if nothing is there."""
+    path = Path(name).expanduser()
     try:
         files.check_readable(path)
     except (FileNotFoundError, IsADirectoryError):

@@ -25,11 +25,12 @@ _LONGEST_VALUE = 500
 
 
 @contextmanager
-def opened(config: TrainingConfig) -> Iterator[OnRecord | None]:
+def opened(config: TrainingConfig, folder: Path) -> Iterator[OnRecord | None]:
     """Tracker of a run, which ends with the context; None without one.
 
     Args:
-        config: Settings of the run, whose folder exists.
+        config: Settings of the run.
+        folder: Run folder, which exists.
 
     Raises:
         InputError: The tracker is not installed.
@@ -39,7 +40,7 @@ def opened(config: TrainingConfig) -> Iterator[OnRecord | None]:
         return
     check(config)
     start = {"wandb": _wandb, "mlflow": _mlflow}[config.tracker]
-    with start(config, Path(config.out)) as on_record:
+    with start(config, folder) as on_record:
         yield on_record
 
 

@@ -112,7 +112,7 @@ def _opened_log(
 ) -> Iterator[Log]:
     """Log of a run and its tracker; on other ranks than the main one, where `run` is None, none."""
     with ExitStack() as opened:
-        tracked = opened.enter_context(trackers.opened(config)) if run else None
+        tracked = opened.enter_context(trackers.opened(config, run.path)) if run else None
         log = Log(
             run.log if run else None,
             start=start,
