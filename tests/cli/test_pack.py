@@ -90,7 +90,7 @@ def test_karpathy_files_become_shards(run, folder, tmp_path):
         "pack", *source, "--split", "train", "restval", "--out", tmp_path / "out"
     )
     assert code == 0
-    assert "2 images of train, restval" in printed
+    assert "2  images of train, restval" in printed
     assert "2 images with 2 captions" in printed
 
 

@@ -106,6 +106,7 @@ def test_a_list_names_patterns_relative_to_its_folder(folder):
         (b"# nothing\n", r"shards\.txt is empty; name one a line"),
         (b"shards.txt\n", "a list of shards cannot name other lists"),
         (b"a-008.tar\na-000.tar\n", r"no shard .*a-000\.tar"),
+        (b"~/none/a.tar\n", r"no shard ~/none/a\.tar"),
         (b"\xff\xfe\xff", r"the list of shards .* cannot be read"),
         (b"x" * (16 * 2**20 + 1), "it is larger than 16,777,216 bytes"),
         (None, "cannot be read: No such file"),

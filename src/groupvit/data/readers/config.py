@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import tyro
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingConfig:
@@ -27,5 +29,5 @@ class ReadingConfig:
     delimiter: str | None = None
     """Character between the columns of a table, or tab; default: tab, semicolon or comma, as in the
     first line."""
-    no_header: bool = False
+    no_header: tyro.conf.FlagCreatePairsOff[bool] = False
     """The first line of a table is a row; columns are numbered from 1."""
