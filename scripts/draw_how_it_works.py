@@ -18,7 +18,7 @@ from groupvit.visualization.fonts import font
 
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "docs" / "images"
-PHOTOGRAPH = ROOT / "src/groupvit/demo/photographs/cat.jpg"
+PHOTOGRAPH = ROOT / "src/groupvit/photographs/cat.jpg"
 SCENE = ROOT / "examples/scene.png"
 LABELS = ("cat", "blanket", "wall", "grass")
 SHOWN = 3

@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
@@ -17,12 +18,17 @@ from tests import lively
 
 ROOT = Path(__file__).parents[1]
 TESTED = {
+    "build_release",
+    "build_site.py",  # tests/docs/test_site.py
     "bundle_model.py",
-    "check",
+    "check",  # runs this test, and smoke
+    "check_alone",
     "draw_architecture.py",  # tests/docs/test_architecture.py
     "draw_example.py",
+    "draw_how_it_works.py",
     "draw_photographs.py",
     "make_palette.py",  # tests/test_palette.py
+    "smoke",
 }
 
 
@@ -41,6 +47,27 @@ def test_the_example_image_is_what_its_script_draws(tmp_path):
         for path in (tmp_path / "harbour.png", ROOT / "examples" / "harbour.png")
     )
     assert np.abs(drawn - kept).mean() < 0.5
+
+
+@pytest.mark.parametrize("name", ["build_release", "check", "check_alone", "smoke"])
+def test_shell_scripts_can_be_parsed(name):
+    subprocess.run(["bash", "-n", str(ROOT / "scripts" / name)], check=True)
+
+
+def test_a_release_needs_a_tag_of_this_version():
+    script = str(ROOT / "scripts" / "build_release")
+    refused = subprocess.run([script, "v99.0"], capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert "the tag is v99.0, but the version is" in refused.stdout
+
+
+def test_the_images_of_how_it_works_are_drawn(tmp_path):
+    main("draw_how_it_works.py")(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "how-gumbel.png",
+        "how-soft.jpg",
+        "how-stages.jpg",
+    }
 
 
 def test_the_figure_of_photographs_is_drawn_by_any_model(tmp_path):

@@ -36,7 +36,7 @@ for times in (1, 2):
     assert len(list(cache.folder().glob("encoders-*.cache"))) == 1
     assert found.model is found.network
     several = 0
-    for image in ("examples/harbour.png", "src/groupvit/demo/photographs/coffee.jpg"):
+    for image in ("examples/harbour.png", "src/groupvit/photographs/coffee.jpg"):
         one, other = (x(image, labels).label_map for x in (found, plain))
         several += len(np.unique(other)) > 1
         assert (one == other).mean() > 0.9999, (one == other).mean()

@@ -25,12 +25,13 @@ class Running:
     """An application on a free port of this machine."""
 
     def __init__(self, make):
-        """Start what is made within the loop that runs it; Gradio would leave others open."""
+        """Start what is made within the loop that runs it."""
         config = uvicorn.Config(make, factory=True, port=0, http=Connection, log_level="error")
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run)
         self._thread.start()
         while not self._server.started:
+            assert self._thread.is_alive(), "the application could not be made, or not started"
             time.sleep(0.01)
         self.port = self._server.servers[0].sockets[0].getsockname()[1]
 
@@ -50,6 +51,11 @@ class Running:
             self._url(path), data=body, headers={"Content-Type": kind, **_dashed(headers)}
         )
         return self._ask(request)
+
+    def options(self, path, **headers):
+        return self._ask(
+            urllib.request.Request(self._url(path), headers=_dashed(headers), method="OPTIONS")
+        )
 
     def _url(self, path):
         return f"http://127.0.0.1:{self.port}{path}"

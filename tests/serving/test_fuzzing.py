@@ -36,7 +36,7 @@ def test_what_schemathesis_makes_up_is_answered_as_the_description_says(tmp_path
             check=False,
         )
         assert found.returncode == 0, found.stdout[-4000:] + found.stderr[-2000:]
-        assert "Selected: 5/5" in found.stdout
+        assert "Selected: 9/9" in found.stdout
         assert server.get("/healthz").status == 200
     finally:
         server.close()

@@ -109,6 +109,9 @@ def test_it_tells_of_its_model_and_itself(server, image):
     [
         ([("image", b"no image"), ("labels", "sea")], "not a JPEG, PNG or WebP image"),
         ([("labels", "sea")], "image: field required"),
+        ([("image", b"x"), ("session", "x"), ("labels", "sea")], "'session' is no field"),
+        ([("image", "photo.jpg"), ("labels", "sea")], "image: this is no file"),
+        ([("image", b"x"), ("label", "sea")], "'label' is no field of this request"),
         ([("image", b"x")], "labels: field required"),
         ([("image", b"x"), ("labels", "")], "label"),
         ([("image", b"x"), ("labels", "a"), ("labels", "a")], "given twice"),
@@ -116,6 +119,12 @@ def test_it_tells_of_its_model_and_itself(server, image):
         ([("image", b"x"), *[("labels", f"a{n}") for n in range(201)]], "201 labels"),
         ([("image", b"x"), ("labels", "a"), ("background", "7")], "from -1 to 1"),
         ([("image", b"x"), ("labels", "a"), ("background", "much")], "background: input"),
+        ([("image", b"x"), ("labels", "a"), ("top_labels", "0")], "top_labels: input"),
+        ([("image", b"x"), ("labels", "a"), ("view", "x")], "view: input"),
+        (
+            [("image", b"x"), ("labels", "a"), ("background_threshold", "0.1")],
+            "without background=auto",
+        ),
     ],
 )
 def test_bad_requests_are_told_in_a_sentence(server, fields, sentence):
@@ -263,20 +272,20 @@ def fragile(monkeypatch):
 
 def test_a_bad_neighbor_costs_nobody_the_answer(fragile):
     worker = Worker(fragile, batch_size=8, wait=0.3)
-    futures = [worker.submit(flat(value), brightness) for value in (1, 7, 3)]
+    futures = [worker.group(flat(value), brightness) for value in (1, 7, 3)]
     assert futures[0].result() == 1
     assert futures[2].result() == 3
     with pytest.raises(InputError, match="this one is bad"):
         futures[1].result()
     with pytest.raises(RuntimeError, match="broken"):
-        worker.submit(flat(9), brightness).result()
-    assert worker.submit(flat(4), brightness).result() == 4
+        worker.group(flat(9), brightness).result()
+    assert worker.group(flat(4), brightness).result() == 4
     worker.close()
 
 
 def test_what_is_queued_is_finished_before_the_end(fragile):
     worker = Worker(fragile, batch_size=1, wait=0.0)
-    futures = [worker.submit(flat(value), brightness) for value in (1, 2, 3)]
+    futures = [worker.group(flat(value), brightness) for value in (1, 2, 3)]
     worker.close()
     assert [future.result() for future in futures] == [1, 2, 3]
 
@@ -287,6 +296,11 @@ def test_what_is_queued_is_finished_before_the_end(fragile):
         (["--host", "0.0.0.0"], "GROUPVIT_TOKEN"),
         (["--port", "70000"], "0 to 65535"),
         (["--max-labels", "0"], "max_labels is 0"),
+        (["--session-minutes", "0"], "session_seconds is 0"),
+        (["--root-path", "groupvit"], "--root-path is 'groupvit'"),
+        (["--root-path", "/"], "--root-path is '/'"),
+        (["--cors-origin", "*"], "--cors-origin '*' is no origin"),
+        (["--cors-origin", "https://example.org/page"], "is no origin; give scheme, host and port"),
     ],
 )
 def test_wrong_options_are_told(options, sentence, monkeypatch, capsys):
@@ -345,10 +359,13 @@ def test_the_description_of_the_api_names_files_and_the_token(serve):
     server = serve(token="secret")
     found = server.get("/openapi.json", Authorization="Bearer secret").values()
     schemas = found["components"]["schemas"]
-    segment = schemas["Body_segment_v1_segment_post"]["properties"]
-    embed = schemas["Body_embed_v1_embed_post"]["properties"]
-    assert (segment["image"]["type"], segment["image"]["format"]) == ("string", "binary")
-    assert embed["image"]["anyOf"][0]["format"] == "binary"
+    for path in ("segment", "group", "embed"):
+        content = found["paths"][f"/v1/{path}"]["post"]["requestBody"]["content"]
+        form = content["multipart/form-data"]["schema"]["properties"]["image"]
+        encoded = content["application/json"]["schema"]["properties"]["image"]
+        assert (form["type"], form["format"]) == ("string", "binary")
+        assert (encoded["type"], encoded["contentEncoding"]) == ("string", "base64")
+    assert "SHA-256" in schemas["GroupResponse"]["properties"]["session"]["description"]
     assert found["components"]["securitySchemes"] == {"token": {"type": "http", "scheme": "bearer"}}
     assert found["security"] == [{"token": []}]
     assert found["paths"]["/healthz"]["get"]["security"] == []

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import socket
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -11,11 +12,16 @@ import tyro
 
 from groupvit.cli.models import load_model
 from groupvit.cli.options import ModelOptions
+from groupvit.config import shown_default
 from groupvit.errors import InputError
 from groupvit.serving.limits import RequestLimits
 
 TOKEN = "GROUPVIT_TOKEN"
 """Environment variable of the token that clients have to send."""
+Origins = Annotated[
+    tuple[str, ...],
+    tyro.conf.arg(metavar="ORIGIN [ORIGIN ...]", help_behavior_hint=shown_default),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +38,10 @@ class LimitOptions:
     """Number of requests in progress; further ones get status 429."""
     max_seconds: float = 60.0
     """Time for an answer, from the arrival of the request [s]."""
+    session_memory: int = 300
+    """Memory of the images and groups that are kept for the page and /v1/label [MB]."""
+    session_minutes: float = 15.0
+    """Time after their last use for which they are kept [minutes]."""
 
     def limits(self) -> RequestLimits:
         """Limits in the units of the server."""
@@ -41,6 +51,8 @@ class LimitOptions:
             max_labels=self.max_labels,
             max_requests=self.max_requests,
             answer_seconds=self.max_seconds,
+            max_session_bytes=self.session_memory * 1_000_000,
+            session_seconds=self.session_minutes * 60,
         )
 
 
@@ -50,11 +62,14 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 7860,
+    root_path: str = "",
+    cors_origin: Origins = (),
     page: bool = True,
 ) -> int:
     """Run an HTTP server with a web page and an API until Ctrl-C.
 
-    The API has POST /v1/segment, POST /v1/embed and GET /v1/models; /openapi.json describes it.
+    The API has POST /v1/segment, /v1/group, /v1/label, /v1/assignment and /v1/embed, and GET
+    /v1/models; /openapi.json describes it, and so does the page at /reference.
 
     A server that other machines can reach needs a token in the environment variable
     GROUPVIT_TOKEN, which clients send as "Authorization: Bearer TOKEN".
@@ -64,10 +79,15 @@ def serve(
         limits: Limits of requests.
         host: Address to listen on.
         port: Port, 0 to 65535; 0: a free one.
+        root_path: Path under which a proxy serves the page and the API, such as /groupvit.
+        cors_origin: Origins of other sites whose pages may call the API, such as
+            https://example.org, separated by spaces.
         page: Serve the web page; --no-page: only the API.
     """
     token = os.environ.get(TOKEN) or None
     _check(host, port, token)
+    _check_root_path(root_path)
+    origins = frozenset(map(_origin, cors_origin))
     _check_free(host, port)
     try:
         from groupvit.serving.application import application
@@ -86,6 +106,8 @@ def serve(
         limits=limits.limits(),
         hosts=frozenset({"localhost", "127.0.0.1", "::1"}) if is_loopback(host) else None,
         token=token,
+        origins=origins,
+        root_path=root_path,
         page=page,
     )
     if not is_loopback(host):
@@ -137,3 +159,20 @@ def _check(host: str, port: int, token: str | None) -> None:
             f"--host {host} can be reached by other machines; set the environment variable {TOKEN} "
             "to a secret that clients send, or remove --host"
         )
+
+
+def _check_root_path(path: str) -> None:
+    if path and not re.fullmatch(r"(/[\w.~-]+)+", path, re.ASCII):
+        raise InputError(
+            f"--root-path is {path!r}; give a path without a slash at its end: /groupvit"
+        )
+
+
+def _origin(given: str) -> str:
+    """Origin as browsers send it: in lower case, without a path."""
+    found = re.fullmatch(r"(https?://[a-z0-9.-]+(:\d{1,5})?)/?", given.lower())
+    if found is None:
+        raise InputError(
+            f"--cors-origin {given!r} is no origin; give scheme, host and port: https://example.org"
+        )
+    return found[1]

@@ -26,6 +26,7 @@ from groupvit.errors import InputError
 from groupvit.exported import folder as folders
 from groupvit.exported import writing
 from groupvit.exported.runtimes import Choice, has_openvino
+from groupvit.photographs.bundled import PHOTOGRAPHS
 from groupvit.segmentation import loading
 from groupvit.segmentation.protocol import OURS
 from groupvit.segmentation.segmenter import Segmenter
@@ -249,12 +250,5 @@ def agreement(maps: Sequence[LabelMap], exact: Sequence[LabelMap]) -> float:
 
 
 def photographs() -> tuple[Path, ...]:
-    """Photographs in the package, for a user without images.
-
-    Raises:
-        InputError: They are missing.
-    """
-    found = tuple(sorted((Path(__file__).parents[1] / "demo/photographs").glob("*.jpg")))
-    if not found:
-        raise InputError("the photographs of this package are missing; give --images")
-    return found
+    """Photographs in the package, for a user without images."""
+    return tuple(one.path for one in PHOTOGRAPHS)

@@ -7,12 +7,13 @@ from math import ceil, floor
 import numpy as np
 import torch
 from einops import rearrange
-from jaxtyping import Float, Int, UInt8, UInt16
+from jaxtyping import Float, Float32, Int, UInt8, UInt16
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
 from groupvit import visualization
+from groupvit.errors import InputError
 from groupvit.model.inference import Naming
 from groupvit.segmentation.refinement import Refinement, refine
 from groupvit.segmentation.windows import Box
@@ -85,6 +86,20 @@ class GroupedWindow:
         for assignment in self.assignments[1 : stage + 1]:
             chained = assignment @ chained
         return chained
+
+    def last_groups(self, stage: int) -> Int[Tensor, " group"]:
+        """Group of the last stage that each group of a stage is assigned to most."""
+        found = torch.arange(self.num_groups(-1), device=self.segments.device)
+        for assignment in reversed(self.assignments[stage + 1 :]):
+            found = found[assignment.argmax(dim=0)]
+        return found
+
+    def soft_map(
+        self, stage: int, group: int, size: tuple[int, int]
+    ) -> Float[Tensor, "height width"]:
+        """Share of every pixel of a map of this size in one group: its assignment, bilinear."""
+        down, assignment, across = self._enlarging(stage, size)
+        return down @ assignment[group] @ across
 
     def patch_embeddings(self) -> Float[Tensor, "patch embedding"]:
         """Embedding of each token: its own, or that of its segment, as labels are assigned."""
@@ -245,6 +260,38 @@ class GroupedImage:
             owned = owners[place.slices] == index
             region[owned] = groups[owned] + index * self.num_groups(stage)
         return result.numpy().astype(np.uint16)
+
+    def last_groups(self, stage: int) -> list[int]:
+        """Number in `group_map(-1)` of the group that merged each group of a stage most."""
+        count = self.num_groups(-1)
+        return [
+            index * count + group
+            for index, window in enumerate(self.windows)
+            for group in window.last_groups(stage).tolist()
+        ]
+
+    def soft_map(self, stage: int, group: int) -> Float32[np.ndarray, "height width"]:
+        """Share of every pixel in one group, [0, 1]; 0 outside of the group's window.
+
+        Args:
+            stage: Stage, counted from 0.
+            group: Number of the group in `group_map`.
+
+        Raises:
+            InputError: There is no such stage or group.
+        """
+        if not 0 <= stage < self.num_stages:
+            raise InputError(f"there is no stage {stage + 1}; give 1 to {self.num_stages}")
+        count = self.num_groups(stage)
+        if not 0 <= group < count * len(self.windows):
+            most = count * len(self.windows) - 1
+            raise InputError(f"stage {stage + 1} has no group {group}; give 0 to {most}")
+        window = self.windows[group // count]
+        place = self.in_image(window.box)
+        result = np.zeros(self.size, np.float32)
+        shares = window.soft_map(stage, group % count, (place.height, place.width))
+        result[place.slices] = shares.float().cpu().numpy()
+        return result
 
     def _groups_at(
         self, window: GroupedWindow, stage: int, place: Box

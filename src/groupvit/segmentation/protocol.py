@@ -283,12 +283,14 @@ PROTOCOLS = {"ours": OURS, "quick": QUICK, "groupvit": GROUPVIT, "tcl": TCL, "sc
 """All protocols by name."""
 
 
-def named(name: str) -> Protocol:
-    """Protocol of this name.
+def named(name: Protocol | str) -> Protocol:
+    """Protocol of this name; a protocol is returned as it is.
 
     Raises:
         InputError: It does not exist.
     """
+    if isinstance(name, Protocol):
+        return name
     if name not in tuple(PROTOCOLS):  # a user may give any value
         raise InputError(
             f"there is no protocol {name!r}; known are {', '.join(PROTOCOLS)}"

@@ -99,9 +99,8 @@ class Segmentation:
         """
         taken: list[str] = []
         for window, scores in zip(self.groups.windows, self.group_scores, strict=True):
-            best = scores.argmax(dim=1)
-            for assignment in reversed(window.assignments[stage % self.groups.num_stages + 1 :]):
-                best = best[assignment.argmax(dim=0)]
+            last = window.last_groups(stage % self.groups.num_stages)
+            best = scores.argmax(dim=1)[last]
             taken += [self.labels[index] for index in best.tolist()]
         return tuple(taken)
 

@@ -100,8 +100,7 @@ class Segmenter:
         self.origin = origin
         self.calibrated = background
         self.inference = inference
-        chosen = protocol if isinstance(protocol, Protocol) else protocols.named(protocol)
-        self.protocol = chosen.for_model(inference)
+        self.protocol = protocols.named(protocol).for_model(inference)
         self.naming: Naming = self.protocol.naming or inference.naming
         """Embeddings that are compared with labels."""
         encoding.check_naming(network, self.naming)
@@ -247,10 +246,8 @@ class Segmenter:
     ) -> Segmentation | list[Segmentation]:
         """Segment an image, or several in one batch, by labels.
 
-        Several threads may call it. Equal calls give equal results as long as the words and images
-        are encoded in batches of the same shapes. Words that were encoded together with others
-        before, or other images in the batch, move scores by the rounding of float32, at most about
-        1e-6; label maps are the same but where two scores are equal to within that.
+        Several threads may call it. Scores move by the rounding of float32 (about 1e-6) with
+        the words and images that were encoded together; labels differ only between equal scores.
 
         Args:
             images: A file or its bytes, a Pillow image, an array or a tensor (see `ImageInput`); or
@@ -393,8 +390,8 @@ class Segmenter:
             pixels: RGB, 0 to 255, with sides that are multiples of the patch size.
         """
         with self._inference():
-            embedded = self._network.embed_image(normalize(pixels.to(self.device)), num_stages=1)
-            return embedded.image.float()
+            normalized = normalize(pixels.to(self.device))
+            return self._network.embed_image(normalized, num_stages=1).image.float()
 
     @contextmanager
     def _inference(self) -> Iterator[None]:

@@ -4,6 +4,7 @@ from functools import partial
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 
 from groupvit.errors import InputError
@@ -11,9 +12,12 @@ from groupvit.segmentation.segmenter import Segmenter
 from groupvit.serving.guard import Guard
 from groupvit.serving.limits import RequestLimits
 from groupvit.serving.metrics import Metrics
+from groupvit.serving.page.site import Site
+from groupvit.serving.prefix import Prefix
 from groupvit.serving.routes import Routes
 from groupvit.serving.schema import schema
 from groupvit.serving.service import Service
+from groupvit.serving.session_routes import SessionRoutes
 from groupvit.version import VERSION
 
 
@@ -24,6 +28,8 @@ def application(
     limits: RequestLimits | None = None,
     hosts: frozenset[str] | None = None,
     token: str | None = None,
+    origins: frozenset[str] = frozenset(),
+    root_path: str = "",
     page: bool = True,
 ) -> FastAPI:
     """ASGI application of the server.
@@ -34,6 +40,8 @@ def application(
         limits: Limits of requests.
         hosts: Host names that requests may be addressed to; None: any.
         token: Token that clients have to send; None: none.
+        origins: Origins of other pages that may call the API.
+        root_path: Path under which a proxy serves the application, such as `/groupvit`.
         page: Serve the web page at `/`.
     """
     limits, metrics = limits or RequestLimits(), Metrics()
@@ -47,21 +55,33 @@ def application(
     )
     app.state.is_stopping = False
     Routes(service).add_to(app)
+    SessionRoutes(service).add_to(app)
     app.add_exception_handler(InputError, _invalid_input)
     app.add_exception_handler(RequestValidationError, _invalid_form)
-    app.openapi = partial(schema, app, has_token=token is not None)  # type: ignore[method-assign]
+    app.openapi = partial(  # type: ignore[method-assign]
+        schema, app, has_token=token is not None, root_path=root_path
+    )
     if page:
-        from groupvit.serving.page.mount import mount
-
-        mount(app, service)
+        Site(service).add_to(app)
     app.add_middleware(
         Guard,
         limits=limits,
         metrics=metrics,
         hosts=hosts,
         token=token,
+        origins=origins,
         is_stopping=lambda: bool(app.state.is_stopping),
     )
+    if origins:  # around the guard, so that pages can read its refusals, too
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=sorted(origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type"],
+            expose_headers=["Retry-After"],
+        )
+    if root_path:
+        app.add_middleware(Prefix, root_path=root_path)
     return app
 
 

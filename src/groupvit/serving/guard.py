@@ -36,6 +36,7 @@ class Guard:
         metrics: Metrics,
         hosts: frozenset[str] | None,
         token: str | None,
+        origins: frozenset[str] = frozenset(),
         is_stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         """Wrap an application.
@@ -46,12 +47,14 @@ class Guard:
             metrics: Metrics in which requests are counted.
             hosts: Host names that requests may be addressed to, against DNS rebinding; None: any.
             token: Token that clients have to send; None: none.
+            origins: Origins, such as `https://example.org`, of other pages that may call.
             is_stopping: True once the server stops; then requests are refused, but for those whose
                 bodies have arrived.
         """
         self._app, self._limits, self._metrics = app, limits, metrics
         self._is_stopping, self._uploads = is_stopping, _Uploads(limits.max_uploads)
         self._hosts, self._token = hosts, None if token is None else token.encode()
+        self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request to the application, or refuse it."""
@@ -94,7 +97,8 @@ class Guard:
         if self._hosts is not None and host not in self._hosts:
             return _refuse(403, f"{host!r} is no name of this server; use {min(self._hosts)}")
         origin = headers.get("origin")
-        if method != "GET" and origin is not None and _origin_host(origin) != host:
+        is_own = origin is None or origin in self._origins or _origin_host(origin) == host
+        if method != "GET" and not is_own:
             return _refuse(403, f"pages of {origin!r} may not call this server")
         needed = None if path in PUBLIC_PATHS else self._token
         if needed is not None and not hmac.compare_digest(_token(headers), needed):

@@ -31,6 +31,12 @@ class RequestLimits:
     """Time in which a request has to arrive [s]."""
     answer_seconds: float = 60.0
     """Time in which it has to be answered, from its arrival [s]."""
+    max_sessions: int = 64
+    """Images whose groups are kept; the least recently used are dropped."""
+    max_session_bytes: int = 300_000_000
+    """Memory of these images and groups [bytes]."""
+    session_seconds: float = 900.0
+    """Time after its last use for which a session is kept [s]."""
 
     def __post_init__(self) -> None:
         """Check the numbers that users set."""
@@ -42,10 +48,12 @@ class RequestLimits:
             "max_requests",
             "max_uploads",
             "batch_size",
+            "max_sessions",
+            "max_session_bytes",
         ):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; give at least 1")
-        for name in ("upload_seconds", "answer_seconds"):
+        for name in ("upload_seconds", "answer_seconds", "session_seconds"):
             if getattr(self, name) <= 0:
                 raise InputError(f"{name} is {getattr(self, name)}; give more than 0")
 

@@ -3,14 +3,20 @@
 from dataclasses import asdict
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from groupvit.segmentation.result import Segmentation
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.serving.limits import RequestLimits
 
 
-class SegmentResponse(BaseModel):
+class Described(BaseModel):
+    """Values whose documentation is part of the description of the API."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class SegmentResponse(Described):
     """Segmentation of an image."""
 
     height: int
@@ -38,7 +44,7 @@ class SegmentResponse(BaseModel):
         )
 
 
-class EmbedResponse(BaseModel):
+class EmbedResponse(Described):
     """Embeddings, L2-normalized."""
 
     words: dict[str, list[float]]
@@ -47,7 +53,86 @@ class EmbedResponse(BaseModel):
     """Sentences about words that the model was not trained with."""
 
 
-class ModelResponse(BaseModel):
+class NamePosition(Described):
+    """Center of a name on the image, as fractions of width and height."""
+
+    value: int
+    """Value in the map that it names: index of a label, or number of a group."""
+    x: float
+    y: float
+
+
+class Group(Described):
+    """Group that holds pixels of an image."""
+
+    group: int
+    """Number, as in the images of the command line; groups without pixels have one, too."""
+    share: float
+    """Fraction of the image, [0, 1]."""
+    color: str
+    """Color in CSS."""
+    text_color: str
+    """Color of text on it."""
+    merged_into: int | None
+    """Number of the group of the last stage that merged it; null at the last stage."""
+
+
+class Stage(Described):
+    """Groups of a grouping stage."""
+
+    stage: int
+    """Number of the stage, from 1."""
+    map: str
+    """PNG in base64: the number of each pixel's group is red + 256 green."""
+    groups: list[Group]
+    names: list[NamePosition]
+    """Places for the numbers of groups."""
+
+
+class GroupResponse(Described):
+    """Session of an image, and its groups."""
+
+    session: str
+    """SHA-256 of the image file; stands for the image in other requests."""
+    seconds: float
+    """Time after its last use for which it is kept [s]."""
+    height: int
+    width: int
+    stages: list[Stage]
+
+
+class Label(Described):
+    """Label of a segmentation."""
+
+    name: str
+    share: float
+    """Fraction of the image, [0, 1]."""
+    color: str
+    """Color in CSS."""
+    text_color: str
+    """Color of text on it."""
+    words: list[str]
+    """Words that stood for it, if the lexicon expanded it."""
+
+
+class LabelResponse(Described):
+    """Labels of the groups of a session."""
+
+    labels: list[Label]
+    """The background, if there is one, comes first."""
+    has_background: bool
+    map: str
+    """PNG in base64: the index of each pixel's label is red + 256 green."""
+    names: list[NamePosition]
+    group_labels: list[list[str]]
+    """For each stage the label of every group, by its number."""
+    unknown: dict[str, list[str]]
+    """The nearest known words of each word that the model was not trained with."""
+    warnings: list[str]
+    """Sentences about these words."""
+
+
+class ModelResponse(Described):
     """Facts about the model, and the limits of requests."""
 
     name: str

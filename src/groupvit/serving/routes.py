@@ -1,42 +1,21 @@
-"""Routes of the API."""
+"""Routes of the API that answer with one request each."""
 
 import io
-from dataclasses import replace
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import torch
-from fastapi import FastAPI, File, Form, Header, Response, UploadFile
+from fastapi import FastAPI, Header, Request, Response
 
 from groupvit.errors import InputError
 from groupvit.segmentation.groups import GroupedImage
 from groupvit.segmentation.result import Segmentation
+from groupvit.serving import requests
+from groupvit.serving.requests import EmbedRequest, LabelSettings, SegmentRequest
 from groupvit.serving.responses import EmbedResponse, ModelResponse, SegmentResponse
 from groupvit.serving.service import Service
-from groupvit.text.background import Background
 from groupvit.text.prompts import split_words
 
-Upload = Annotated[UploadFile, File(description="JPEG, PNG or WebP file.")]
-Labels = Annotated[
-    list[str],
-    Form(
-        description="Labels, one in each field or separated by commas; synonyms share a label: "
-        'car|taxi; quotation marks keep a comma: "salt, pepper".'
-    ),
-]
-Words = Annotated[list[str], Form(description="Words, one in each field or separated by commas.")]
-View = Annotated[
-    Literal["labels", "overlay", "groups"],
-    Form(description="Image of the response, if the client accepts image/png."),
-]
-Threshold = Annotated[
-    float | Literal["auto"] | None,
-    Form(
-        description="Background threshold: pixels below it get no label; `auto`: that of the model."
-    ),
-]
-TopLabels = Annotated[
-    int | None, Form(ge=1, description="Number of labels that are used, the best of the image.")
-]
 PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}}}
 REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"description": "The request is no valid form."},
@@ -44,9 +23,13 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     403: {"description": "The request comes from a page of another site, or to another host name."},
     408: {"description": "The request took too long to arrive."},
     413: {"description": "The request is too large."},
+    415: {"description": "The body is neither a form nor JSON."},
     422: {"description": "An image, a label or an option is invalid; `detail` gives the reason."},
     429: {"description": "Too many requests at the same time; try again later."},
     503: {"description": "The server is stopping."},
+}
+ENDED: dict[int | str, dict[str, Any]] = {
+    404: {"description": "There is no such session, or no longer; send the image again."}
 }
 
 
@@ -64,63 +47,41 @@ class Routes:
             methods=["POST"],
             response_model=SegmentResponse,
             responses=PNG | REFUSALS,
+            openapi_extra=requests.described(SegmentRequest),
         )
-        app.add_api_route("/v1/embed", self.embed, methods=["POST"], responses=REFUSALS)
+        app.add_api_route(
+            "/v1/embed",
+            self.embed,
+            methods=["POST"],
+            responses=REFUSALS,
+            openapi_extra=requests.described(EmbedRequest),
+        )
         app.add_api_route("/v1/models", self.models)
         app.add_api_route("/healthz", self.health, methods=["GET"])
         app.add_api_route("/healthz", self.health, methods=["HEAD"], include_in_schema=False)
         app.add_api_route("/metrics", self.metrics, response_class=Response)
 
-    async def segment(
-        self,
-        image: Upload,
-        labels: Labels,
-        background: Threshold = None,
-        background_words: Words = [],  # noqa: B006 - FastAPI copies it
-        top_labels: TopLabels = None,
-        view: View = "labels",
-        accept: Annotated[str, Header()] = "",
-    ) -> Any:
+    async def segment(self, request: Request, accept: Annotated[str, Header()] = "") -> Any:
         """Segment an image by labels.
 
         The response is JSON with COCO run lengths, or a PNG if the client accepts image/png. Only
         JSON has the warnings about words that the model was not trained with.
         """
-        background_settings = None
-        self._service.limits.check_labels([*labels, *background_words])
-        if background == "auto":
-            usual = self._service.segmenter.default_background(labels)
-            background_settings = replace(usual, words=tuple(background_words) or usual.words)
-        elif background is not None or background_words:
-            background_settings = Background(threshold=background, words=tuple(background_words))
+        body = await requests.read(request, SegmentRequest)
         # Invalid labels are refused before any work on the image.
-        parsed = self._service.segmenter.parse(labels, background_settings)
+        finish = segmented(self._service, body, body.view, accept)
+        async with self._service.decoded(body.image) as pixels:
+            return await self._service.group(pixels, finish)
 
-        def finish(grouped: GroupedImage | None) -> SegmentResponse | Response:
-            assert grouped is not None
-            result = self._service.segmenter.label(
-                grouped, parsed, background=background_settings, top_labels=top_labels
-            )
-            if "image/png" in accept:
-                return Response(_png(result, view), media_type="image/png")
-            warnings = self._service.segmenter.known_words.warnings(parsed.words)
-            return SegmentResponse.of(result, warnings)
-
-        async with self._service.decoded(await image.read()) as pixels:
-            return await self._service.compute(pixels, finish)
-
-    async def embed(
-        self,
-        words: Words = [],  # noqa: B006 - FastAPI copies it
-        image: Annotated[UploadFile | None, File(description="JPEG, PNG or WebP file.")] = None,
-    ) -> EmbedResponse:
+    async def embed(self, request: Request) -> EmbedResponse:
         """Embed words and an image in the space that they share; L2-normalized."""
-        if not words and image is None:
+        body = await requests.read(request, EmbedRequest)
+        if not body.words and body.image is None:
             raise InputError("there is nothing to embed; give words, or an image")
-        self._service.limits.check_labels(words)
-        words = list(split_words(words))
+        self._service.limits.check_labels(body.words)
+        words = list(split_words(body.words))
 
-        def finish(grouped: GroupedImage | None) -> EmbedResponse:
+        def finish(grouped: GroupedImage | None = None) -> EmbedResponse:
             segmenter = self._service.segmenter
             embeddings = segmenter.embed_words(words) if words else torch.empty(0)
             return EmbedResponse(
@@ -129,10 +90,10 @@ class Routes:
                 warnings=segmenter.known_words.warnings(words),
             )
 
-        if image is None:
-            return await self._service.compute(None, finish)
-        async with self._service.decoded(await image.read()) as pixels:
-            return await self._service.compute(pixels, finish)
+        if body.image is None:
+            return await self._service.compute(finish)
+        async with self._service.decoded(body.image) as pixels:
+            return await self._service.group(pixels, finish)
 
     async def models(self) -> list[ModelResponse]:
         """List the models of this server: one."""
@@ -146,6 +107,27 @@ class Routes:
     async def metrics(self) -> Response:
         """Report counts and times in Prometheus's text format."""
         return Response(self._service.metrics.text(), media_type="text/plain; version=0.0.4")
+
+
+def segmented(
+    service: Service, settings: LabelSettings, view: str, accept: str
+) -> Callable[[GroupedImage], SegmentResponse | Response]:
+    """Function that labels a grouped image, and makes the response of the type that is accepted.
+
+    Raises:
+        InputError: The labels or the background are invalid.
+    """
+    labels, background = service.parsed(settings)
+
+    def finish(grouped: GroupedImage) -> SegmentResponse | Response:
+        result = service.segmenter.label(
+            grouped, labels, background=background, top_labels=settings.top_labels
+        )
+        if "image/png" in accept:
+            return Response(_png(result, view), media_type="image/png")
+        return SegmentResponse.of(result, service.segmenter.known_words.warnings(labels.words))
+
+    return finish
 
 
 def _mean_embedding(grouped: GroupedImage) -> list[float]:

@@ -97,7 +97,7 @@ def most_connections() -> int | None:
 
 
 class Server(uvicorn.Server):
-    """Uvicorn server that tells the application when it stops, so that open pages are closed."""
+    """Uvicorn server that tells the application when it stops, so that new requests get 503."""
 
     def __init__(
         self, app: FastAPI, *, host: str, port: int, on_start: Callable[[int], object]

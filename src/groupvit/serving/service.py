@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TypeVar
@@ -13,10 +14,14 @@ from jaxtyping import UInt8
 
 from groupvit import imaging
 from groupvit.segmentation.groups import GroupedImage
+from groupvit.segmentation.labels import Labels
 from groupvit.segmentation.segmenter import Segmenter
 from groupvit.serving.limits import RequestLimits
 from groupvit.serving.metrics import Metrics
+from groupvit.serving.requests import LabelSettings
+from groupvit.serving.sessions import Sessions
 from groupvit.serving.worker import Worker
+from groupvit.text.background import Background
 
 NUM_DECODERS = 2
 """Images that are decoded at the same time; each takes up to three times its pixels in memory."""
@@ -42,6 +47,7 @@ class Service:
             metrics: Metrics in which batches are counted.
         """
         self.segmenter, self.name, self.limits, self.metrics = segmenter, name, limits, metrics
+        self.sessions = Sessions(limits)
 
     @asynccontextmanager
     async def lifespan(self, _: FastAPI) -> AsyncIterator[None]:
@@ -55,6 +61,7 @@ class Service:
             on_batch=self.metrics.batch_images.observe,
         )
         yield
+        self.sessions.close()
         await to_thread.run_sync(self._worker.close)
 
     @asynccontextmanager
@@ -75,21 +82,43 @@ class Service:
             decode = partial(imaging.decode, data, name=name, max_pixels=most)
             yield await to_thread.run_sync(decode, limiter=self._decoders)
 
-    async def compute(
-        self, image: np.ndarray | None, finish: Callable[[GroupedImage | None], Result]
+    def parsed(self, settings: LabelSettings) -> tuple[Labels, Background | None]:
+        """Labels and background of a request.
+
+        Raises:
+            InputError: They are invalid, or beyond the limits.
+        """
+        self.limits.check_labels([*settings.labels, *settings.background_words])
+        background = settings.background_of(self.segmenter)
+        return self.segmenter.parse(settings.labels, background), background
+
+    async def group(
+        self,
+        image: UInt8[np.ndarray, "height width 3"],
+        finish: Callable[[GroupedImage], Result],
     ) -> Result:
         """Group an image in the worker, and compute a result from its groups.
 
         Args:
-            image: RGB, 0 to 255; None: nothing is grouped.
+            image: RGB, 0 to 255.
             finish: Computes the result from the grouped image, in the worker's thread.
 
         Raises:
             HTTPException: 429: the time limit was reached.
         """
-        result = asyncio.wrap_future(self._worker.submit(image, finish))
+        return await self._answer(self._worker.group(image, finish))
+
+    async def compute(self, finish: Callable[[], Result]) -> Result:
+        """Compute a result in the worker's thread.
+
+        Raises:
+            HTTPException: 429: the time limit was reached.
+        """
+        return await self._answer(self._worker.compute(finish))
+
+    async def _answer(self, result: "Future[Result]") -> Result:
         try:
-            return await asyncio.wait_for(result, self.limits.answer_seconds)
+            return await asyncio.wait_for(asyncio.wrap_future(result), self.limits.answer_seconds)
         except TimeoutError:
             raise _late() from None
 

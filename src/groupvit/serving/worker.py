@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import UInt8
@@ -15,14 +15,16 @@ from groupvit.errors import InputError
 from groupvit.segmentation.groups import GroupedImage
 from groupvit.segmentation.segmenter import Segmenter
 
+Result = TypeVar("Result")
+
 
 class Job(NamedTuple):
-    """Image to group, and the function that makes the result."""
+    """Computation of a result, from the groups of an image or from nothing."""
 
     image: UInt8[np.ndarray, "height width 3"] | None
     """RGB, 0 to 255; None: nothing is grouped."""
-    finish: Callable[[GroupedImage | None], Any]
-    """Computes the result from the grouped image, in the worker's thread."""
+    finish: Callable[..., Any]
+    """Computes the result, in the worker's thread; gets the grouped image if there is one."""
     result: "Future[Any]"
 
 
@@ -51,15 +53,22 @@ class Worker:
         self._thread = threading.Thread(target=self._run, name="groupvit-worker", daemon=True)
         self._thread.start()
 
-    def submit(
-        self,
-        image: UInt8[np.ndarray, "height width 3"] | None,
-        finish: Callable[[GroupedImage | None], Any],
-    ) -> "Future[Any]":
-        """Queue a job; a future that is canceled before its batch begins costs nothing."""
-        result: Future[Any] = Future()
-        self._jobs.put(Job(image, finish, result))
-        return result
+    def group(
+        self, image: UInt8[np.ndarray, "height width 3"], finish: Callable[[GroupedImage], Result]
+    ) -> "Future[Result]":
+        """Queue the grouping of an image and what is computed from its groups.
+
+        A future that is canceled before its batch begins costs nothing.
+        """
+        return self._queue(Job(image, finish, Future()))
+
+    def compute(self, finish: Callable[[], Result]) -> "Future[Result]":
+        """Queue a computation without an image."""
+        return self._queue(Job(None, finish, Future()))
+
+    def _queue(self, job: Job) -> "Future[Any]":
+        self._jobs.put(job)
+        return job.result
 
     def close(self) -> None:
         """Finish all queued jobs, and stop the thread."""
@@ -92,7 +101,7 @@ class Worker:
             if not job.result.set_running_or_notify_cancel():
                 continue
             if job.image is None:
-                _finish(job, None)
+                _finish(job)
             else:
                 with_images.append(job)
         if with_images:
@@ -115,8 +124,8 @@ class Worker:
             _finish(job, image)
 
 
-def _finish(job: Job, grouped: GroupedImage | None) -> None:
+def _finish(job: Job, *grouped: GroupedImage) -> None:
     try:
-        job.result.set_result(job.finish(grouped))
+        job.result.set_result(job.finish(*grouped))
     except Exception as error:
         job.result.set_exception(error)

@@ -1,1 +1,1 @@
-"""Web page of the server."""
+"""Web page of the server: static files, and what they load at the start."""
