@@ -56,6 +56,44 @@ def test_captions_of_coco_become_shards(run, folder, tmp_path):
     assert "1 images with 1 captions" in printed
 
 
+def test_images_inside_of_parquet_become_shards(run, folder, tmp_path):
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    images = [{"bytes": (folder / f"{n}.jpg").read_bytes(), "path": None} for n in range(4)]
+    images[2]["bytes"] = b"no image"
+    (tmp_path / "data").mkdir()
+    table = arrow.table({"image": images, "text": [[f"a dog, {n}", "the dog"] for n in range(4)]})
+    parquet.write_table(table, tmp_path / "data" / "train.parquet")
+    source, out = tmp_path / "data", tmp_path / "out"
+    code, printed, _ = run("pack", source, "--out", out, "--caption-column", "text")
+    assert code == 0
+    assert "3 images with 6 captions" in printed
+    skipped = (out / "train.skipped.txt").read_text()
+    assert f"{source / 'train.parquet'}, row 3\tits image cannot be read" in skipped
+    made = Reader(shard(out / "train-000000.tar"))
+    stored = {made.image(n) for n in range(3)}
+    assert stored == {(folder / f"{n}.jpg").read_bytes() for n in (0, 1, 3)}
+    assert {path.name for path in out.iterdir()} == {
+        "train-000000.tar",
+        "train-000000.tar.index",
+        "train.skipped.txt",
+    }
+
+
+def test_karpathy_files_become_shards(run, folder, tmp_path):
+    entries = [
+        {"filename": f"{n}.jpg", "split": split, "sentences": [{"raw": f"a dog {n}"}]}
+        for n, split in enumerate(("train", "restval", "test"))
+    ]
+    (tmp_path / "dataset.json").write_text(json.dumps({"images": entries}), encoding="utf-8")
+    source = ("--karpathy", tmp_path / "dataset.json", "--images", folder)
+    code, printed, _ = run(
+        "pack", *source, "--split", "train", "restval", "--out", tmp_path / "out"
+    )
+    assert code == 0
+    assert "2  images of train, restval" in printed
+    assert "2 images with 2 captions" in printed
+
+
 def test_what_is_left_out_is_reported(run, folder, tmp_path):
     (folder / "3.jpg").write_bytes(b"no image")
     code, printed, _ = run("pack", folder, "--out", tmp_path / "out")
@@ -87,10 +125,15 @@ def test_a_table_counts_what_was_read_packed_and_left_out(run, folder, tmp_path)
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "give either a folder or table, or --coco; one of them"),
+        ([], "give either a folder or table, or --coco, or --karpathy; one of them"),
         (["FOLDER", "--coco", "x.json"], "give either a folder or table, or --coco"),
         (["--coco", "x.json"], "--coco and --images belong together; give both"),
-        (["FOLDER", "--images", "x"], "--coco and --images belong together; give both"),
+        (["FOLDER", "--images", "x"], "--images has no effect on a folder; leave it out"),
+        (["--karpathy", "x.json"], "--karpathy and --images belong together; give both"),
+        (["FOLDER", "--split", "val"], "--split has no effect on a folder; leave it out"),
+        (["t.csv", "--delimiter", "||"], "--delimiter is '||'; give one character"),
+        (["t.jsonl", "--no-header"], "--no-header has no effect on JSON lines"),
+        (["t.csv", "--no-header", "--image-column", "x"], "t.csv cannot be read"),
         (["FOLDER/0.jpg"], "0.jpg is neither a folder nor a table; a table ends in .csv"),
         (["none.csv"], "none.csv cannot be read: No such file"),
         (["FOLDER", "--quality", "0"], "quality is 0; give 1 to 100"),

@@ -39,6 +39,19 @@ def test_options_change_single_settings_of_the_file(run, settings, tmp_path):
     assert (values["data"]["batch_size"], values["model"]["image"]["image_size"]) == (3, 16)
 
 
+def test_sources_with_weights_stand_in_the_file(run, settings, tmp_path):
+    text = settings.read_text()
+    (shards,) = (line for line in text.splitlines() if line.startswith("shards = "))
+    sources = f"\n[[data.sources]]\n{shards}\nweight = 3\n[[data.sources]]\n{shards}\n"
+    settings.write_text(text + sources)
+    code, _, complaint = run("train", settings, "--steps", "2")
+    assert code == 2
+    assert "data.shards and data.sources are both given" in complaint
+    settings.write_text(text.replace(shards, "") + sources)
+    assert run("train", settings, "--steps", "2")[0] == 0
+    assert [one["weight"] for one in written(tmp_path)["data"]["sources"]] == [3.0, 1.0]
+
+
 def test_the_same_command_goes_on_and_fresh_begins_anew(run, settings, tmp_path):
     run("train", settings, "--steps", "3")
     assert "resumes after step 3 of 4" in run("train", settings, "--steps", "4")[1]

@@ -9,7 +9,7 @@ from torch.utils._pytree import tree_leaves
 
 from groupvit.data import loader as loader_module
 from groupvit.data.captions import identity
-from groupvit.data.config import DataConfig
+from groupvit.data.config import DataConfig, SourceConfig
 from groupvit.data.loader import Batches, stream
 from groupvit.errors import InputError
 from groupvit.text.templates import FULL
@@ -253,3 +253,50 @@ def test_indexing_is_reported_and_logged(tmp_path, caplog):
     assert calls == [(1, 2), (2, 2)]
     assert "indexing" in caplog.text
     assert loader_module.MOST_DAMAGED == 20
+
+
+@pytest.fixture
+def sources(tmp_path):
+    """Sources of numbers 0 to 15 and 16 to 21, the first three times as often."""
+    pattern = write_shards(tmp_path / "pairs", 9, 7, 6)
+    first, second, third = (pattern.replace("{000..002}", f"00{n}") for n in range(3))
+    return (
+        SourceConfig(shards=(first, second), weight=3.0),
+        SourceConfig(shards=(third,)),
+    )
+
+
+def test_sources_share_every_batch_by_weight(sources):
+    found = batches(settings(sources=sources))
+    for step in range(20):
+        assert sum(number >= 16 for number in numbers(found[step])) == 1
+
+
+def test_a_batch_of_sources_depends_on_the_step_alone(sources):
+    config = settings(sources=sources)
+    whole = [batches(config)[step] for step in range(12)]
+    resumed = batches(config)
+    assert all(same(resumed[step], whole[step]) for step in (7, 11, 2))
+    joint = batches(settings(sources=sources, batch_size=8))
+    for step in range(6):
+        parts = [batches(config, rank=rank, world_size=2)[step] for rank in range(2)]
+        assert [*numbers(parts[0]), *numbers(parts[1])] == numbers(joint[step])
+
+
+def test_shards_and_sources_exclude_each_other(sources):
+    with pytest.raises(InputError, match=r"data\.shards and data\.sources are both given"):
+        settings("a.tar", sources=sources)
+
+
+@pytest.mark.parametrize("weight", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_weight_is_a_number_above_zero(weight):
+    with pytest.raises(InputError, match=r"the weight of a source is .*; give a number above 0"):
+        SourceConfig(shards=("a.tar",), weight=weight)
+
+
+def test_a_source_without_shards_or_samples_is_refused(sources, tmp_path):
+    with pytest.raises(InputError, match="a source has no shards"):
+        SourceConfig(shards=())
+    empty = SourceConfig(shards=(str(write_tar(tmp_path / "empty.tar", [])),))
+    with pytest.raises(InputError, match=r"the source '.*empty\.tar' holds no samples"):
+        batches(settings(sources=(*sources, empty)))

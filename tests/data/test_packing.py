@@ -9,8 +9,8 @@ from PIL import ExifTags, Image
 from groupvit import imaging
 from groupvit.data import packing, patterns
 from groupvit.data.packing import PackingConfig, pack
+from groupvit.data.pairs import Pair
 from groupvit.data.shards import Shards
-from groupvit.data.sources import Pair
 from groupvit.errors import InputError
 from tests.data.pairs import encoded, photo
 

@@ -40,10 +40,13 @@ def test_the_home_folder_is_known(folder, monkeypatch):
 @pytest.mark.parametrize(
     ("pattern", "sentence"),
     [
-        ("a-{008..900000000000}.tar", r"^no shard .*a-011\.tar; check the path"),
+        ("a-{008..900000000000}.tar", r"stands for more than 1,000,000 names; check the numbers"),
+        ("a-{011..012}.tar", r"^no shard .*a-011\.tar; check the path"),
         ("a-{}.tar", r"no shard .*a-\.tar"),
         ("a-{008..010.tar", "no shard"),
-        ("", "is a folder; name the tar files in it"),
+        ("{a,c}-{008..010}.tar", r"no shard .*c-008\.tar"),
+        ("*-1{0,1}.tar", r"no shard .*\*-10\.tar"),
+        ("none*.tar", r"no shard .*none\*\.tar"),
         ("http://somewhere/a.tar", "no shard"),
     ],
 )
@@ -55,3 +58,62 @@ def test_the_first_missing_file_is_named(folder, pattern, sentence):
 def test_shards_must_be_given():
     with pytest.raises(InputError, match="no shards given; name tar files"):
         expand([])
+
+
+def names(paths):
+    return [path.stem for path in paths]
+
+
+def test_missing_numbers_of_a_range_are_reported_once(folder, caplog):
+    assert names(expand([str(folder / "a-{007..012}.tar")])) == ["a-008", "a-009", "a-010"]
+    (record,) = caplog.records
+    assert "3 of 6 shards of" in record.getMessage()
+    assert record.getMessage().endswith("a-007.tar")
+
+
+def test_a_folder_and_a_glob_give_tar_files_by_name(folder):
+    for name in ("a-008.tar.index", ".hidden.tar", "photo.jpg"):
+        (folder / name).touch()
+    (folder / "below.tar").mkdir()
+    assert names(expand([str(folder)])) == ["a-008", "a-009", "a-010", "a-8", "b-008"]
+    assert names(expand([str(folder / "a-0*")])) == ["a-008", "a-009", "a-010"]
+    assert names(expand([str(folder / "?-{008..009}.tar")])) == ["a-008", "b-008", "a-009"]
+    (folder / "more" / "deep").mkdir(parents=True)
+    (folder / "more" / "deep" / "b-001.tar").touch()
+    assert names(expand([str(folder / "**" / "b-*.tar")])) == ["b-008", "b-001"]
+
+
+def test_a_folder_without_shards_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"is a folder without \.tar files"):
+        expand([str(tmp_path)])
+
+
+def test_a_file_whose_name_looks_like_a_glob_is_that_file(folder):
+    (folder / "[a].tar").touch()
+    (folder / "a.tar").touch()
+    assert names(expand([str(folder / "[a].tar")])) == ["[a]"]
+
+
+def test_a_list_names_patterns_relative_to_its_folder(folder):
+    listed = folder / "shards.txt"
+    listed.write_text(f"# of two\n\na-{{009..010}}.tar\r\n{folder}/b-008.tar\n", encoding="utf-8")
+    assert names(expand([str(listed)])) == ["a-009", "a-010", "b-008"]
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"# nothing\n", r"shards\.txt is empty; name one a line"),
+        (b"shards.txt\n", "a list of shards cannot name other lists"),
+        (b"a-008.tar\na-000.tar\n", r"no shard .*a-000\.tar"),
+        (b"~/none/a.tar\n", r"no shard ~/none/a\.tar"),
+        (b"\xff\xfe\xff", r"the list of shards .* cannot be read"),
+        (b"x" * (16 * 2**20 + 1), "it is larger than 16,777,216 bytes"),
+        (None, "cannot be read: No such file"),
+    ],
+)
+def test_a_list_that_cannot_be_used_is_refused(folder, content, sentence):
+    if content is not None:
+        (folder / "shards.txt").write_bytes(content)
+    with pytest.raises(InputError, match=sentence):
+        expand([str(folder / "shards.txt")])

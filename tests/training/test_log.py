@@ -23,10 +23,10 @@ def printed():
 def opened(tmp_path, printed):
     """Opens the log of a run of 10 steps that begins after a step."""
 
-    def opened(start=0, *, tensorboard=None, terminal=False):
+    def opened(start=0, *, terminal=False, tensorboard=None, on_record=()):
         console = Console(file=printed, force_terminal=terminal, width=80, soft_wrap=True)
-        path = tmp_path / "log.jsonl"
-        return Log(path, start=start, steps=10, console=console, tensorboard=tensorboard)
+        given = {"console": console, "tensorboard": tensorboard, "on_record": on_record}
+        return Log(tmp_path / "log.jsonl", start=start, steps=10, **given)
 
     return opened
 
@@ -128,3 +128,15 @@ def test_waiting_is_the_time_until_items_come(monkeypatch):
 @pytest.mark.skipif(os.name != "posix", reason="only POSIX tells the memory of a process")
 def test_memory_is_that_of_a_process():
     assert 0.05 < log.memory(torch.device("cpu"))["memory_gib"] < 100
+
+
+def test_a_function_gets_every_step_with_its_numbers(opened):
+    got = []
+    with opened(on_record=[lambda step, record: got.append((step, dict(record)))]) as one:
+        one.write(2, {"loss": 2.5, "lr": math.nan})
+        one.advance(3)
+        one.write(4, {"loss": 1.5})
+    assert [step for step, _ in got] == [2, 4]
+    assert got[0][1]["loss"] == 2.5
+    assert math.isnan(got[0][1]["lr"])
+    assert got[1] == (4, {"loss": 1.5})

@@ -185,6 +185,21 @@ def test_a_copied_or_touched_shard_is_the_same(run, shard):
     run.check_shards([shard])
 
 
+def test_patterns_that_stand_for_other_shards_are_noticed(run, shard, tmp_path):
+    other = write_tar(tmp_path / "other.tar", sample(5))
+    run.check_shards([shard, other])
+    for paths, sentence in [
+        ([shard], r"other\.tar is missing since the run"),
+        ([other, shard], "have another order than when it began"),
+        ([shard, other, write_tar(tmp_path / "third.tar", sample(6))], r"third\.tar is new since"),
+    ]:
+        with pytest.raises(InputError, match=sentence):
+            run.check_shards(paths)
+    run.check_shards([shard, other, shard])
+    run.check_shards([shard], changed=["data.sources"])
+    run.check_shards([shard])
+
+
 def test_a_damaged_list_of_shards_is_named(run, shard):
     run.check_shards([shard])
     for content in ("{", "[]", '{"a": 1}'):

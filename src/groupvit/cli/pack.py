@@ -1,4 +1,4 @@
-"""`groupvit pack`: shards of image-caption pairs from a folder, a table, or COCO's captions."""
+"""`groupvit pack`: shards of image-caption pairs from a folder, a table, or captions in JSON."""
 
 from collections import Counter
 from pathlib import Path
@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from groupvit.cli.options import Flag
-from groupvit.errors import InputError
+from groupvit.data.readers.config import ReadingConfig
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from groupvit.data.packing import Packed
-    from groupvit.data.sources import Source
+    from groupvit.data.pairs import Source
+
+
+_DEFAULTS = ReadingConfig()
 
 
 def pack(
@@ -23,10 +26,7 @@ def pack(
     /,
     *,
     out: Path,
-    coco: Path | None = None,
-    images: Path | None = None,
-    image_column: str = "image",
-    caption_column: str = "caption",
+    reading: Annotated[ReadingConfig, tyro.conf.arg(name="")] = _DEFAULTS,
     name: str = "train",
     shard_size: int = 10_000,
     image_size: int = 512,
@@ -39,12 +39,10 @@ def pack(
 
     Args:
         source: A folder with images and captions (a.txt or a.json beside a.jpg, or captions.csv
-            or captions.txt for all), or a CSV, TSV or Parquet table.
+            or captions.txt for all, or metadata.jsonl), a CSV, TSV or Parquet table, a folder of
+            Parquet tables, JSON lines (.jsonl), or a token file of Flickr8k (.token.txt).
         out: Folder for the shards.
-        coco: Caption file of COCO, such as captions_train2017.json, instead of a folder or table.
-        images: Folder with the images of --coco.
-        image_column: Column of a table with image files, relative to its folder.
-        caption_column: Column of a table with captions.
+        reading: Settings of reading.
         name: Prefix of the names of the shards.
         shard_size: Samples in a shard.
         image_size: Largest shorter side, to which larger images are reduced [pixels]; 0 keeps all
@@ -59,6 +57,8 @@ def pack(
 
     from groupvit.data.packing import PackingConfig
     from groupvit.data.packing import pack as write
+    from groupvit.data.readers.choice import read
+    from groupvit.data.spool import Spool
     from groupvit.progress import counted
 
     console = Console(highlight=False, soft_wrap=True)
@@ -70,44 +70,20 @@ def pack(
         shuffle_seed=shuffle_seed,
         nouns=nouns,
     )
-    found = _read(source, coco, images, image_column, caption_column)
-    with counted("pairs") as progress:
-        packed = write(
-            found.pairs,
-            out,
-            config,
-            left_out=found.left_out,
-            overwrite=overwrite,
-            on_progress=progress,
-        )
+    with Spool(out, name) as spool:
+        found = read(source, reading, spool)
+        with counted("pairs") as progress:
+            packed = write(
+                found.pairs,
+                out,
+                config,
+                left_out=found.left_out,
+                overwrite=overwrite,
+                on_progress=progress,
+            )
     _print_table(console, found, packed)
     _print_summary(console, packed, out / f"{name}.skipped.txt")
     return 0
-
-
-def _read(
-    source: Path | None,
-    coco: Path | None,
-    images: Path | None,
-    image_column: str,
-    caption_column: str,
-) -> "Source":
-    from groupvit.data import sources
-
-    if (source is None) == (coco is None):
-        raise InputError("give either a folder or table, or --coco; one of them")
-    if (coco is None) != (images is None):
-        raise InputError("--coco and --images belong together; give both")
-    if coco is not None and images is not None:
-        return sources.from_coco(coco, images)
-    assert source is not None
-    if source.is_dir():
-        return sources.from_folder(source)
-    if source.suffix.lower() not in sources.TABLES:
-        raise InputError(
-            f"{source} is neither a folder nor a table; a table ends in .csv, .tsv or .parquet"
-        )
-    return sources.from_table(source, image_column=image_column, caption_column=caption_column)
 
 
 def _print_table(console: "Console", found: "Source", packed: "Packed") -> None:

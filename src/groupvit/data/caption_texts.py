@@ -16,31 +16,33 @@ def one_line(caption: str) -> str:
     return " ".join(whole.split())
 
 
-def captions_of(text: str | None, metadata: str | None) -> tuple[str, ...]:
-    """Captions of an image: the lines of its text, or the field `caption` of its JSON metadata.
+def captions_of(text: str | None, metadata: str | None, *, key: str = "caption") -> tuple[str, ...]:
+    """Captions of an image: the lines of its text, or a field of its JSON metadata.
 
-    A text that equals the field but for whitespace is one caption, as img2dataset writes captions
-    with line breaks.
+    The field holds one caption or a list of them. A text that equals it but for whitespace is the
+    same captions, as img2dataset writes captions with line breaks.
 
     Args:
         text: Content of the text file; None: there is none.
         metadata: Content of the JSON file; None: there is none.
+        key: Key of the field.
     """
-    whole = one_line(_field(metadata)) if metadata is not None else ""
-    if text is None or (whole and one_line(text) == whole):
-        lines = [whole]
-    else:
-        lines = list(map(one_line, text.split("\n")))
-    return tuple(filter(None, lines))
+    given = [] if metadata is None else list(filter(None, map(one_line, _field(metadata, key))))
+    if text is None or (given and one_line(text) == " ".join(given)):
+        return tuple(given)
+    return tuple(filter(None, map(one_line, text.split("\n"))))
 
 
-def _field(metadata: str) -> str:
+def _field(metadata: str, key: str) -> list[str]:
+    """Captions of a field; none where the metadata are damaged or lack it."""
     try:
         values = parse_json(metadata)
     except ValueError:
-        return ""
-    caption = values.get("caption") if isinstance(values, dict) else None
-    return caption if isinstance(caption, str) else ""
+        return []
+    value = values.get(key) if isinstance(values, dict) else None
+    if isinstance(value, str):
+        return [value]
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
 
 
 def captions_of_cell(value: Any) -> list[str] | None:

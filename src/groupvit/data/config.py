@@ -1,5 +1,6 @@
 """Settings of the training data: shards, masks, batches, crops, prompts and augmentation."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -38,11 +39,35 @@ class AugmentationConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SourceConfig:
+    """One of several sources of pairs."""
+
+    shards: tuple[str, ...]
+    """Tar shards, as `DataConfig.shards`."""
+    weight: float = 1.0
+    """Share of the pairs that come from this source, in any unit, the same for all sources."""
+
+    def __post_init__(self) -> None:
+        """Refuse a source without shards, or a weight that is no share."""
+        if not self.shards:
+            raise InputError("a source has no shards; name tar files in each of data.sources")
+        if not 0 < self.weight < math.inf:
+            raise InputError(
+                f"the weight of a source is {self.weight}; give a number above 0, or leave the "
+                "source out"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DataConfig:
     """Training data: shards, batches, crops and prompts."""
 
     shards: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint=shown_default)] = ()
-    """Tar shards; ranges and lists in braces are expanded: "pairs/train-{000000..000006}.tar"."""
+    """Tar shards: files, folders, globs ("pairs/*.tar"), text files (.txt) that list them, and
+    ranges in braces, in which numbers may be missing: "pairs/train-{000000..000006}.tar"."""
+    sources: Annotated[tuple[SourceConfig, ...], tyro.conf.Suppress] = ()
+    """Several sources of pairs in place of `shards`, mixed by weight within every batch: tables
+    `[[data.sources]]` with `shards` and `weight` (1.0) in the settings file."""
     masks: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint=shown_default)] = ()
     """Folders of images with masks, each with images/, masks/ and classes.txt of its own; a batch
     comes from one of them."""
@@ -99,6 +124,11 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
+        if self.shards and self.sources:
+            raise InputError(
+                "data.shards and data.sources are both given; name all shards in data.sources, or "
+                "leave it out"
+            )
         for name, least in _LEAST.items():
             value = getattr(self, name)
             if value < least:

@@ -35,7 +35,7 @@ from groupvit.progress import OnProgress
 from groupvit.text.nouns import NounFinder
 from groupvit.values import parse_json
 
-VERSION = "2"
+VERSION = "3"
 """Version of the layout and of the content of indexes."""
 
 SUFFIX = ".index"

@@ -5,6 +5,7 @@ import random
 import signal
 from collections.abc import Generator, Sequence
 from functools import partial
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ from groupvit.data.mixture import Source
 from groupvit.data.noun_counts import LEAST, NounCounts, count
 from groupvit.data.order import Order
 from groupvit.data.shards import Shards
+from groupvit.data.weighted_order import WeightedOrder
 from groupvit.errors import InputError
 from groupvit.progress import OnProgress
 from groupvit.text.joined_classes import distinct_names
@@ -52,7 +54,8 @@ class Batches:
 
     All ranks together get at a step the samples of one process with the joint batch size, in the
     same order. Each epoch visits every sample once, in another order, except the few at its end
-    that do not fill a batch.
+    that do not fill a batch. Of several sources (`DataConfig.sources`) each gives its share of
+    every batch, and is visited again and again (`WeightedOrder`).
 
     Args:
         config: Settings of the data.
@@ -86,12 +89,13 @@ class Batches:
         self._seed, self._rank, self._world_size = seed, rank, world_size
         self._image_size, self._context_length = image_size, context_length
         self._templates = load_templates(config.templates)
-        paths = patterns.expand(config.shards)
+        given = [source.shards for source in config.sources] or [config.shards]
+        of_sources = list(map(patterns.expand, given))
+        paths = [path for some in of_sources for path in some]
         first = rank * len(paths) // world_size
         self.shards = index.prepare(paths, config.nouns, first=first, on_progress=on_progress)
         self._readers = Shards(self.shards)
-        self._order = Order(sizes=tuple(s.num_samples for s in self.shards), seed=seed)
-        self.num_samples = len(self._order)
+        self.num_samples = sum(shard.num_samples for shard in self.shards)
         self.steps_per_epoch = self.num_samples // (config.batch_size * world_size)
         if self.steps_per_epoch == 0:
             raise InputError(
@@ -100,12 +104,35 @@ class Batches:
                 f"ranks){index.describe_damage(self.shards)}; give more shards or a smaller "
                 "batch_size"
             )
+        self._order = self._ordered(list(map(len, of_sources)))
         self._of_image = config.nouns_of == "image"
         self._counts: NounCounts | None = None
         if self._of_image or config.merge_plurals:
             self._counts = count(self.shards, merge_plurals=config.merge_plurals)
         self._cache: FeatureCache | None = None
         self._class_names: ClassNames | None = None
+
+    def _ordered(self, num_shards: Sequence[int]) -> Order | WeightedOrder:
+        """Order of the samples.
+
+        Args:
+            num_shards: Number of shards of each source.
+        """
+        sizes = tuple(shard.num_samples for shard in self.shards)
+        sources = self._config.sources
+        if not sources:
+            return Order(sizes=sizes, seed=self._seed)
+        ends = list(accumulate(num_shards, initial=0))
+        of_sources = tuple(sizes[start:end] for start, end in pairwise(ends))
+        for source, some in zip(sources, of_sources, strict=True):
+            if not sum(some):
+                raise InputError(f"the source {source.shards[0]!r:.200} holds no samples")
+        return WeightedOrder(
+            sizes=of_sources,
+            weights=tuple(source.weight for source in sources),
+            seed=self._seed,
+            epoch=self.steps_per_epoch * self._config.batch_size * self._world_size,
+        )
 
     def read_from(self, cache: FeatureCache) -> None:
         """Give stored features in place of images from now on.

@@ -1,4 +1,4 @@
-"""Several sources of batches as one: which of them gives the batch of a step."""
+"""Several sources as one: which of them gives the batch of a step, or the sample of a position."""
 
 from collections.abc import Sequence
 from math import floor
@@ -17,12 +17,28 @@ class Source(Protocol):
 
 
 class Place(NamedTuple):
-    """Place of the batch of a step."""
+    """Place of the batch of a step, or of the sample of a position."""
 
     source: int
     """Index of the source."""
     number: int
-    """Number of the batch in it."""
+    """Number of the batch or sample in it."""
+
+
+def place(shares: Sequence[float], step: int) -> Place:
+    """Source of a step: sources are spread evenly over the steps, and none skips any of its own.
+
+    Args:
+        shares: Share of the steps that each source gets, in any unit; at least one.
+        step: Step or position from 0.
+    """
+    for index in range(len(shares) - 1):
+        share = shares[index] / sum(shares[index:])
+        before = floor(step * share)
+        if floor((step + 1) * share) > before:
+            return Place(index, before)
+        step -= before  # number of this step among those of the other sources
+    return Place(len(shares) - 1, step)
 
 
 class Mixture:
@@ -39,13 +55,7 @@ class Mixture:
 
     def place(self, step: int) -> Place:
         """Source of a step, the same on all ranks and whatever step the run resumed from."""
-        for index in range(len(self._shares) - 1):
-            share = self._shares[index] / sum(self._shares[index:])
-            before = floor(step * share)
-            if floor((step + 1) * share) > before:
-                return Place(index, before)
-            step -= before  # number of this step among those of the other sources
-        return Place(len(self._shares) - 1, step)
+        return place(self._shares, step)
 
     def __getitem__(self, step: int) -> Batch:
         """The batch of this rank at a step."""

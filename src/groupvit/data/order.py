@@ -19,6 +19,9 @@ BLOCK: Final = 1024
 WINDOW: Final = 8
 """Blocks of a window, whose samples are mixed."""
 
+_CACHED: Final = 32
+"""Permutations of blocks that are kept: of a few epochs, or of several sources."""
+
 
 class Locations(NamedTuple):
     """Shard of each sample, and its index in the shard."""
@@ -74,7 +77,7 @@ def _generator(*keys: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(keys)))
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=_CACHED)
 def _blocks(order: Order) -> tuple[Int[np.ndarray, " block"], Int[np.ndarray, " block"]]:
     """Shard and first sample of every block."""
     counts = -(-np.asarray(order.sizes, dtype=np.int64) // order.block)  # blocks of each shard
@@ -83,7 +86,7 @@ def _blocks(order: Order) -> tuple[Int[np.ndarray, " block"], Int[np.ndarray, " 
     return shards, number * order.block
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=_CACHED)
 def _epoch(order: Order, epoch: int) -> _Epoch:
     shards, firsts = _blocks(order)
     sizes = np.minimum(np.asarray(order.sizes)[shards] - firsts, order.block)
@@ -91,6 +94,6 @@ def _epoch(order: Order, epoch: int) -> _Epoch:
     return _Epoch(blocks, np.concatenate([[0], np.cumsum(sizes[blocks])]))
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=4 * _CACHED)
 def _permutation(seed: int, epoch: int, window: int, size: int) -> Int[np.ndarray, " sample"]:
     return _generator(seed, epoch, 1 + window).permutation(size)

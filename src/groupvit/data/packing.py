@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from PIL import Image
 
 from groupvit import files, imaging
 from groupvit.data import index
 from groupvit.data.config import Nouns
 from groupvit.data.index import Shard
-from groupvit.data.sources import NO_CAPTION, LeftOut, Pair
+from groupvit.data.pairs import NO_CAPTION, TOO_LARGE, LeftOut, Pair, StoredImage
 from groupvit.data.tar_samples import LARGEST_IMAGE, LARGEST_TEXT
 from groupvit.errors import InputError
 from groupvit.progress import OnProgress
@@ -26,7 +27,7 @@ from groupvit.text.nouns import NounFinder
 _SIGNS = {b"\xff\xd8\xff": "jpg", b"\x89PNG": "png", b"RIFF": "webp"}
 """First bytes of the formats of images in shards, which are `imaging.WEB_FORMATS`."""
 
-_TOO_LONG, _TOO_LARGE = "its captions are too long", "its image file is too large"
+_TOO_LONG = "its captions are too long"
 _UNREADABLE, _MISSING = "its image cannot be read", "its image file is missing"
 
 _AT_ONCE = 64
@@ -185,18 +186,26 @@ def _prepare(pair: Pair, config: PackingConfig) -> _Members | LeftOut:
     if not text or len(text) > LARGEST_TEXT:
         return LeftOut(str(pair.image), _TOO_LONG if text else NO_CAPTION)
     try:
-        pixels = imaging.read(pair.image)
-        data = pair.image.read_bytes()
+        pixels, data = _read(pair.image)
     except (InputError, OSError) as error:
-        kind = _UNREADABLE if pair.image.exists() else _MISSING
+        is_missing = isinstance(pair.image, Path) and not os.path.exists(pair.image)  # noqa: PTH110 - False for a name that is too long
+        kind = _MISSING if is_missing else _UNREADABLE
         return LeftOut(str(pair.image), kind, str(error))
     is_large = 0 < config.image_size < min(pixels.shape[:2])
     if is_large or not data.startswith(tuple(_SIGNS)):
         data = _reduced(Image.fromarray(pixels), config)
     if len(data) > LARGEST_IMAGE:
-        return LeftOut(str(pair.image), _TOO_LARGE, f"it has {len(data):,} bytes")
+        return LeftOut(str(pair.image), TOO_LARGE, f"it has {len(data):,} bytes")
     suffix = next(name for sign, name in _SIGNS.items() if data.startswith(sign))
     return _Members(suffix, data, text)
+
+
+def _read(image: Path | StoredImage) -> tuple[np.ndarray, bytes]:
+    """Pixels of an image, and its file."""
+    if isinstance(image, StoredImage):
+        data = image.read()
+        return imaging.decode(data, name=image.name, formats=imaging.FORMATS), data
+    return imaging.read(image), image.read_bytes()
 
 
 def _reduced(image: Image.Image, config: PackingConfig) -> bytes:

@@ -1,49 +1,143 @@
-"""Brace expansion of shard paths: "pairs/train-{000000..000331}.tar"."""
+"""Shards that paths, folders, globs, lists and ranges in braces stand for."""
 
+import glob
+import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import islice
 from pathlib import Path
 
 from groupvit import files
 from groupvit.errors import InputError
 
+MOST_NAMES = 1_000_000
+"""Largest number of names that the braces of a pattern may stand for."""
+LARGEST_LIST = 16 * 2**20
+"""Largest text file that lists shards [bytes]."""
+
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _NUMBER = re.compile(r"-\d+$")
 """Number of a shard, at the end of its name."""
 _RANGE = re.compile(r"(\d{1,18})\.\.(\d{1,18})")
+_STANDS_ALONE = re.compile(r"~|\w+://")
+"""Beginning of an entry of a list that is not relative to the folder of the list."""
+_LIST, _SHARD = ".txt", ".tar"
+"""Suffixes of lists, and of the files that globs and folders give."""
+
+logger = logging.getLogger(__name__)
 
 
 def expand(patterns: Sequence[str]) -> tuple[Path, ...]:
-    """The files of all patterns in their order; a repeated file is listed each time.
+    """The shards of all patterns in their order; a repeated file is listed each time.
 
-    A range such as {08..11} keeps its leading zeros; a list such as {train,dev} gives each of its
-    parts. "~" is the home folder.
+    - A range such as {08..11} keeps its leading zeros. Numbers may be missing in it, which a
+      warning reports; a list such as {train,dev} gives each of its parts.
+    - A folder gives the .tar files directly in it, and a glob such as "pairs/*.tar" those that
+      match, by name.
+    - A text file (.txt) lists patterns, one a line, relative to its folder; lines with "#" at the
+      beginning are comments.
+
+    "~" is the home folder.
 
     Raises:
-        InputError: There are no patterns, a file is missing, or a command that was killed left some
-            of the shards old and some new.
+        InputError: There are no patterns, nothing is where one points, or a command that was killed
+            left some of the shards old and some new.
     """
     if not patterns:
         raise InputError('no shards given; name tar files, such as "pairs/train-{000..011}.tar"')
-    paths = []
-    for name in chain.from_iterable(map(expand_braces, patterns)):
-        path = Path(name).expanduser()
-        try:
-            files.check_readable(path)
-        except (FileNotFoundError, IsADirectoryError):
-            pass
-        except OSError as error:
-            raise InputError(f"{name!r:.200} cannot be read: {error.strerror or error}") from error
-        if path.is_dir():
-            raise InputError(f"{path} is a folder; name the tar files in it")
-        if not path.exists():
-            raise InputError(f"no shard {path}; check the path and the numbers in its braces")
-        paths.append(path)
+    paths = [path for one in _listed(patterns) for path in _found(one)]
     for folder, name in sorted({(path.parent, _NUMBER.sub("", path.stem)) for path in paths}):
         files.check_whole(folder, name)  # of `groupvit pack`
         files.check_whole(folder.parent, name)  # of `groupvit storybook`
     return tuple(paths)
+
+
+def _listed(patterns: Iterable[str]) -> Iterator[str]:
+    """Patterns, with those of lists in place of the lists."""
+    for pattern in patterns:
+        if pattern.endswith(_LIST):
+            yield from _lines(Path(pattern).expanduser())
+        else:
+            yield pattern
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        text = files.read_text(path, largest=LARGEST_LIST)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"the list of shards {path} cannot be read: {reason}") from error
+    lines = [line.strip() for line in text.split("\n")]
+    lines = [line for line in lines if line and not line.startswith("#")]
+    if not lines:
+        raise InputError(f"the list of shards {path} is empty; name one a line")
+    if nested := next((line for line in lines if line.endswith(_LIST)), None):
+        raise InputError(f"{path} names {nested!r:.200}; a list of shards cannot name other lists")
+    return [line if _STANDS_ALONE.match(line) else str(path.parent / line) for line in lines]
+
+
+def _found(pattern: str) -> list[Path]:
+    """Shards of a pattern: one or more."""
+    paths = []
+    for one in _without_lists(pattern):
+        names = list(islice(expand_braces(one), MOST_NAMES + 1))
+        if len(names) > MOST_NAMES:
+            raise InputError(
+                f"{pattern:.200} stands for more than {MOST_NAMES:,} names; check the numbers in "
+                "its braces"
+            )
+        there = {name: some for name in names if (some := _at(name))}
+        missing = [name for name in names if name not in there]
+        if not there:
+            raise InputError(f"no shard {missing[0]}; check the path and the numbers in its braces")
+        if missing:
+            logger.warning(
+                "%s of %s shards of %s are missing, the first: %s",
+                *(f"{len(missing):,}", f"{len(names):,}", one, missing[0]),
+            )
+        paths += [path for some in there.values() for path in some]
+    return paths
+
+
+def _at(name: str) -> list[Path]:
+    """Shards at a path without braces; none if nothing is there."""
+    path = Path(name).expanduser()
+    try:
+        files.check_readable(path)
+    except (FileNotFoundError, IsADirectoryError):
+        pass
+    except OSError as error:
+        text = f"{str(path)!r:.200} cannot be read: {error.strerror or error}"
+        raise InputError(text) from error
+    if path.is_dir():
+        inside = _shards(path.iterdir())
+        if not inside:
+            raise InputError(f"{path} is a folder without {_SHARD} files; name another")
+        return inside
+    if path.exists():
+        return [path]
+    if glob.has_magic(str(path)):
+        # `Path.glob` would give hidden files, and reads "**" in another way before Python 3.13.
+        return _shards(map(Path, glob.iglob(str(path), recursive=True)))  # noqa: PTH207
+    return []
+
+
+def _shards(paths: Iterable[Path]) -> list[Path]:
+    return sorted(
+        path
+        for path in paths
+        if path.suffix == _SHARD and not path.name.startswith(".") and path.is_file()
+    )
+
+
+def _without_lists(pattern: str) -> Iterator[str]:
+    """Patterns that have only ranges in their braces; each stands for at least one shard."""
+    for found in _BRACES.finditer(pattern):
+        if _RANGE.fullmatch(found[1]) is None:
+            for part in found[1].split(","):
+                yield from _without_lists(pattern[: found.start()] + part + pattern[found.end() :])
+            return
+    yield pattern
 
 
 def expand_braces(pattern: str) -> Iterator[str]:

@@ -15,6 +15,9 @@ from groupvit.image_files import OTHER_SUFFIXES, SUFFIXES
 _LINES = 100
 """Most lines of a quoted cell; a quotation mark without its partner would swallow the rest."""
 
+_ROWS = 64
+"""Rows of a Parquet table that are read at a time."""
+
 _IMAGE = re.compile(
     rf"\S.*({'|'.join(map(re.escape, SUFFIXES + OTHER_SUFFIXES))})['\"]?", re.IGNORECASE
 )
@@ -32,22 +35,26 @@ class Row(NamedTuple):
     """Character between the cells."""
 
 
-def text_of(path: Path) -> str:
+def text_of(path: Path, *, largest: int | None = None) -> str:
     """Text of a file.
+
+    Args:
+        path: The file.
+        largest: Largest size that is read [bytes]; None: any.
 
     Raises:
         InputError: The file cannot be read or is no UTF-8 text.
     """
     try:
-        return read_text(path)
+        return read_text(path, largest=largest)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 text; save it as UTF-8") from error
 
 
-def rows(path: Path) -> Iterator[Row]:
-    """Rows of a CSV or TSV file, whose delimiter is that of the first line; see `_delimiter`.
+def rows(path: Path, delimiter: str | None = None) -> Iterator[Row]:
+    """Rows of a CSV or TSV file, by default with the delimiter of its first line; see `_delimiter`.
 
     Quotation marks enclose a cell as in RFC 4180, also over several lines, or with a backslash
     before inner marks. Where a mark has no partner before the next line that names an image, it
@@ -57,7 +64,7 @@ def rows(path: Path) -> Iterator[Row]:
         InputError: The file cannot be read, or a cell is longer than 131,072 characters.
     """
     lines = text_of(path).split("\n")
-    delimiter = _delimiter(lines[0])
+    delimiter = delimiter or _delimiter(lines[0])
     number = 0
     while number < len(lines):
         used, cells = _record(lines[number : number + _LINES], delimiter)
@@ -133,8 +140,8 @@ def check_columns(path: Path, header: Sequence[str], required: Sequence[str]) ->
             )
 
 
-def parquet_columns(path: Path, columns: Sequence[str]) -> list[list[Any]]:
-    """Values of these columns of a Parquet table.
+def parquet_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """Values of these columns of a Parquet table, row by row; a part of the table is in memory.
 
     Raises:
         InputError: pyarrow is missing, or the file is no Parquet table or lacks a column.
@@ -146,13 +153,14 @@ def parquet_columns(path: Path, columns: Sequence[str]) -> list[list[Any]]:
             f"{path} is read by pyarrow, which is missing; install it with: pip install pyarrow"
         ) from error
     try:
-        check_columns(path, parquet.read_schema(path).names, columns)
-        table = parquet.read_table(path, columns=list(columns))
-        return [table.column(name).to_pylist() for name in columns]
+        with parquet.ParquetFile(path) as table:
+            check_columns(path, table.schema_arrow.names, columns)
+            for batch in table.iter_batches(_ROWS, columns=list(columns)):
+                yield from zip(*(batch.column(name).to_pylist() for name in columns), strict=True)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error}") from error
     # The errors of pyarrow are `ValueError`, as is `InputError`, which must pass unchanged.
     except InputError:
         raise
-    except ValueError as error:
+    except (ValueError, NotImplementedError, RecursionError) as error:
         raise InputError(f"{path} is no Parquet table: {error}") from error

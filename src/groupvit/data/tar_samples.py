@@ -2,8 +2,8 @@
 
 A sample consists of the members that share a name up to its first dot. `jpg`, `jpeg`, `png` or
 `webp` is its image; `txt` holds its captions, one per line; without it, the field `caption` of
-`json` is its caption, as img2dataset and RedCaps write it. If both are equal but for whitespace,
-the text is one caption. Only headers and captions are read.
+`json` is its caption, as img2dataset and RedCaps write it, or a list of them. If both are equal but
+for whitespace, they are the same captions. Only headers and captions are read.
 """
 
 import os

@@ -10,7 +10,7 @@ from groupvit.training.config import TrainingConfig
 Difference = tuple[Any, Any]
 """Value of a setting before and after."""
 
-SHARDS, MASKS, CACHE = "data.shards", "data.masks", "data.cache"
+SHARDS, SOURCES, MASKS, CACHE = "data.shards", "data.sources", "data.masks", "data.cache"
 
 CHANGEABLE = frozenset(
     {
@@ -28,6 +28,7 @@ CHANGEABLE = frozenset(
         "keep_last",
         "max_skipped",
         "tensorboard",
+        "tracker",
         "data.batch_size",  # the trainer compares the global batch
         "data.num_workers",
         CACHE,

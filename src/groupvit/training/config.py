@@ -215,7 +215,9 @@ class TrainingConfig:
     evaluate_limit: int = 200
     """Images of that folder that are used, the first ones, and pairs of the retrieval at the end,
     spread over their shards; 0: all."""
-    evaluate_shards: tuple[str, ...] = ()
+    evaluate_shards: Annotated[
+        tuple[str, ...], tyro.conf.arg(help_behavior_hint=shown_default)
+    ] = ()
     """Tar files of pairs kept apart from training, for retrieval at the end of the run; empty:
     pairs of data.shards, unless there is an evaluate_folder."""
     save_every: int = 1_000
@@ -226,6 +228,8 @@ class TrainingConfig:
     """Consecutive steps whose loss or gradient may be non-finite; one more ends the run."""
     tensorboard: Switch = False
     """Also write TensorBoard files into the run folder."""
+    tracker: Literal["none", "wandb", "mlflow"] = "none"
+    """Tracker that gets the numbers of the log too, set up by its environment variables."""
 
     def __post_init__(self) -> None:
         """Check that the parts fit each other."""

@@ -4,7 +4,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 Record = dict[str, float | int]
 """Numbers of one step by name; numbers of one kind share a prefix that ends in a slash."""
+OnRecord = Callable[[int, Record], None]
+"""Function that is called with a step, counted from 1, and its numbers."""
 
 
 class Log:
@@ -35,6 +37,7 @@ class Log:
         steps: Length of the run.
         console: Output of the lines and, in a terminal, of the progress bar.
         tensorboard: Folder for TensorBoard; None: not written.
+        on_record: Functions that are called with every step that is written and its numbers.
 
     Raises:
         InputError: TensorBoard is requested and not installed.
@@ -48,8 +51,10 @@ class Log:
         steps: int,
         console: Console,
         tensorboard: Path | None,
+        on_record: Sequence[OnRecord] = (),
     ) -> None:
         self._path, self._steps, self._console = path, steps, console
+        self._on_record = tuple(on_record)
         if path is not None:
             trim(path, start)
         self._board = board(tensorboard, start) if path is not None and tensorboard else None
@@ -97,6 +102,8 @@ class Log:
         for name, value in record.items():
             if self._board:
                 self._board.add_scalar(name, value, step)
+        for call in self._on_record:
+            call(step, record)
 
 
 class Meter:

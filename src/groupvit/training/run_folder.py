@@ -6,7 +6,7 @@ every archive, and a text file can be moved into place in one step, and mended b
 
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -112,10 +112,12 @@ class RunFolder:
         Args:
             paths: Shards of the run.
             folders: Folders with masks, and what they are now.
-            changed: See `prepare`; `data.shards` and `data.masks` allow replaced ones.
+            changed: See `prepare`; `data.shards` (or `data.sources`) and `data.masks` allow
+                replaced ones.
 
         Raises:
-            InputError: A shard or folder was replaced, or cannot be read.
+            InputError: A shard or folder was replaced, or cannot be read, or patterns stand for
+                other shards than before.
         """
         before = self._fingerprints()
         kept = {
@@ -124,11 +126,14 @@ class RunFolder:
             if str(path) in before and unchanged(path, before[str(path)])
         }
         replaced = [path for path in paths if str(path) in before and str(path) not in kept]
-        if replaced and not changes.covers(changed, changes.SHARDS):
+        may_differ = any(changes.covers(changed, one) for one in (changes.SHARDS, changes.SOURCES))
+        if replaced and not may_differ:
             raise InputError(
                 f"{replaced[0]} was replaced since the run {self.path} began; put the old file "
                 f"back, choose another --out, or pass --changed {changes.SHARDS}"
             )
+        if before and not may_differ:
+            self._check_same(before, [*map(str, paths), *folders])
         for name, now in folders.items():
             if before.get(name, now) != now and not changes.covers(changed, changes.MASKS):
                 raise InputError(
@@ -138,6 +143,21 @@ class RunFolder:
         found = {str(path): kept.get(str(path)) or fingerprint(path) for path in paths}
         values = {name: to_values(one) for name, one in (found | dict(folders)).items()}
         files.write_text(self.path / SHARDS_FILE, as_json(values))
+
+    def _check_same(self, before: Iterable[str], now: Iterable[str]) -> None:
+        """Refuse shards that came, went or changed places under the same patterns."""
+        old, new = list(before), list(dict.fromkeys(now))
+        if set(old) == set(new) and old != new:
+            raise InputError(
+                f"the shards of the run {self.path} have another order than when it began; restore "
+                f"it, choose another --out, or pass --changed {changes.SHARDS}"
+            )
+        for name in sorted(set(old) ^ set(new)):
+            state = "is missing" if name in old else "is new"
+            raise InputError(
+                f"{name} {state} since the run {self.path} began; restore the shards, choose "
+                f"another --out, or pass --changed {changes.SHARDS}"
+            )
 
     def settings(self) -> TrainingConfig:
         """The settings that the run was last started with.

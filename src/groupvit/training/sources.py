@@ -92,10 +92,11 @@ def opened(
             context_length=config.model.text.context_length,
             on_progress=on_progress,
         )
-    elif data.shards:
+    elif data.shards or data.sources:
+        name = "data.shards" if data.shards else "data.sources"
         raise InputError(
-            f"data.mask_share is {data.mask_share}, so that data.shards have no effect; lower it "
-            "to mix masks with captions, or leave out data.shards"
+            f"data.mask_share is {data.mask_share}, so that {name} have no effect; lower it "
+            f"to mix masks with captions, or leave out {name}"
         )
     masks = tuple(
         MaskBatches(

@@ -1,7 +1,7 @@
 """The training loop: one function, in one process or, under torchrun, on all ranks alike."""
 
-from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import torch
@@ -19,9 +19,9 @@ from groupvit.evaluation.benchmarks.benchmark import Benchmark
 from groupvit.evaluation.benchmarks.folder import read_folder
 from groupvit.evaluation.benchmarks.mask_survey import checked
 from groupvit.model.image_encoder import MakeGrouping, grouping_block
-from groupvit.training import agreement, caching, changes, outcome, sources
+from groupvit.training import agreement, caching, changes, outcome, sources, trackers
 from groupvit.training.config import TrainingConfig
-from groupvit.training.log import Log, Meter, Record
+from groupvit.training.log import Log, Meter, OnRecord, Record
 from groupvit.training.run_folder import RunFolder
 from groupvit.training.signals import StopRequest
 from groupvit.training.state import TrainingState
@@ -33,6 +33,7 @@ def train(
     fresh: bool = False,
     changed: Sequence[str] = (),
     make_grouping: MakeGrouping = grouping_block,
+    on_record: OnRecord | None = None,
 ) -> int:
     """Train until the end, or until a signal requests a stop.
 
@@ -41,6 +42,8 @@ def train(
         fresh: Delete that run, once nothing can refuse this one, and begin again.
         changed: Settings, such as `optim.lr`, that may differ from those of that run.
         make_grouping: Maker of the grouping blocks, for blocks of your own.
+        on_record: Function that is called on the main rank with every step of the log and its
+            numbers by name, such as `loss`; an error in it ends the run.
 
     Returns:
         Exit code: 0 at the end, 130 after Ctrl-C, 143 after SIGTERM; both leave a checkpoint.
@@ -58,6 +61,7 @@ def train(
                 refused.callback(run.withdraw)
                 run.prepare(config, fresh=fresh, changed=changed)
             ranks.barrier()
+            trackers.check(config)
             benchmark = _benchmark(config)
             data = _opened(config, ranks, console)
             kept_apart = _kept_apart(config, data.shards)
@@ -88,18 +92,36 @@ def train(
             console.print(f"{run.path} resumes after step {start} of {config.steps}", markup=False)
         for note in state.start_notes:
             console.print(f"{config.start}: {note}", markup=False)
-        with Log(
-            run.log if ranks.is_main else None,
-            start=start,
-            steps=config.steps,
-            console=console,
-            tensorboard=run.tensorboard if config.tensorboard else None,
-        ) as log:
+        own = run if ranks.is_main else None
+        with _opened_log(config, own, console, start=start, on_record=on_record) as log:
             stopped = _loop(state, data.mixed(), benchmark, log, stop)
         if not stopped:
             _report(state, benchmark, data.shards, kept_apart, console)
         console.print(_last_words(run, state.progress.step, stopped=stopped), markup=False)
         return stop.exit_code if stopped else 0
+
+
+@contextmanager
+def _opened_log(
+    config: TrainingConfig,
+    run: RunFolder | None,
+    console: Console,
+    *,
+    start: int,
+    on_record: OnRecord | None,
+) -> Iterator[Log]:
+    """Log of a run and its tracker; on other ranks than the main one, where `run` is None, none."""
+    with ExitStack() as opened:
+        tracked = opened.enter_context(trackers.opened(config, run.path)) if run else None
+        log = Log(
+            run.log if run else None,
+            start=start,
+            steps=config.steps,
+            console=console,
+            tensorboard=run.tensorboard if run and config.tensorboard else None,
+            on_record=[call for call in (on_record, tracked) if call is not None],
+        )
+        yield opened.enter_context(log)
 
 
 def _loop(

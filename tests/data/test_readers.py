@@ -3,9 +3,19 @@ import sys
 
 import pytest
 
-from groupvit.data.sources import LeftOut, Pair, from_coco, from_folder, from_table
+from groupvit.data.pairs import LeftOut, Pair
+from groupvit.data.readers.choice import read
+from groupvit.data.readers.coco import from_coco
+from groupvit.data.readers.config import ReadingConfig
+from groupvit.data.readers.folder import from_folder
+from groupvit.data.spool import Spool
 from groupvit.errors import InputError
 from tests.data.pairs import encoded, photo
+
+
+def from_table(path, **columns):
+    with Spool(path.parent / "out", "train") as spool:
+        return read(path, ReadingConfig(**columns), spool)
 
 
 @pytest.fixture
@@ -112,8 +122,11 @@ def test_a_missing_or_foreign_table_is_reported(folder):
     named = {"image_column": "image", "caption_column": "caption"}
     with pytest.raises(InputError, match=r"none\.csv cannot be read: No such file"):
         from_table(folder / "none.csv", **named)
-    with pytest.raises(InputError, match=r"b\.jpg is not UTF-8 text"):
+    with pytest.raises(InputError, match=r"b\.jpg is neither a folder nor a table"):
         from_table(folder / "b.jpg", **named)
+    (folder / "b.jpg").rename(folder / "b.csv")
+    with pytest.raises(InputError, match=r"b\.csv is not UTF-8 text"):
+        from_table(folder / "b.csv", **named)
 
 
 def coco(folder, **values):
@@ -280,7 +293,7 @@ def test_lists_of_a_parquet_table_are_several_captions(folder):
     lists = [["a dog", "on  grass"], [], None, ["a cat", None]]
     values = {"image": [f"{n}.jpg" for n in range(4)], "caption": lists, "n": [1, 2, 3, 4]}
     parquet.write_table(
-        arrow.table(values | {"where": [{"path": "0.jpg"}] * 4}), folder / "t.parquet"
+        arrow.table(values | {"where": [{"url": "0.jpg"}] * 4}), folder / "t.parquet"
     )
     found = from_table(folder / "t.parquet", **TWO)
     assert captions(found) == {

@@ -1,0 +1,1 @@
+"""Readers of images with captions, each for one layout of files."""
