@@ -42,7 +42,11 @@ class DataConfig:
     """Training data: shards, batches, crops and prompts."""
 
     shards: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint=shown_default)] = ()
-    """Tar shards; ranges and lists in braces are expanded: "pairs/train-{000000..000006}.tar"."""
+    """Tar shards; ranges and lists in braces are expanded: "pairs/train-{000000..000006}.tar".
+    Addresses of object stores are read by fsspec: "s3://bucket/pairs/train-{000000..000006}.tar"."""
+    copies: str = ""
+    """Folder on this machine to which shards of object stores are copied when they are first read;
+    empty: each image is read by a request of its range."""
     masks: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint=shown_default)] = ()
     """Folders of images with masks, each with images/, masks/ and classes.txt of its own; a batch
     comes from one of them."""

@@ -86,9 +86,9 @@ class Batches:
         self._seed, self._rank, self._world_size = seed, rank, world_size
         self._image_size, self._context_length = image_size, context_length
         self._templates = load_templates(config.templates)
-        paths = patterns.expand(config.shards)
-        first = rank * len(paths) // world_size
-        self.shards = index.prepare(paths, config.nouns, first=first, on_progress=on_progress)
+        tars = patterns.expand(config.shards, copies=config.copies)
+        first = rank * len(tars) // world_size
+        self.shards = index.prepare(tars, config.nouns, first=first, on_progress=on_progress)
         self._readers = Shards(self.shards)
         self._order = Order(sizes=tuple(s.num_samples for s in self.shards), seed=seed)
         self.num_samples = len(self._order)
@@ -182,7 +182,7 @@ class Batches:
     def _read(self, shard: int, sample: int, generator: random.Random) -> _Sample:
         """This sample, or the next one of its shard that can be decoded."""
         reader = self._readers.reader(shard)
-        path, number = self.shards[shard].path, self.shards[shard].num_samples
+        tar, number = self.shards[shard].tar, self.shards[shard].num_samples
         reason = ""
         for tried in range(MOST_DAMAGED):
             candidate = (sample + tried) % number
@@ -203,7 +203,7 @@ class Batches:
             is_damaged = candidate != sample or not is_complete
             return _Sample(crop, texts, names, is_damaged=is_damaged)
         raise InputError(
-            f"{path}: {MOST_DAMAGED} images in a row cannot be decoded ({reason}); "
+            f"{tar}: {MOST_DAMAGED} images in a row cannot be decoded ({reason}); "
             "get a whole copy of this shard, or leave it out (with --changed data.shards)"
         )
 

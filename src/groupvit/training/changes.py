@@ -30,6 +30,7 @@ CHANGEABLE = frozenset(
         "tensorboard",
         "data.batch_size",  # the trainer compares the global batch
         "data.num_workers",
+        "data.copies",
         CACHE,
     }
 )
