@@ -8,8 +8,8 @@ from groupvit.bulk import engines, run, shards
 from groupvit.bulk.worker import Job
 from groupvit.cli import main
 from groupvit.segmentation.manifest import Manifest, settings_of
-from tests.bulk.conftest import contents, jpeg, write_tar
 from tests import s3
+from tests.bulk.conftest import contents, jpeg, write_tar
 
 LABELS = ("dog", "cat", "grass")
 

@@ -16,7 +16,7 @@ from groupvit.errors import InputError
 from groupvit.training import state
 from groupvit.training.trainer import train
 from tests import s3
-from tests.data.pairs import sample, write_tar
+from tests.data.pairs import encoded, photo, sample, write_tar
 from tests.training.runs import equal, trace, weights
 
 URL = "s3://lake/pairs/train-{000..001}.tar"
@@ -159,3 +159,21 @@ def test_a_copy_without_a_complete_latest_checkpoint_is_refused(bucket, remote):
     assert store.cat_file("lake/runs/first/notes.txt") == b"of the user"
     settings = json.loads(store.cat_file("lake/runs/first/config.json"))["settings"]
     assert settings["steps"] == 3
+
+
+@pytest.mark.usefixtures("bucket")
+def test_pairs_are_packed_into_a_bucket(tmp_path, capsys):
+    for name in ("a", "b"):
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        (tmp_path / f"photos/{name}.jpg").write_bytes(encoded(photo(3)))
+        (tmp_path / f"photos/{name}.txt").write_text("a dog on a hill")
+    pack = ["pack", "photos", "--out", "s3://lake/packed", "--shard-size", "1"]
+    assert main(pack) == 0
+    assert "are now in s3://lake/packed/train-000000.tar to train-000001" in capsys.readouterr().out
+    assert main(pack) == 2
+    assert "s3://lake/packed/train-000000.tar exists already" in capsys.readouterr().err
+    assert main([*pack[:-1], "2", "--overwrite"]) == 0
+    tars = patterns.expand(["s3://lake/packed/train-000000.tar"])
+    assert [shard.num_samples for shard in index.prepare(tars, None)] == [2]
+    with pytest.raises(InputError, match="there is nothing at"):
+        patterns.expand(["s3://lake/packed/train-000001.tar"])

@@ -22,7 +22,7 @@ def pack(
     ] = None,
     /,
     *,
-    out: Path,
+    out: str,
     coco: Path | None = None,
     images: Path | None = None,
     image_column: str = "image",
@@ -40,7 +40,7 @@ def pack(
     Args:
         source: A folder with images and captions (a.txt or a.json beside a.jpg, or captions.csv
             or captions.txt for all), or a CSV, TSV or Parquet table.
-        out: Folder for the shards.
+        out: Folder for the shards, or its address in an object store (s3://bucket/pairs).
         coco: Caption file of COCO, such as captions_train2017.json, instead of a folder or table.
         images: Folder with the images of --coco.
         image_column: Column of a table with image files, relative to its folder.
@@ -57,7 +57,7 @@ def pack(
     """
     from rich.console import Console
 
-    from groupvit.data.packing import PackingConfig
+    from groupvit.data.packing import PackingConfig, folder_of
     from groupvit.data.packing import pack as write
     from groupvit.progress import counted
 
@@ -71,17 +71,17 @@ def pack(
         nouns=nouns,
     )
     found = _read(source, coco, images, image_column, caption_column)
-    with counted("pairs") as progress:
+    with folder_of(out, name, overwrite=overwrite) as folder, counted("pairs") as progress:
         packed = write(
             found.pairs,
-            out,
+            folder,
             config,
             left_out=found.left_out,
             overwrite=overwrite,
             on_progress=progress,
         )
     _print_table(console, found, packed)
-    _print_summary(console, packed, out / f"{name}.skipped.txt")
+    _print_summary(console, packed, out, name)
     return 0
 
 
@@ -123,13 +123,19 @@ def _print_table(console: "Console", found: "Source", packed: "Packed") -> None:
         console.print(f"{name:8} {number:>11,}  {what}", markup=False)
 
 
-def _print_summary(console: "Console", packed: "Packed", list_of_skipped: Path) -> None:
+def _print_summary(console: "Console", packed: "Packed", out: str, name: str) -> None:
+    from rich.markup import escape
+
+    from groupvit import storage
+
     samples = sum(shard.num_samples for shard in packed.shards)
     captions = sum(shard.num_captions for shard in packed.shards)
-    first, last = packed.shards[0].path, packed.shards[-1].path
-    to = "" if first == last else f" to {last.name}"
-    console.print(f"{samples:,} images with {captions:,} captions are now in {first}{to}")
+    first, last = packed.shards[0].path.name, packed.shards[-1].path.name
+    to = "" if first == last else f" to {last}"
+    place = f"{storage.join(out, first)}{to}"
+    console.print(f"{samples:,} images with {captions:,} captions are now in {place}", markup=False)
     if packed.skipped:
         console.print(
-            f"[yellow]{len(packed.skipped):,} were skipped; {list_of_skipped} gives the reasons[/]"
+            f"[yellow]{len(packed.skipped):,} were skipped; "
+            f"{escape(storage.join(out, name))}.skipped.txt gives the reasons[/]"
         )
