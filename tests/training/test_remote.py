@@ -1,7 +1,10 @@
 """Shards and checkpoints in a bucket of a real S3 server on this machine that fails on demand."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from groupvit.training import state
 from groupvit.training.trainer import train
 from tests import s3
 from tests.data.pairs import encoded, photo, sample, write_tar
+from tests.ranks import free_port
 from tests.training.runs import equal, trace, weights
 
 URL = "s3://lake/pairs/train-{000..001}.tar"
@@ -177,3 +181,65 @@ def test_pairs_are_packed_into_a_bucket(tmp_path, capsys):
     assert [shard.num_samples for shard in index.prepare(tars, None)] == [2]
     with pytest.raises(InputError, match="there is nothing at"):
         patterns.expand(["s3://lake/packed/train-000001.tar"])
+
+
+NODE = """
+import os
+import sys
+from pathlib import Path
+
+import torch
+
+from groupvit.config import load_toml
+from groupvit.training import state
+from groupvit.training.config import TrainingConfig
+from groupvit.training.trainer import train
+
+torch.set_num_threads(1)
+augment, steps = state.augment, iter(range(1, 100))
+
+
+def killed(images, settings, *, generator):
+    if next(steps) == int(sys.argv[2]):
+        os._exit(137)
+    return augment(images, settings, generator=generator)
+
+
+if os.environ["RANK"] == "1":
+    state.augment = killed
+sys.exit(train(load_toml(TrainingConfig, Path(sys.argv[1]))))
+"""
+
+
+def two_nodes(settings, *, killed_at=0):
+    """Run both nodes, each in a folder of its own, as torchrun starts them; gives exit codes."""
+    port = free_port()
+    nodes = []
+    for rank in (0, 1):
+        folder = Path(f"node-{rank}").absolute()
+        folder.mkdir(exist_ok=True)
+        shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        own = {"RANK": str(rank), "LOCAL_RANK": "0", "GROUPVIT_CACHE": str(folder / "cache")}
+        command = [sys.executable, "-c", NODE, str(settings), str(killed_at)]
+        nodes.append(subprocess.Popen(command, cwd=folder, env=os.environ | shared | own))
+    codes = [nodes[1].wait(timeout=300)]
+    if codes[0]:
+        nodes[0].kill()  # as torchrun does
+    return [nodes[0].wait(timeout=300), *codes]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("bucket")
+def test_a_node_that_is_lost_with_its_disk_is_replaced(settings, shards):
+    text = settings.read_text().replace(shards, URL)
+    for name in ("whole", "lost"):
+        out = f'out = "s3://lake/runs/{name}"'
+        lines = [out if line.startswith("out =") else line for line in text.splitlines()]
+        settings.with_name(f"{name}.toml").write_text("\n".join(lines))
+    assert two_nodes(settings.with_name("whole.toml")) == [0, 0]
+    assert two_nodes(settings.with_name("lost.toml"), killed_at=5)[1] == 137
+    shutil.rmtree("node-1")
+    assert two_nodes(settings.with_name("lost.toml")) == [0, 0]
+    runs = Path("node-0/runs/lake/runs")
+    assert same(runs / "lost", runs / "whole")
+    assert Path("node-1/runs/lake/runs/lost/step-000003").is_dir()

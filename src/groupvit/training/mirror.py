@@ -32,7 +32,7 @@ class Mirror:
         self.folder = Path("runs", *(part for part in parts if part not in ("/", "..")))
 
     def fetch(self) -> None:
-        """Fetch the run, unless the local one is as far.
+        """Fetch the run, in place of the local one, unless that is as far.
 
         Raises:
             InputError: The store does not answer, the copy is damaged, or the disk refuses.
@@ -41,6 +41,8 @@ class Mirror:
         latest = self._pointer("latest", names)
         if latest is None or _step(latest) <= _step(_local_latest(self.folder)):
             return
+        if any(self.folder.glob("[!.]*")) and not (self.folder / _FIRST[0]).exists():
+            return  # something else than a run, which is refused
         files.make_folder(self.folder)
         kept = {latest, self._pointer("best", names)}
         for name in _FIRST:
@@ -50,6 +52,9 @@ class Mirror:
         for name in _LAST:
             if name in names:
                 self._fetch(name)
+        for old in self.folder.glob("step-*"):
+            if _is_checkpoint(old.name) and old.name not in kept:
+                checkpoints.remove(old)
 
     def upload(self) -> None:
         """Upload what is new, and delete the checkpoints that the local run deleted.
