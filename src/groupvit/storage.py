@@ -16,7 +16,17 @@ from fsspec.implementations.local import LocalFileSystem
 from groupvit import files
 from groupvit.errors import InputError
 
-_LIBRARIES = ("aiohttp", "botocore", "gcsfs", "google", "adlfs", "azure", "requests", "httpx")
+_LIBRARIES = (
+    "aiobotocore",
+    "aiohttp",
+    "botocore",
+    "gcsfs",
+    "google",
+    "adlfs",
+    "azure",
+    "requests",
+    "httpx",
+)
 """Packages behind file systems, whose exceptions have no common base."""
 
 
