@@ -1,68 +1,24 @@
 """Shards in a bucket of a real S3 server on this machine, with errors and cut connections."""
 
-import threading
-
 import pytest
 import s3fs
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import make_server
 
 from groupvit import InputError, read_masks
 from groupvit.bulk import engines, run, shards
 from groupvit.bulk.worker import Job
 from groupvit.cli import main
 from groupvit.segmentation.manifest import Manifest, settings_of
+from tests import s3
 from tests.bulk.conftest import contents, jpeg, write_tar
 
 LABELS = ("dog", "cat", "grass")
 
 
-class Faults:
-    """The server, which refuses some requests with 503 and cuts some answers in the middle."""
-
-    def __init__(self, app):
-        self._app = app
-        self._requests = 0
-        self.every = 0
-        self.refused = self.cut = 0
-
-    def __call__(self, environ, start_response):
-        self._requests += 1
-        if not self.every or self._requests % self.every:
-            return self._app(environ, start_response)
-        if environ["REQUEST_METHOD"] == "GET" and self.refused > self.cut:
-            self.cut += 1
-            return self._cut(self._app(environ, start_response))
-        self.refused += 1
-        start_response("503 Slow Down", [("Content-Length", "0")])
-        return []
-
-    @staticmethod
-    def _cut(answer):
-        body = b"".join(answer)
-        yield body[: len(body) // 2]
-        raise ConnectionAbortedError  # the declared length is never reached
-
-
 @pytest.fixture
 def bucket(monkeypatch):
     """An empty bucket, and what makes its server fail."""
-    faults = Faults(DomainDispatcherApplication(create_backend_app))
-    server = make_server("127.0.0.1", 0, faults, threaded=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
-    s3fs.S3FileSystem.clear_instance_cache()
-    store = s3fs.S3FileSystem()
-    store.mkdir("lake")
-    yield store, faults
-    faults.every = 0
-    store.rm("lake", recursive=True)
-    s3fs.S3FileSystem.clear_instance_cache()
-    server.shutdown()
-    server.server_close()
+    with s3.bucket(monkeypatch) as made:
+        yield made
 
 
 @pytest.fixture

@@ -6,8 +6,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 
-from groupvit import imaging
-from groupvit.bulk import storage
+from groupvit import imaging, storage
 from groupvit.bulk.shards import Shard
 from groupvit.data import tar_samples
 from groupvit.errors import InputError

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from itertools import chain, islice
 from typing import NamedTuple
 
-from groupvit.bulk import images, results, storage
+from groupvit import storage
+from groupvit.bulk import images, results
 from groupvit.bulk.shards import Shard
 from groupvit.errors import InputError
 from groupvit.segmentation.each import Labeling, segment_each

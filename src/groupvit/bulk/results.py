@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from groupvit.bulk import storage
+from groupvit import storage
 from groupvit.errors import InputError
 from groupvit.formats import ShardFormat, run_lengths
 from groupvit.formats.index_png import index_png

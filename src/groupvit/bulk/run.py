@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from groupvit.bulk import results, storage
+from groupvit import storage
+from groupvit.bulk import results
 from groupvit.bulk.engines import Engine
 from groupvit.bulk.shards import Shard
 from groupvit.bulk.worker import Done, Job

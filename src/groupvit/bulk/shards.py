@@ -7,8 +7,7 @@ from itertools import islice, pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from groupvit import image_files
-from groupvit.bulk import storage
+from groupvit import image_files, storage
 from groupvit.data.patterns import expand_braces
 from groupvit.errors import InputError
 

@@ -25,7 +25,7 @@ def pack(
     ] = None,
     /,
     *,
-    out: Path,
+    out: str,
     reading: Annotated[ReadingConfig, tyro.conf.arg(name="")] = _DEFAULTS,
     name: str = "train",
     shard_size: int = 10_000,
@@ -41,7 +41,7 @@ def pack(
         source: A folder with images and captions (a.txt or a.json beside a.jpg, or captions.csv
             or captions.txt for all, or metadata.jsonl), a CSV, TSV or Parquet table, a folder of
             Parquet tables, JSON lines (.jsonl), or a token file of Flickr8k (.token.txt).
-        out: Folder for the shards.
+        out: Folder for the shards, or its address in an object store (s3://bucket/pairs).
         reading: Settings of reading.
         name: Prefix of the names of the shards.
         shard_size: Samples in a shard.
@@ -55,7 +55,7 @@ def pack(
     """
     from rich.console import Console
 
-    from groupvit.data.packing import PackingConfig
+    from groupvit.data.packing import PackingConfig, folder_of
     from groupvit.data.packing import pack as write
     from groupvit.data.readers.choice import read
     from groupvit.data.spool import Spool
@@ -70,19 +70,22 @@ def pack(
         shuffle_seed=shuffle_seed,
         nouns=nouns,
     )
-    with Spool(out, name) as spool:
+    with (
+        folder_of(out, name, overwrite=overwrite) as folder,
+        Spool(folder, name) as spool,  # closed before the shards are uploaded
+    ):
         found = read(source, reading, spool)
         with counted("pairs") as progress:
             packed = write(
                 found.pairs,
-                out,
+                folder,
                 config,
                 left_out=found.left_out,
                 overwrite=overwrite,
                 on_progress=progress,
             )
     _print_table(console, found, packed)
-    _print_summary(console, packed, out / f"{name}.skipped.txt")
+    _print_summary(console, packed, out, name)
     return 0
 
 
@@ -99,13 +102,19 @@ def _print_table(console: "Console", found: "Source", packed: "Packed") -> None:
         console.print(f"{name:8} {number:>11,}  {what}", markup=False)
 
 
-def _print_summary(console: "Console", packed: "Packed", list_of_skipped: Path) -> None:
+def _print_summary(console: "Console", packed: "Packed", out: str, name: str) -> None:
+    from rich.markup import escape
+
+    from groupvit import storage
+
     samples = sum(shard.num_samples for shard in packed.shards)
     captions = sum(shard.num_captions for shard in packed.shards)
-    first, last = packed.shards[0].path, packed.shards[-1].path
-    to = "" if first == last else f" to {last.name}"
-    console.print(f"{samples:,} images with {captions:,} captions are now in {first}{to}")
+    first, last = packed.shards[0].path.name, packed.shards[-1].path.name
+    to = "" if first == last else f" to {last}"
+    place = f"{storage.join(out, first)}{to}"
+    console.print(f"{samples:,} images with {captions:,} captions are now in {place}", markup=False)
     if packed.skipped:
         console.print(
-            f"[yellow]{len(packed.skipped):,} were skipped; {list_of_skipped} gives the reasons[/]"
+            f"[yellow]{len(packed.skipped):,} were skipped; "
+            f"{escape(storage.join(out, name))}.skipped.txt gives the reasons[/]"
         )

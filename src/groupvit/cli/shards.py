@@ -11,7 +11,8 @@ from typing import Literal
 
 from rich.console import Console
 
-from groupvit.bulk import engines, ray_engine, run, shards, storage
+from groupvit import storage
+from groupvit.bulk import engines, ray_engine, run, shards
 from groupvit.bulk.engines import Engine, Part
 from groupvit.bulk.run import Summary
 from groupvit.bulk.shards import Shard

@@ -64,10 +64,14 @@ class DataConfig:
 
     shards: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint=shown_default)] = ()
     """Tar shards: files, folders, globs ("pairs/*.tar"), text files (.txt) that list them, and
-    ranges in braces, in which numbers may be missing: "pairs/train-{000000..000006}.tar"."""
+    ranges in braces, in which numbers may be missing: "pairs/train-{000000..000006}.tar". Addresses
+    of object stores are read by fsspec: "s3://bucket/pairs/train-{000000..000006}.tar"."""
     sources: Annotated[tuple[SourceConfig, ...], tyro.conf.Suppress] = ()
     """Several sources of pairs in place of `shards`, mixed by weight within every batch: tables
     `[[data.sources]]` with `shards` and `weight` (1.0) in the settings file."""
+    copies: str = ""
+    """Folder on this machine to which shards of object stores are copied when they are first read;
+    empty: each image is read by a request of its range."""
     masks: Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint=shown_default)] = ()
     """Folders of images with masks, each with images/, masks/ and classes.txt of its own; a batch
     comes from one of them."""

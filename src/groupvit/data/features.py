@@ -30,8 +30,8 @@ from groupvit.config import differences, from_values, to_values
 from groupvit.data.batch import TrunkFeatures
 from groupvit.data.config import DataConfig
 from groupvit.data.decoding import DamagedError
-from groupvit.data.fingerprint import fingerprint
 from groupvit.data.index import Shard
+from groupvit.data.remote import fingerprint_of
 from groupvit.data.shards import OPEN_FILES
 from groupvit.errors import InputError
 from groupvit.model.efficientnet import Variant, middle_dim
@@ -132,7 +132,7 @@ class FeatureCache:
 
     def __init__(self, folder: Path, manifest: Manifest, shards: Sequence[Shard]) -> None:
         self.folder, self.manifest, self.shards = folder, manifest, tuple(shards)
-        self.digests = tuple(fingerprint(shard.path).digest for shard in shards)
+        self.digests = tuple(fingerprint_of(shard.tar).digest for shard in shards)
         self._open: OrderedDict[int, np.ndarray] = OrderedDict()
 
     def __getstate__(self) -> dict[str, Any]:

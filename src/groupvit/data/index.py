@@ -8,8 +8,8 @@ An index is a safetensors file, of which readers load the slices they need:
 - `text_starts`, `noun_starts`, int64 (caption + 1): position of each caption, and of its nouns
   joined by spaces, in `texts` and `nouns`, which are UTF-8 text in uint8.
 
-Its metadata hold the tar file's size and time, the tagger of the nouns, and the damage. An index
-that does not match its tar file is rebuilt.
+Its metadata hold the tar file's size and time, or its state in an object store, the tagger of the
+nouns, and the damage. An index that does not match its tar file is rebuilt.
 """
 
 import json
@@ -29,6 +29,7 @@ from safetensors.numpy import save_file
 from groupvit import files
 from groupvit.data import tar_samples
 from groupvit.data.config import Nouns
+from groupvit.data.remote import RemoteTar
 from groupvit.data.tar_samples import FOREIGN_SUFFIX
 from groupvit.errors import InputError
 from groupvit.progress import OnProgress
@@ -48,7 +49,7 @@ logger = logging.getLogger(__name__)
 class Shard:
     """A tar file and a summary of its index."""
 
-    path: Path
+    tar: Path | RemoteTar
     """The tar file."""
     num_samples: int
     """Images with at least one caption."""
@@ -58,6 +59,21 @@ class Shard:
     """Number of omissions of each kind; see `tar_samples.TarSamples`."""
     tensors: Mapping[str, np.ndarray] | None
     """The index itself, if it could not be written beside the tar file."""
+
+    @property
+    def path(self) -> Path:
+        """Place of the tar file, or of its copy; the index is beside it."""
+        return place(self.tar)
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of the tar file [bytes]."""
+        return self.tar.size if isinstance(self.tar, RemoteTar) else self.tar.stat().st_size
+
+
+def place(tar: Path | RemoteTar) -> Path:
+    """Place of a tar file, or of its copy."""
+    return tar.path if isinstance(tar, RemoteTar) else tar
 
 
 def index_path(path: Path) -> Path:
@@ -76,7 +92,7 @@ def describe_damage(shards: Sequence[Shard]) -> str:
 
 
 def prepare(
-    paths: Sequence[Path],
+    tars: Sequence[Path | RemoteTar],
     nouns: Nouns | None,
     *,
     first: int = 0,
@@ -85,7 +101,7 @@ def prepare(
     """Read the index of every shard; build those that are missing or do not match.
 
     Args:
-        paths: Tar files.
+        tars: Tar files.
         nouns: Tagger that finds the nouns of the captions; None: any.
         first: Shard to begin with. Processes that begin at different ones share the work.
         on_progress: Called after every shard.
@@ -96,40 +112,47 @@ def prepare(
     shards: dict[int, Shard] = {}
     finder: NounFinder | None = None
     unwritten: str | None = None
-    for done, number in enumerate([*range(first, len(paths)), *range(first)], start=1):
-        shard = _read(paths[number], nouns)
+    for done, number in enumerate([*range(first, len(tars)), *range(first)], start=1):
+        shard = _read(tars[number], nouns)
         if shard is None:
             finder = finder or NounFinder(nouns or "pattern")
-            logger.info("indexing %s", paths[number])
-            shard, error = _make(paths[number], nouns or "pattern", finder)
+            logger.info("indexing %s", tars[number])
+            shard, error = _make(tars[number], nouns or "pattern", finder)
             unwritten = unwritten or error
         shards[number] = shard
         if on_progress is not None:
-            on_progress(done, len(paths))
+            on_progress(done, len(tars))
     if unwritten is not None:
         logger.warning("indexes are kept in memory, as %s", unwritten)
     return [shard for _, shard in sorted(shards.items())]
 
 
-def _stamp(path: Path, nouns: Nouns | None) -> dict[str, str]:
+def _stamp(tar: Path | RemoteTar, nouns: Nouns | None) -> dict[str, str]:
     """Metadata that an index must have to match its tar file."""
+    if isinstance(tar, RemoteTar):
+        state = {"size": str(tar.size), "state": tar.state}
+    else:
+        state = _state(tar)
+    return {"version": VERSION} | state | ({"nouns": nouns} if nouns else {})
+
+
+def _state(path: Path) -> dict[str, str]:
+    """Size and time of a tar file on disk."""
     try:
         status = path.stat()
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     if not stat.S_ISREG(status.st_mode):
         raise InputError(f"{path} is no regular file; name a tar file")
-    size, time = str(status.st_size), str(status.st_mtime_ns)
-    stamp = {"version": VERSION, "size": size, "mtime_ns": time}
-    return stamp | ({"nouns": nouns} if nouns else {})
+    return {"size": str(status.st_size), "mtime_ns": str(status.st_mtime_ns)}
 
 
-def _read(path: Path, nouns: Nouns | None) -> Shard | None:
+def _read(tar: Path | RemoteTar, nouns: Nouns | None) -> Shard | None:
     """The shard, if its index exists and matches."""
     try:
-        with safe_open(index_path(path), framework="numpy") as file:
+        with safe_open(index_path(place(tar)), framework="numpy") as file:
             metadata = file.metadata() or {}
-            if not _stamp(path, nouns).items() <= metadata.items():
+            if not _stamp(tar, nouns).items() <= metadata.items():
                 return None
             _check(file, tar_size=int(metadata["size"]))
             num_samples, _ = file.get_slice("images").get_shape()
@@ -140,7 +163,7 @@ def _read(path: Path, nouns: Nouns | None) -> Shard | None:
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return Shard(
-        path=path, num_samples=num_samples, num_captions=starts - 1, damage=damage, tensors=None
+        tar=tar, num_samples=num_samples, num_captions=starts - 1, damage=damage, tensors=None
     )
 
 
@@ -177,20 +200,31 @@ def _rising(starts: np.ndarray, last: int, *, least: int = 0) -> int:
     return len(starts)
 
 
-def _make(path: Path, nouns: Nouns, finder: NounFinder) -> tuple[Shard, str | None]:
+def _make(tar: Path | RemoteTar, nouns: Nouns, finder: NounFinder) -> tuple[Shard, str | None]:
     """The shard with a new index, and the reason if the index could not be written."""
-    stamp = _stamp(path, nouns)
-    samples, damage = tar_samples.read(path)
+    stamp = _stamp(tar, nouns)
+    samples, damage = _samples(tar)
     tensors = _tensors(samples, finder)
-    error = _write(index_path(path), tensors, stamp | {"damage": json.dumps(damage)})
+    error = _write(index_path(place(tar)), tensors, stamp | {"damage": json.dumps(damage)})
     shard = Shard(
-        path=path,
+        tar=tar,
         num_samples=len(samples),
         num_captions=len(tensors["text_starts"]) - 1,
         damage=dict(damage),
         tensors=tensors if error else None,
     )
     return shard, error
+
+
+def _samples(tar: Path | RemoteTar) -> tar_samples.TarSamples:
+    """Samples of a tar file, which is copied for that if it is remote."""
+    if not isinstance(tar, RemoteTar):
+        return tar_samples.read(tar)
+    with tar.on_disk() as path:
+        try:
+            return tar_samples.read(path)
+        except InputError as error:
+            raise InputError(str(error).replace(str(path), tar.url)) from error
 
 
 def _tensors(samples: Sequence[tar_samples.Sample], finder: NounFinder) -> dict[str, np.ndarray]:
@@ -221,8 +255,9 @@ def _joined(name: str, texts: Sequence[str]) -> dict[str, np.ndarray]:
 
 def _write(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> str | None:
     """Write the index, which other processes may write too; returns the reason if that fails."""
-    files.remove_leftovers(path.parent, path.name)  # another process may write it again
     try:
+        files.make_folder(path.parent)
+        files.remove_leftovers(path.parent, path.name)  # another process may write it again
         with files.new_file(path) as beside:
             save_file(tensors, beside, metadata=metadata)
             beside.chmod(0o644)

@@ -90,10 +90,10 @@ class Batches:
         self._image_size, self._context_length = image_size, context_length
         self._templates = load_templates(config.templates)
         given = [source.shards for source in config.sources] or [config.shards]
-        of_sources = list(map(patterns.expand, given))
-        paths = [path for some in of_sources for path in some]
-        first = rank * len(paths) // world_size
-        self.shards = index.prepare(paths, config.nouns, first=first, on_progress=on_progress)
+        of_sources = [patterns.expand(one, copies=config.copies) for one in given]
+        tars = [tar for some in of_sources for tar in some]
+        first = rank * len(tars) // world_size
+        self.shards = index.prepare(tars, config.nouns, first=first, on_progress=on_progress)
         self._readers = Shards(self.shards)
         self.num_samples = sum(shard.num_samples for shard in self.shards)
         self.steps_per_epoch = self.num_samples // (config.batch_size * world_size)
@@ -209,7 +209,7 @@ class Batches:
     def _read(self, shard: int, sample: int, generator: random.Random) -> _Sample:
         """This sample, or the next one of its shard that can be decoded."""
         reader = self._readers.reader(shard)
-        path, number = self.shards[shard].path, self.shards[shard].num_samples
+        tar, number = self.shards[shard].tar, self.shards[shard].num_samples
         reason = ""
         for tried in range(MOST_DAMAGED):
             candidate = (sample + tried) % number
@@ -230,7 +230,7 @@ class Batches:
             is_damaged = candidate != sample or not is_complete
             return _Sample(crop, texts, names, is_damaged=is_damaged)
         raise InputError(
-            f"{path}: {MOST_DAMAGED} images in a row cannot be decoded ({reason}); "
+            f"{tar}: {MOST_DAMAGED} images in a row cannot be decoded ({reason}); "
             "get a whole copy of this shard, or leave it out (with --changed data.shards)"
         )
 

@@ -5,8 +5,10 @@ import os
 import random
 import re
 import tarfile
+import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from groupvit import files, imaging
+from groupvit import files, imaging, storage
 from groupvit.data import index
 from groupvit.data.config import Nouns
 from groupvit.data.index import Shard
@@ -127,10 +129,44 @@ def pack(
     return Packed(index.prepare([out / path.name for path in paths], config.nouns), skipped)
 
 
+@contextmanager
+def folder_of(out: str, name: str, *, overwrite: bool) -> Iterator[Path]:
+    """Folder for `pack`; that of an address is temporary, and its shards are uploaded at the end.
+
+    Args:
+        out: Path, or address of a folder in an object store.
+        name: Prefix of the names of the shards.
+        overwrite: Replace existing shards of this name.
+
+    Raises:
+        InputError: There are shards of this name at the address, or the store refuses.
+    """
+    if not storage.is_url(out):
+        yield Path(out)
+        return
+    old = sorted(filter(_names(name).fullmatch, storage.names(out)))
+    if old and not overwrite:
+        raise InputError(
+            f"{storage.join(out, old[0])} exists already; choose another name or pass --overwrite"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+        # Indexes match the time of a file on disk; training makes those of objects by itself.
+        new = [path for path in sorted(Path(folder).iterdir()) if path.suffix != index.SUFFIX]
+        for path in new:
+            storage.put(path, storage.join(out, path.name))
+    kept = {path.name for path in new}
+    storage.remove([storage.join(out, one) for one in old if one not in kept])
+
+
+def _names(name: str) -> re.Pattern[str]:
+    """Pattern of the names of shards and of their indexes."""
+    return re.compile(re.escape(name) + r"-\d{6}\.tar(\.index)?")
+
+
 def _existing(out: Path, name: str) -> list[Path]:
     """Shards of this name and their indexes."""
-    ours = re.compile(re.escape(name) + r"-\d{6}\.tar(\.index)?")
-    return sorted(path for path in out.glob(f"{name}-*") if ours.fullmatch(path.name))
+    return sorted(path for path in out.glob(f"{name}-*") if _names(name).fullmatch(path.name))
 
 
 def _write(

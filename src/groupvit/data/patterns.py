@@ -1,4 +1,4 @@
-"""Shards that paths, folders, globs, lists and ranges in braces stand for."""
+"""Shards that paths, folders, globs, lists and ranges in braces stand for, on disk or in stores."""
 
 import glob
 import logging
@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from groupvit import files
+from groupvit import files, storage
+from groupvit.data import remote
+from groupvit.data.remote import RemoteTar
 from groupvit.errors import InputError
 
 MOST_NAMES = 1_000_000
@@ -27,7 +29,7 @@ _LIST, _SHARD = ".txt", ".tar"
 logger = logging.getLogger(__name__)
 
 
-def expand(patterns: Sequence[str]) -> tuple[Path, ...]:
+def expand(patterns: Sequence[str], *, copies: str = "") -> tuple[Path | RemoteTar, ...]:
     """The shards of all patterns in their order; a repeated file is listed each time.
 
     - A range such as {08..11} keeps its leading zeros. Numbers may be missing in it, which a
@@ -39,17 +41,25 @@ def expand(patterns: Sequence[str]) -> tuple[Path, ...]:
 
     "~" is the home folder.
 
+    Args:
+        patterns: Paths, and URLs of object stores.
+        copies: Folder to which files of object stores are copied when they are first read; empty:
+            their ranges are read.
+
     Raises:
-        InputError: There are no patterns, nothing is where one points, or a command that was killed
-            left some of the shards old and some new.
+        InputError: There are no patterns, nothing is where one points, a store does not answer,
+            copies do not fit on the disk, or a command that was killed left some of the shards old
+            and some new.
     """
     if not patterns:
         raise InputError('no shards given; name tar files, such as "pairs/train-{000..011}.tar"')
-    paths = [path for one in _listed(patterns) for path in _found(one)]
+    tars = [tar for one in _listed(patterns) for tar in _found(one, copies)]
+    remote.check_space([tar for tar in tars if isinstance(tar, RemoteTar)])
+    paths = [tar for tar in tars if isinstance(tar, Path)]
     for folder, name in sorted({(path.parent, _NUMBER.sub("", path.stem)) for path in paths}):
         files.check_whole(folder, name)  # of `groupvit pack`
         files.check_whole(folder.parent, name)  # of `groupvit storybook`
-    return tuple(paths)
+    return tuple(tars)
 
 
 def _listed(patterns: Iterable[str]) -> Iterator[str]:
@@ -76,9 +86,9 @@ def _lines(path: Path) -> list[str]:
     return [line if _STANDS_ALONE.match(line) else str(path.parent / line) for line in lines]
 
 
-def _found(pattern: str) -> list[Path]:
+def _found(pattern: str, copies: str) -> list[Path | RemoteTar]:
     """Shards of a pattern: one or more."""
-    paths = []
+    tars: list[Path | RemoteTar] = []
     for one in _without_lists(pattern):
         names = list(islice(expand_braces(one), MOST_NAMES + 1))
         if len(names) > MOST_NAMES:
@@ -86,7 +96,7 @@ def _found(pattern: str) -> list[Path]:
                 f"{pattern:.200} stands for more than {MOST_NAMES:,} names; check the numbers in "
                 "its braces"
             )
-        there = {name: some for name in names if (some := _at(name))}
+        there = {name: some for name in names if (some := _at(name, copies))}
         missing = [name for name in names if name not in there]
         if not there:
             raise InputError(f"no shard {missing[0]}; check the path and the numbers in its braces")
@@ -95,12 +105,14 @@ def _found(pattern: str) -> list[Path]:
                 "%s of %s shards of %s are missing, the first: %s",
                 *(f"{len(missing):,}", f"{len(names):,}", one, missing[0]),
             )
-        paths += [path for some in there.values() for path in some]
-    return paths
+        tars += [tar for some in there.values() for tar in some]
+    return tars
 
 
-def _at(name: str) -> list[Path]:
-    """Shards at a path without braces; none if nothing is there."""
+def _at(name: str, copies: str) -> Sequence[Path | RemoteTar]:
+    """Shards at a path or address without braces; none if nothing is there."""
+    if storage.is_url(name):
+        return [remote.remote_tar(name, copies)]
     path = Path(name).expanduser()
     try:
         files.check_readable(path)

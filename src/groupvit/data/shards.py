@@ -1,7 +1,5 @@
 """Random access to the samples of many shards, with a limited number of open files."""
 
-import os
-import weakref
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -10,6 +8,7 @@ from typing import Any, NamedTuple
 from safetensors import SafetensorError, safe_open
 
 from groupvit.data.index import Shard, index_path
+from groupvit.data.remote import RemoteTar, opened
 from groupvit.errors import InputError
 
 OPEN_FILES = 32
@@ -32,16 +31,17 @@ class Reader:
 
     def __init__(self, shard: Shard) -> None:
         self._index = _slices(shard)
-        try:
-            self._file = os.open(shard.path, os.O_RDONLY)
-        except OSError as error:
-            raise InputError(f"{shard.path} cannot be read: {error.strerror}") from error
-        weakref.finalize(self, os.close, self._file)
+        tar = shard.tar
+        self._read = tar.opened() if isinstance(tar, RemoteTar) else opened(tar)
 
     def image(self, sample: int) -> bytes:
-        """Encoded image of a sample; incomplete if the shard was truncated after indexing."""
+        """Encoded image of a sample; incomplete if the shard was truncated after indexing.
+
+        Raises:
+            InputError: An object store does not give it, or it was changed.
+        """
         ((offset, size),) = self._index["images"][sample : sample + 1].tolist()
-        return os.pread(self._file, size, offset)
+        return self._read(offset, size)
 
     def captions(self, sample: int) -> list[Caption]:
         """Captions of a sample, at least one."""

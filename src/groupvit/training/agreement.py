@@ -12,7 +12,15 @@ from groupvit.training.config import TrainingConfig
 from groupvit.training.run_folder import RunFolder
 
 LOCAL = frozenset(
-    {"out", "device", "data.shards", "data.masks", "data.num_workers", "evaluate_folder"}
+    {
+        "out",
+        "device",
+        "data.shards",
+        "data.copies",
+        "data.masks",
+        "data.num_workers",
+        "evaluate_folder",
+    }
 )
 """Settings that may differ between ranks."""
 

@@ -14,6 +14,7 @@ from groupvit.distributed import Ranks
 from groupvit.model.part_encoder import VARIANTS
 from groupvit.progress import bar
 from groupvit.training.config import TrainingConfig
+from groupvit.training.run_folder import RunFolder
 from groupvit.weights import efficientnet
 from groupvit.weights.efficientnet import Pretrained
 
@@ -51,7 +52,7 @@ def checked(config: TrainingConfig, batches: Batches | None, *, rebuild: bool) -
 
 def folder(config: TrainingConfig) -> Path:
     """Folder of the cache of a run."""
-    return Path(config.data.cache) if config.data.cache else Path(config.out) / FOLDER
+    return Path(config.data.cache) if config.data.cache else RunFolder.of(config.out).path / FOLDER
 
 
 def num_bytes(config: TrainingConfig, num_images: int) -> int:

@@ -31,6 +31,7 @@ CHANGEABLE = frozenset(
         "tracker",
         "data.batch_size",  # the trainer compares the global batch
         "data.num_workers",
+        "data.copies",
         CACHE,
     }
 )

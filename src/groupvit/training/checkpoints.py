@@ -7,6 +7,7 @@ from its number. `complete` is written last. Nothing is pickled.
 """
 
 import math
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ from groupvit.values import read_json
 from groupvit.weights import checkpoint
 from groupvit.weights.checkpoint import Origin
 
+NAME = re.compile(r"step-(\d+)")
+"""Name of a checkpoint in a run; others, such as copies, are left alone."""
 TENSORS_FILE = "training.safetensors"
 COUNTERS_FILE = "training.json"
 COMPLETE_FILE = "complete"

@@ -181,7 +181,8 @@ class TrainingConfig:
     optim: OptimConfig = field(default_factory=OptimConfig)
     """The optimizer."""
     out: str = "runs/groupvit"
-    """Run folder; the same command resumes the run in it."""
+    """Run folder; the same command resumes the run in it. Of an address such as
+    s3://bucket/runs/first the folder is below `runs`, and checkpoints are copied to the address."""
     start: str = ""
     """Model to start from: a folder, a file of weights or a hub id; empty: random weights from the
     seed. Parts that it lacks are random, positions are stretched to another image size, and of

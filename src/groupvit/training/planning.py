@@ -162,7 +162,7 @@ def data_of(config: TrainingConfig) -> Data:
         )
     except InputError as error:
         return Data(_with_features(config, _made_up(config)), None, None, None, None, str(error))
-    size = sum(shard.path.stat().st_size for shard in batches.shards) / batches.num_samples
+    size = sum(shard.num_bytes for shard in batches.shards) / batches.num_samples
     batch = batches[0]
     if config.data.cached_crops:
         stored = caching.num_bytes(config, batches.num_samples)

@@ -4,20 +4,21 @@
 every archive, and a text file can be moved into place in one step, and mended by hand.
 """
 
-import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from groupvit import files
+from groupvit import files, storage
 from groupvit.config import differences, from_values, to_values
-from groupvit.data.fingerprint import Fingerprint, fingerprint, unchanged
+from groupvit.data.fingerprint import Fingerprint
+from groupvit.data.remote import RemoteTar, fingerprint_of, is_unchanged
 from groupvit.errors import InputError
 from groupvit.training import changes, checkpoints
 from groupvit.training.checkpoints import Snapshot
 from groupvit.training.config import TrainingConfig
+from groupvit.training.mirror import Mirror
 from groupvit.values import LARGEST_ANNOTATIONS, read_json
 from groupvit.weights.checkpoint import as_json
 
@@ -27,21 +28,37 @@ _LONGEST_NAME = 1024
 """Size of `latest` and `best` [bytes]."""
 FORMAT = "groupvit-run-2"
 """Value of `format` in the `config.json` of a run."""
-_CHECKPOINT = re.compile(r"step-(\d+)")
-"""Name of a checkpoint of the run; others, such as copies, are left alone."""
 NO_CHECKPOINT = "none"
 """Content of `latest` until the first checkpoint is complete."""
 
 
 class RunFolder:
-    """The folder of one run."""
+    """The folder of one run.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    Args:
+        path: The folder.
+        mirror: Copy in an object store, which every save brings up to date; None: there is none.
+    """
+
+    def __init__(self, path: Path, mirror: Mirror | None = None) -> None:
+        self.path, self.mirror = path, mirror
         self.log = path / LOG_FILE
         self.tensorboard = path / "tensorboard"
         self._made: list[Path] = []
         self._aside: Path | None = None
+        self._is_fresh = False
+
+    @staticmethod
+    def of(out: str) -> "RunFolder":
+        """The run at a path, or at the address of an object store, where it has a copy.
+
+        Raises:
+            InputError: The kind of address is unknown, or the package for it is missing.
+        """
+        if not storage.is_url(out):
+            return RunFolder(Path(out))
+        mirror = Mirror(out)
+        return RunFolder(mirror.folder, mirror)
 
     def prepare(self, config: TrainingConfig, *, fresh: bool, changed: Sequence[str] = ()) -> None:
         """Make the folder, or check that the run in it is this one; write the settings down.
@@ -55,9 +72,12 @@ class RunFolder:
 
         Raises:
             InputError: The folder holds something else, a run with other settings or a run without
-                its `latest`, or cannot be written.
+                its `latest`, or cannot be written; or the object store does not answer.
         """
         changes.check_names(changed, config)
+        self._is_fresh = fresh
+        if self.mirror is not None and not fresh:
+            self.mirror.fetch()
         try:
             if fresh and self.path.exists():
                 self._values()  # refuses what is no run
@@ -77,9 +97,13 @@ class RunFolder:
             raise InputError(
                 f"the run folder {self.path} cannot be written: {error.strerror or error}"
             ) from error
+        if self.mirror is not None and not fresh:
+            self.mirror.catch_up()
 
     def begin(self) -> None:
         """Delete the run that `prepare` put aside, now that nothing can refuse the new one."""
+        if self.mirror is not None and self._is_fresh:
+            self.mirror.clear()
         if self._aside is not None:
             shutil.rmtree(self._aside, ignore_errors=True)
             self._aside = None
@@ -102,7 +126,7 @@ class RunFolder:
 
     def check_shards(
         self,
-        paths: Sequence[Path],
+        tars: Sequence[Path | RemoteTar],
         folders: Mapping[str, Fingerprint] = MappingProxyType({}),
         *,
         changed: Sequence[str] = (),
@@ -110,7 +134,7 @@ class RunFolder:
         """Check that no data were replaced since the run began; write their fingerprints down.
 
         Args:
-            paths: Shards of the run.
+            tars: Shards of the run.
             folders: Folders with masks, and what they are now.
             changed: See `prepare`; `data.shards` (or `data.sources`) and `data.masks` allow
                 replaced ones.
@@ -121,11 +145,11 @@ class RunFolder:
         """
         before = self._fingerprints()
         kept = {
-            str(path): before[str(path)]
-            for path in paths
-            if str(path) in before and unchanged(path, before[str(path)])
+            str(tar): before[str(tar)]
+            for tar in tars
+            if str(tar) in before and is_unchanged(tar, before[str(tar)])
         }
-        replaced = [path for path in paths if str(path) in before and str(path) not in kept]
+        replaced = [tar for tar in tars if str(tar) in before and str(tar) not in kept]
         may_differ = any(changes.covers(changed, one) for one in (changes.SHARDS, changes.SOURCES))
         if replaced and not may_differ:
             raise InputError(
@@ -133,14 +157,14 @@ class RunFolder:
                 f"back, choose another --out, or pass --changed {changes.SHARDS}"
             )
         if before and not may_differ:
-            self._check_same(before, [*map(str, paths), *folders])
+            self._check_same(before, [*map(str, tars), *folders])
         for name, now in folders.items():
             if before.get(name, now) != now and not changes.covers(changed, changes.MASKS):
                 raise InputError(
                     f"{name} has other files than when the run {self.path} began; put the old ones "
                     f"back, choose another --out, or pass --changed {changes.MASKS}"
                 )
-        found = {str(path): kept.get(str(path)) or fingerprint(path) for path in paths}
+        found = {str(tar): kept.get(str(tar)) or fingerprint_of(tar) for tar in tars}
         values = {name: to_values(one) for name, one in (found | dict(folders)).items()}
         files.write_text(self.path / SHARDS_FILE, as_json(values))
 
@@ -206,6 +230,8 @@ class RunFolder:
             if best:
                 files.write_text(self.path / BEST, f"{folder.name}\n")
             self._thin_out(keep)
+            if self.mirror is not None:
+                self.mirror.upload()
         except (OSError, InputError) as error:
             raise InputError(f"{error}; {self.resume_hint()}") from error
         return folder
@@ -241,7 +267,7 @@ class RunFolder:
 
     def _checkpoints(self) -> list[Path]:
         """Checkpoints in the folder, the oldest first; incomplete ones too."""
-        found = [path for path in self.path.glob("step-*") if _CHECKPOINT.fullmatch(path.name)]
+        found = [path for path in self.path.glob("step-*") if checkpoints.NAME.fullmatch(path.name)]
         return sorted(found, key=lambda path: int(path.name[5:]))
 
     def _check_latest(self) -> None:

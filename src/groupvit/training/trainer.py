@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from pathlib import Path
 
 import torch
 from rich.console import Console
@@ -55,19 +54,23 @@ def train(
     """
     with distributed.session(config.device) as ranks, StopRequest() as stop:
         console = Console(quiet=not ranks.is_main, highlight=False, soft_wrap=True)
-        run = RunFolder(Path(config.out))
+        run = RunFolder.of(config.out)
         with ExitStack() as refused:
             if ranks.is_main:
                 refused.callback(run.withdraw)
                 run.prepare(config, fresh=fresh, changed=changed)
             ranks.barrier()
             trackers.check(config)
+            if run.mirror is not None:  # each node has a disk of its own
+                if ranks.local_rank == 0 and not ranks.is_main:
+                    run.mirror.fetch()
+                ranks.barrier()
             benchmark = _benchmark(config)
             data = _opened(config, ranks, console)
             kept_apart = _kept_apart(config, data.shards)
             if ranks.is_main:
-                paths = [shard.path for shard in data.shards]
-                run.check_shards(paths, data.fingerprints(), changed=changed)
+                tars = [shard.tar for shard in data.shards]
+                run.check_shards(tars, data.fingerprints(), changed=changed)
             agreement.check(config, data.sizes, run, ranks)
             nouns = count_nouns(data.shards) if ranks.is_main else {}
             rebuild = changes.covers(changed, changes.CACHE)
@@ -174,14 +177,14 @@ def _kept_apart(config: TrainingConfig, shards: Sequence[Shard]) -> list[Shard]:
     """Shards of the retrieval at the end; mistakes are reported now."""
     if not config.evaluate_shards:
         return []
-    paths = patterns.expand(config.evaluate_shards)
+    tars = patterns.expand(config.evaluate_shards, copies=config.data.copies)
     trained = {shard.path.resolve() for shard in shards}
-    for path in paths:
-        if path.resolve() in trained:
+    for tar in tars:
+        if index.place(tar).resolve() in trained:
             raise InputError(
-                f"{path} is in evaluate_shards and in data.shards; leave it out of one of them"
+                f"{tar} is in evaluate_shards and in data.shards; leave it out of one of them"
             )
-    return index.prepare(paths, None)
+    return index.prepare(tars, None)
 
 
 def _report(

@@ -1,8 +1,10 @@
 """Files on disk or in an object store, by path or URL, through fsspec."""
 
+import errno
+import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,17 @@ from fsspec.implementations.local import LocalFileSystem
 from groupvit import files
 from groupvit.errors import InputError
 
-_LIBRARIES = ("aiohttp", "botocore", "gcsfs", "google", "adlfs", "azure", "requests", "httpx")
+_LIBRARIES = (
+    "aiobotocore",
+    "aiohttp",
+    "botocore",
+    "gcsfs",
+    "google",
+    "adlfs",
+    "azure",
+    "requests",
+    "httpx",
+)
 """Packages behind file systems, whose exceptions have no common base."""
 
 
@@ -57,6 +69,11 @@ def refusals(url: str) -> Iterator[None]:
 def is_local(url: str) -> bool:
     """True for a path on disk."""
     return isinstance(locate(url)[0], LocalFileSystem)
+
+
+def is_url(name: str) -> bool:
+    """True for an address, false for a path."""
+    return "://" in name
 
 
 def absolute(url: str) -> str:
@@ -153,16 +170,105 @@ def on_disk(url: str, expected: str | None = None) -> Iterator[Path]:
         InputError: It cannot be read, or was changed.
     """
     fs, path = locate(url)
-    if expected is not None and list(find(url).values()) != [expected]:
-        raise InputError(f"{url} was changed since this run began; begin another with a new --out")
     if isinstance(fs, LocalFileSystem):
+        _check(url, expected)
         yield Path(path)
         return
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, Path(path).name)
-        with refusals(url):
-            fs.get_file(path, str(copy))
+        fetch(url, copy, expected)
         yield copy
+
+
+def fetch(url: str, path: Path, expected: str | None = None) -> None:
+    """Copy a file to the disk.
+
+    Args:
+        url: Address of the file.
+        path: Place of the copy, which may be incomplete after an error.
+        expected: State that the file should have before and after; None: any.
+
+    Raises:
+        InputError: It cannot be read, was changed, or the disk refuses.
+    """
+    fs, source = locate(url)
+    _check(url, expected)
+    with refusals(url):
+        fs.get_file(source, str(path))
+    _check(url, expected)
+
+
+def put(path: Path, url: str) -> None:
+    """Copy a file from the disk, as one object.
+
+    Raises:
+        InputError: It cannot be written.
+    """
+    fs, place = locate(url)
+    with refusals(url):
+        fs.put_file(str(path), place)
+
+
+def remove(urls: Sequence[str]) -> None:
+    """Delete files, in their order; none of them need exist.
+
+    Raises:
+        InputError: One cannot be deleted.
+    """
+    for url in urls:
+        fs, path = locate(url)
+        with refusals(url), suppress(FileNotFoundError):
+            fs.rm_file(path)
+
+
+class Ranges:
+    """Ranges of a remote file, as long as it is unchanged.
+
+    Args:
+        url: Address of the file.
+        expected: State that it should still have.
+
+    Raises:
+        InputError: It cannot be read, or was changed.
+    """
+
+    def __init__(self, url: str, expected: str) -> None:
+        self._url, self._expected = url, expected
+        self._open()
+
+    def _open(self) -> None:
+        fs, path = locate(self._url)
+        _check(self._url, self._expected)
+        with refusals(self._url):
+            self._file = fs.open(path, "rb", cache_type="none")
+        self._process = os.getpid()
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Bytes of a range, by one request.
+
+        Raises:
+            InputError: They cannot be read, or the file was changed.
+        """
+        if os.getpid() != self._process:  # connections do not survive a fork
+            self._open()
+        with refusals(self._url):
+            try:
+                self._file.seek(offset)
+                content: bytes = self._file.read(size)
+            except OSError as error:
+                if error.errno != errno.EBUSY:  # s3fs's error of another ETag
+                    raise
+                raise InputError(_CHANGED.format(self._url)) from error
+        return content
+
+
+_CHANGED = "{} was changed since this run began; begin another with a new --out"
+
+
+def _check(url: str, expected: str | None) -> None:
+    """Refuse a file with another state."""
+    if expected is not None and list(find(url).values()) != [expected]:
+        raise InputError(_CHANGED.format(url))
 
 
 @contextmanager
@@ -181,8 +287,7 @@ def new_file(url: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         beside = Path(folder, Path(path).name)
         yield beside
-        with refusals(url):
-            fs.put_file(str(beside), path)
+        put(beside, url)
 
 
 def read(url: str) -> bytes:
