@@ -18,6 +18,7 @@ class Faults:
     def __init__(self, app):
         self._app = app
         self._requests = 0
+        self._cuts_next = False
         self.every = 0
         self.stalls = 0
         self.forbidden = False
@@ -28,17 +29,24 @@ class Faults:
         if self.forbidden:
             start_response("403 Forbidden", [("Content-Length", "0")])
             return []
-        if not self.every or self._requests % self.every:
-            return self._app(environ, start_response)
-        if environ["REQUEST_METHOD"] == "GET" and self.refused > self.cut:
+        is_due = self.every and self._requests % self.every == 0
+        self._cuts_next = self._cuts_next or (is_due and self.refused > self.cut)
+        if self._cuts_next and environ["REQUEST_METHOD"] == "GET":
+            self._cuts_next = False
             self.cut += 1
             return self._cut(self._app(environ, start_response))
+        if self._cuts_next or not is_due:
+            return self._app(environ, start_response)
         if self.stalled < self.stalls:
             self.stalled += 1
             time.sleep(STALL)
         self.refused += 1
         start_response("503 Slow Down", [("Content-Length", "0")])
         return []
+
+    def end(self):
+        """Answer every request from now on."""
+        self.every, self.forbidden, self._cuts_next = 0, False, False
 
     @staticmethod
     def _cut(answer):
@@ -61,7 +69,7 @@ def bucket(monkeypatch):
     store = s3fs.S3FileSystem()
     store.mkdir("lake")
     yield store, faults
-    faults.every, faults.forbidden = 0, False
+    faults.end()
     store.rm("lake", recursive=True)
     s3fs.S3FileSystem.clear_instance_cache()
     server.shutdown()
