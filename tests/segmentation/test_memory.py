@@ -11,7 +11,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux counts the peak"),
 ]
-BYTES_PER_PIXEL = 100
+BYTES_PER_PIXEL = 125
 """Bound of docs/reliability.md; scores of 150 labels at every pixel would take 600."""
 CODE = """
 import re, sys

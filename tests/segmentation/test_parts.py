@@ -46,6 +46,7 @@ class TwoGrids:
     device = torch.device("cpu")
     logit_scale = torch.tensor(3.0)
     background_layer = None
+    spatial_block = None
 
     def __init__(self):
         self.sizes = []
