@@ -7,7 +7,7 @@ from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 import torch
@@ -26,6 +26,18 @@ _LOCK = Lock()
 """Held while the core of OpenVINO is made."""
 Compute = Callable[[np.ndarray], Sequence[np.ndarray]]
 """From a graph's only input to its outputs, in order."""
+
+
+def choice(name: str) -> Choice:
+    """The choice of this name.
+
+    Raises:
+        InputError: There is none.
+    """
+    for one in get_args(Choice):
+        if one == name:
+            return cast(Choice, one)
+    raise InputError(f"runtime is {name!r}; known are {', '.join(get_args(Choice))}")
 
 
 def ready(runtime: Runtime, graph: Path, *, dtype: str) -> Compute:

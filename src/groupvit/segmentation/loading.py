@@ -1,7 +1,7 @@
 """Models of a segmenter by name: in PyTorch, or exported."""
 
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 import torch
 
@@ -11,7 +11,7 @@ from groupvit.errors import InputError
 from groupvit.exported.compiling import compiled
 from groupvit.exported.folder import is_exported, read
 from groupvit.exported.network import ExportedNetwork
-from groupvit.exported.runtimes import Choice, core, has_openvino
+from groupvit.exported.runtimes import Choice, choice, core, has_openvino
 from groupvit.model.groupvit import GroupViT
 from groupvit.model.inference import InferenceConfig
 from groupvit.segmentation.network import Network
@@ -37,29 +37,27 @@ def load(
     revision: str | None,
     device: str | torch.device,
     dtype: str,
-    runtime: Choice,
+    runtime: str,
 ) -> Loaded:
     """Load a model by name; see `Segmenter.load`.
 
     Raises:
-        InputError: There is none, or the device or runtime does not fit it.
+        InputError: There is none, or the device or runtime does not exist or fit it.
     """
-    if runtime not in get_args(Choice):
-        raise InputError(f"runtime is {runtime!r}; known are {', '.join(get_args(Choice))}")
-    folder = Path(str(name)).expanduser()
+    chosen, folder = choice(runtime), Path(str(name)).expanduser()
     if is_exported(folder):
-        return _exported(folder, device, dtype, runtime)
-    if runtime == "onnxruntime":
+        return _exported(folder, device, dtype, chosen)
+    if chosen == "onnxruntime":
         raise InputError(
-            f"{name} is no exported model, so that {runtime} cannot run it; "
+            f"{name} is no exported model, so that {chosen} cannot run it; "
             "groupvit export makes one"
         )
     loaded = Loaded(*catalogue.load(name, revision=revision))
-    if runtime == "torch" or usable(device).type != "cpu":
-        if runtime == "openvino":
+    if chosen == "torch" or usable(device).type != "cpu":
+        if chosen == "openvino":
             raise InputError(f"openvino runs on the CPU, not on {device}; try cpu")
         return loaded
-    network = _compiled(loaded.network, dtype, forced=runtime == "openvino")
+    network = _compiled(loaded.network, dtype, forced=chosen == "openvino")
     return loaded if network is None else loaded._replace(network=network)
 
 

@@ -16,7 +16,6 @@ from torch import Tensor
 from groupvit.devices import usable
 from groupvit.errors import InputError
 from groupvit.exported.compiling import CompiledNetwork
-from groupvit.exported.runtimes import Choice
 from groupvit.model.groupvit import GroupViT
 from groupvit.model.inference import DEFAULT_INFERENCE, InferenceConfig, Naming
 from groupvit.model.precision import with_matrices_in
@@ -134,7 +133,7 @@ class Segmenter:
         device: str | torch.device = "cpu",
         dtype: str = "float32",
         batch_size: int = 8,
-        runtime: Choice = "auto",
+        runtime: str = "auto",
     ) -> "Segmenter":
         """Load a model by name: bundled, a folder, a file, or a hub id.
 
