@@ -32,8 +32,9 @@ from PIL import Image
 from groupvit import imaging
 from groupvit.cli import background
 from groupvit.config import from_values, load_toml, to_values
-from groupvit.data import decoding, index, sources
+from groupvit.data import decoding, index
 from groupvit.data.config import DataConfig
+from groupvit.data.readers.text_table import Layout, from_text_table
 from groupvit.data.shards import Shards
 from groupvit.errors import InputError
 from groupvit.evaluation import compare
@@ -228,7 +229,7 @@ def data(folder: Path) -> dict[str, Kind]:
         samples(path.with_suffix(""))
 
     def from_table(path: Path) -> object:
-        return sources.from_table(path, image_column="image", caption_column="caption")
+        return from_text_table(path, path.parent, Layout("image", "caption"))
 
     found = {
         "shards": Kind("a.tar", shard, samples, bytes_of),

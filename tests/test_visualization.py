@@ -173,6 +173,8 @@ def test_characters_that_no_font_has_give_a_warning(monkeypatch):
     monkeypatch.setattr(fonts, "_files", lambda: ())
     with pytest.warns(fonts.MissingGlyphWarning, match=r"no font .* of '猫', .* install"):
         assert printable("猫") == "猫"
+    with pytest.warns(fonts.MissingGlyphWarning, match="drawn as 'label 3'"):
+        assert printable("猫", otherwise="label 3") == "label 3"
     assert printable("Čeština") == "Cestina"
     fonts._file_for.cache_clear()
 

@@ -48,8 +48,8 @@ def test_a_sheet_of_images_is_written(run, shards, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["FOLDER/train-{000..002}.tar"], "no shard"),
-        (["FOLDER"], "is a folder; name the tar files in it"),
+        (["FOLDER/none-{000..002}.tar"], "no shard"),
+        (["FOLDER/.."], "is a folder without .tar files"),
         (["FOLDER/train-000.tar", "--sheet", "FOLDER/a.mp3"], "a.mp3 cannot be written"),
         (["FOLDER/train-000.tar", "--json", "FOLDER"], "cannot be written"),
         (["FOLDER/none.tar"], "none.tar; check the path"),

@@ -141,7 +141,7 @@ def test_shards_without_an_image_are_refused(tmp_path, shards):
     first = _indexed(shards)[0]
     short = tmp_path / "short.tar"
     short.write_bytes(b"\0" * 100_000)
-    broken = replace(first, path=short, tensors=None)
+    broken = replace(first, tar=short, tensors=None)
     (tmp_path / "short.tar.index").write_bytes(index.index_path(first.path).read_bytes())
     with pytest.raises(InputError, match="none of the first images"):
         first_images([broken], DataConfig(), count=8, image_size=16)

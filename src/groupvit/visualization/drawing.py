@@ -35,7 +35,8 @@ def overlay(
     Every region that is large enough has the name of its label; names do not overlap. The legend
     lists the labels that occur with their shares of the image, the largest first and the background
     last. Names that the built-in font lacks are drawn in a font of this machine, or without
-    accents; characters that no font has become boxes, with a `MissingGlyphWarning`. Images with a
+    accents; a label with characters that no font has is drawn as `label N`, where N is its index,
+    with a `MissingGlyphWarning`. Images with a
     longer side of 160 pixels or less are enlarged by a whole factor, to about 320; the legend may
     be wider than a narrow image.
 
@@ -59,7 +60,7 @@ def overlay(
     canvas = _tint(image, label_map, colors, opacity, background=background)
     draw_borders(canvas, label_map)
     em = text_size(*canvas.size)
-    names = [printable(label) for label in labels]
+    names = [printable(label, otherwise=f"label {index}") for index, label in enumerate(labels)]
     for name in place_names(label_map, names, em, background=background):
         _draw_name(canvas, name, colors[name.label])
     if not legend:

@@ -52,11 +52,11 @@ def can_draw(text: str) -> bool:
     return _file_for(text) is not None
 
 
-def warn_of_boxes(text: str) -> None:
-    """Warn that a text is drawn with boxes."""
+def warn_of_missing(text: str, drawn: str) -> None:
+    """Warn that a text is drawn as another, or, if that is empty, with boxes."""
     warnings.warn(
-        f"no font of this machine has all characters of {text!r}, which are drawn as boxes; "
-        "install the Noto fonts",
+        f"no font of this machine has all characters of {text!r}, drawn as "
+        f"{repr(drawn) if drawn else 'boxes'}; install the Noto fonts",
         MissingGlyphWarning,
         stacklevel=3,
     )

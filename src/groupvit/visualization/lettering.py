@@ -3,7 +3,7 @@
 import math
 import unicodedata
 
-from groupvit.visualization.fonts import Font, can_draw, warn_of_boxes
+from groupvit.visualization.fonts import Font, can_draw, warn_of_missing
 
 INK = (32, 33, 36)
 """Color of text, RGB."""
@@ -18,19 +18,25 @@ def text_size(width: int, height: int) -> int:
     return min(max(round(math.sqrt(width * height) / 40), 12), 130)
 
 
-def printable(text: str) -> str:
+def printable(text: str, *, otherwise: str = "") -> str:
     """The text in one line; without its accents where no font of this machine has them.
 
     Characters that no font has give a `MissingGlyphWarning`.
+
+    Args:
+        text: Any text.
+        otherwise: Text that stands for one with characters that no font has; empty: these
+            characters become boxes.
     """
     whole = _in_one_line(unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode()))
     if can_draw(whole):
         return whole
     letters = unicodedata.normalize("NFKD", whole)
     plain = "".join(one for one in letters if not unicodedata.combining(one))
-    if not can_draw(plain):
-        warn_of_boxes(whole)
-    return plain
+    if can_draw(plain):
+        return plain
+    warn_of_missing(whole, otherwise)
+    return otherwise or plain
 
 
 def _in_one_line(text: str) -> str:
