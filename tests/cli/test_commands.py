@@ -179,9 +179,18 @@ def test_convert_does_not_overwrite(run, model, tmp_path):
     assert run("convert", model, tmp_path / "copy", "--overwrite")[0] == 0
 
 
+@pytest.fixture
+def interruptible():
+    """Processes answer Ctrl-C even where the tests run in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "sigterm"]
 )
+@pytest.mark.usefixtures("interruptible")
 def test_a_signal_ends_a_command_and_leaves_no_temporary_files(tmp_path, number, code):
     options = ["--num", "100000", "--test", "1", "--out", tmp_path / "book"]
     process = subprocess.Popen(
