@@ -39,13 +39,9 @@ from groupvit.data.shards import Shards
 from groupvit.errors import InputError
 from groupvit.evaluation import compare
 from groupvit.evaluation.benchmarks.folder import read_folder
-from groupvit.evaluation.evaluation import Evaluation
 from groupvit.evaluation.journal import Journal
-from groupvit.evaluation.measurement import Measurement
-from groupvit.evaluation.per_image import ImageCounts
 from groupvit.model.config import GroupViTConfig
 from groupvit.model.groupvit import GroupViT
-from groupvit.text.background import Background
 from groupvit.text.label_file import one_per_line, read_lines
 from groupvit.text.prompts import parse_labels
 from groupvit.training import checkpoints, log
@@ -55,6 +51,7 @@ from groupvit.weights import catalogue, checkpoint
 from groupvit.weights.checkpoint import Origin
 from groupvit.weights.layouts import ORIGINAL
 from tests.data.pairs import sample, write_tar
+from tests.evaluations import COUNTS, MEASUREMENT, summed_of
 from tests.mutations import HOSTILE_VALUES, json_mutations, mutations
 
 CPU_SECONDS, SECONDS = 10, 120
@@ -289,36 +286,13 @@ def texts() -> dict[str, Kind]:
 
 def evaluations() -> dict[str, Kind]:
     """Kinds of journals and stored scores."""
-    counts = ImageCounts(
-        index=1,
-        name="a.jpg",
-        confusion=np.array([[0, 1, 7], [1, 1, 2]]),
-        oracles=(np.array([[1, 1, 9]]),),
-        groups_used=(3,),
-        best_group_iou=((0.5,),),
-        boundary=np.array([[0, 1, 2]]),
-    )
-    measurement = Measurement(
-        expansions={},
-        weights="a",
-        fingerprint="b",
-        benchmark="c",
-        protocol="ours",
-        deviations=(),
-        naming="levels",
-        clusters=None,
-        labels=("dog",),
-        background=Background(threshold=0.5),
-        certainty="score",
-        dtype="float32",
-    )
-    scored = summed_of(counts, measurement)
-    lines = as_bytes(measurement.to_values() | {"data": "d"}), as_bytes(counts.to_values())
+    scored = summed_of(COUNTS)
+    lines = as_bytes(MEASUREMENT.to_values() | {"data": "d"}), as_bytes(COUNTS.to_values())
 
     def read(path: Path) -> None:
-        with Journal(path.parent, measurement, "d") as journal:
+        with Journal(path.parent, MEASUREMENT, "d") as journal:
             for one in journal.done:
-                summed_of(one, measurement)
+                summed_of(one)
 
     return {
         "journals": Kind("images-0.jsonl", b"\n".join([*lines, b""]), read, second_line_of),
@@ -326,13 +300,6 @@ def evaluations() -> dict[str, Kind]:
             "scores.json", as_bytes({"model": "a"} | scored.to_values()), compare.read, values_of
         ),
     }
-
-
-def summed_of(counts: ImageCounts, measurement: Measurement) -> Evaluation:
-    """Evaluation of one image."""
-    from groupvit.evaluation.evaluation import summed
-
-    return summed([counts], ("background", "dog"), measurement, seconds=1.0, num_timed=1)
 
 
 @contextmanager

@@ -63,7 +63,7 @@ API = {
     ),
     "Errors": ("groupvit.InputError",),
 }
-"""What the reference of Python lists, by its headings."""
+"""Names that the reference of Python lists, by its headings."""
 
 
 def repository() -> str:

@@ -16,7 +16,7 @@ from groupvit.text.coverage import Coverage
 from groupvit.text.joined_classes import distinct_names
 from groupvit.weights import catalogue, checkpoint
 from groupvit.weights.checkpoint import Origin
-from groupvit.weights.digests import SUMS_FILE, sha256
+from groupvit.weights.file_digests import SUMS_FILE, sha256
 
 WEIGHTS = Path(__file__).parents[1] / "src" / "groupvit" / "weights"
 LIMIT = 20_000_000

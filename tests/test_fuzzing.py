@@ -27,14 +27,10 @@ from groupvit.data.config import DataConfig
 from groupvit.data.loader import Shards
 from groupvit.errors import InputError
 from groupvit.evaluation import compare
-from groupvit.evaluation.evaluation import summed
 from groupvit.evaluation.journal import Journal
-from groupvit.evaluation.measurement import Measurement
-from groupvit.evaluation.per_image import ImageCounts
 from groupvit.files import new_file, new_folder, read_text
 from groupvit.image_files import search
 from groupvit.model.config import GroupViTConfig, StageConfig
-from groupvit.text.background import Background
 from groupvit.text.label_file import read_lines
 from groupvit.text.prompts import parse_labels
 from groupvit.training import checkpoints, log
@@ -44,6 +40,7 @@ from groupvit.weights import checkpoint
 from groupvit.weights.architecture import infer
 from groupvit.weights.pickles import read_tensors
 from tests.data.pairs import sample, write_tar
+from tests.evaluations import COUNTS, MEASUREMENT, summed_of
 from tests.mutations import HOSTILE_VALUES, json_mutations, mutations
 
 SECONDS = 10
@@ -371,44 +368,21 @@ def test_names_that_are_too_long_are_one_sentence(arguments, capsys):
 
 
 def test_journals_are_read_or_refused(tmp_path):
-    counts = ImageCounts(
-        index=1,
-        name="a.jpg",
-        confusion=np.array([[0, 1, 7], [1, 1, 2]]),
-        oracles=(np.array([[1, 1, 9]]),),
-        groups_used=(3,),
-        best_group_iou=((0.5,),),
-        boundary=np.array([[0, 1, 2]]),
-    )
-    measurement = Measurement(
-        expansions={},
-        weights="a",
-        fingerprint="b",
-        benchmark="c",
-        protocol="ours",
-        deviations=(),
-        naming="levels",
-        clusters=None,
-        labels=("dog",),
-        background=Background(threshold=0.5),
-        certainty="score",
-        dtype="float32",
-    )
-    first = json.dumps(measurement.to_values() | {"data": "d"})
+    first = json.dumps(MEASUREMENT.to_values() | {"data": "d"})
 
     def read(path):
-        with Journal(path.parent, measurement, "d") as journal:
+        with Journal(path.parent, MEASUREMENT, "d") as journal:
             for one in journal.done:
-                summed([one], ("background", "dog"), measurement, seconds=1.0, num_timed=1)
+                summed_of(one)
 
-    with Journal(tmp_path, measurement, "d") as journal:
-        journal.add(counts)
+    with Journal(tmp_path, MEASUREMENT, "d") as journal:
+        journal.add(COUNTS)
         path = next(tmp_path.glob("*.jsonl"))
     whole = path.read_bytes()
     assert whole.startswith(first.encode())
     contents = [
         first.encode() + b"\n" + line.replace(b"\n", b"") + b"\n"
-        for line in json_mutations(json.dumps(counts.to_values()), 8, 400)
+        for line in json_mutations(json.dumps(COUNTS.to_values()), 8, 400)
     ]
     assert refused(read, path, [*contents, *mutations(whole, 9, 100)]) > 150
 

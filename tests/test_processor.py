@@ -1,4 +1,4 @@
-"""What is known of the processor."""
+"""Name and extensions of the processor."""
 
 from groupvit.processor import read
 

@@ -1,4 +1,4 @@
-"""What a release needs: one version, links for an index, workflows that fit their schema."""
+"""Needs of a release: one version, links for an index, workflows that fit their schema."""
 
 import re
 import runpy

@@ -1,4 +1,4 @@
-"""What an exported model keeps beside its graphs."""
+"""Weights that an exported model keeps beside its graphs."""
 
 from dataclasses import replace
 

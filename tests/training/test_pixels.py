@@ -46,7 +46,7 @@ def masks():
 
 
 def embedding(image, index, patch, naming):
-    """What inference compares with words, one patch after the other."""
+    """Embeddings that inference compares with words, one patch after the other."""
     own = image.patches[index, patch]
     if naming == "parts":
         return own

@@ -36,11 +36,11 @@ def info(
             such as nvidia/groupvit-gcc-yfcc.
         revision: Branch, tag or commit of a model on the hub.
     """
-    from groupvit.weights import catalogue, digests
+    from groupvit.weights import catalogue, file_digests
 
     console = Console(highlight=False)
     console.print(_table(catalogue.load(model, revision=revision)))
-    for file in digests.of_model(model, revision=revision):
+    for file in file_digests.of_model(model, revision=revision):
         console.print(f"  SHA-256  {file.digest}  {file.name}", markup=False, soft_wrap=True)
     return 0
 

@@ -32,9 +32,9 @@ def verify(
         revision: Branch, tag or commit of a model on the hub.
         sha256: Digest that the weights should have, from a source that you trust.
     """
-    from groupvit.weights import digests
+    from groupvit.weights import file_digests
 
-    files = digests.of_model(model, revision=revision)
+    files = file_digests.of_model(model, revision=revision)
     if not files:
         raise InputError(f"{model} is drawn at random and has no file; give another model")
     if sha256 is not None:
@@ -51,7 +51,7 @@ def verify(
     if files[-1].expected is None:
         raise InputError(
             f"no digest is known for {files[-1].path}; give that of its author with --sha256, or a "
-            f"file {digests.SUMS_FILE} beside it"
+            f"file {file_digests.SUMS_FILE} beside it"
         )
     is_equal = all(file.expected in (None, file.digest) for file in files)
     return 0 if is_equal else DIFFERENT

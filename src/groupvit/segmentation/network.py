@@ -11,6 +11,7 @@ from groupvit.exported.network import ExportedNetwork
 from groupvit.model.config import GroupViTConfig
 from groupvit.model.features import Embedded
 from groupvit.model.groupvit import GroupViT
+from groupvit.weights.digest import raw
 
 
 @typing.runtime_checkable
@@ -76,5 +77,5 @@ def fingerprint(network: Network) -> str:
     digest = hashlib.sha256(repr(network.config).encode())
     for name, values in sorted(network.state_dict().items()):
         digest.update(name.encode())
-        digest.update(values.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+        digest.update(raw(values))
     return digest.hexdigest()[:16]

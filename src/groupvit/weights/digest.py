@@ -1,7 +1,7 @@
 """Digest of weights, by which results that depend on them are kept between runs."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from groupvit import cache
 from groupvit.processor import read
@@ -22,6 +22,10 @@ def digest(*modules: nn.Module, of: str) -> str:
     parts.append(" ".join(sorted(processor.flags)))
     for module in modules:
         for name, values in sorted(module.state_dict().items()):
-            data = values.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
-            parts += [name, str(tuple(values.shape)), memoryview(data)]
+            parts += [name, str(tuple(values.shape)), raw(values)]
     return cache.digest(parts)
+
+
+def raw(values: Tensor) -> memoryview:
+    """Bytes of a tensor, row by row."""
+    return values.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data

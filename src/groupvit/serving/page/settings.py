@@ -20,7 +20,7 @@ class ThresholdRange(BaseModel):
     lowest: float
     highest: float
     usual: float
-    """Where the slider begins: the threshold of the model."""
+    """Initial value of the slider: the threshold of the model."""
     certainty: str
     """Quantity that thresholds apply to."""
     has_words: bool

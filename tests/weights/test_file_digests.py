@@ -7,7 +7,7 @@ import pytest
 
 from groupvit.cli import main
 from groupvit.errors import InputError
-from groupvit.weights import checkpoint, digests
+from groupvit.weights import checkpoint, file_digests
 from groupvit.weights.checkpoint import Origin
 from groupvit.weights.packaged import PACKAGED
 
@@ -21,7 +21,7 @@ def folder(tiny_model, tmp_path):
 @pytest.mark.parametrize("name", PACKAGED)
 def test_bundled_models_are_as_their_sums_say(name):
     """After a change: python scripts/bundle_model.py, or sha256sum in the folder of the model."""
-    files = digests.of_model(name)
+    files = file_digests.of_model(name)
     assert [file.name for file in files] == ["config.json", "model.safetensors"]
     assert all(file.digest == file.expected for file in files)
 
@@ -52,7 +52,7 @@ def test_a_digest_may_be_given(folder, capsys):
 
 def test_the_hub_names_large_files_by_their_digest(folder, tmp_path):
     weights = folder / "model.safetensors"
-    digest = digests.sha256(weights)
+    digest = file_digests.sha256(weights)
     for name, is_equal in ((digest, True), ("0" * 64, False)):
         blob = tmp_path / "blobs" / name
         blob.parent.mkdir(exist_ok=True)
@@ -60,14 +60,14 @@ def test_the_hub_names_large_files_by_their_digest(folder, tmp_path):
         snapshot = tmp_path / name / "model.safetensors"
         snapshot.parent.mkdir()
         snapshot.symlink_to(blob)
-        [file] = digests.of_model(snapshot.parent)
+        [file] = file_digests.of_model(snapshot.parent)
         assert file.authority == "the hub"
         assert (file.digest == file.expected) is is_equal
 
 
 def test_what_has_no_files_is_refused(tmp_path):
-    assert digests.of_model("random") == []
+    assert file_digests.of_model("random") == []
     with pytest.raises(InputError, match="holds no weights"):
-        digests.of_model(tmp_path)
+        file_digests.of_model(tmp_path)
     with pytest.raises(InputError, match="there is no model"):
-        digests.of_model("nothing-of-that-name")
+        file_digests.of_model("nothing-of-that-name")
